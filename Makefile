@@ -1,0 +1,65 @@
+# Every chore is one command. Each target builds the environment it needs; nothing but
+# python3.11 (or newer), pip, make and git has to be there.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo up test browser check bench bench-review lint types imports settings-docs lock clean
+
+demo: $(READY)  ## make two clips, screen them end to end, print the verdicts
+	$(BIN)/facewarden demo
+
+up: $(READY)  ## the whole system on this machine; drop videos into bucket/
+	$(BIN)/facewarden up
+
+test: $(READY) browser  ## every test (real Valkey, real PostgreSQL, both from wheels)
+	$(BIN)/pytest tests
+	@echo "facewarden: all tests passed"
+
+# The pages are tested in a real browser. Where none is and none can be had, those tests skip and say so.
+browser:
+	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 \
+		|| command -v google-chrome >/dev/null 2>&1 \
+		|| { test "$$(id -u)" = 0 && apt-get install -y -q chromium >/dev/null 2>&1; } \
+		|| { test "$$(id -u)" = 0 && apt-get update -q >/dev/null 2>&1 \
+			&& apt-get install -y -q chromium >/dev/null 2>&1; } \
+		|| echo "facewarden: NO CHROMIUM, and it could not be installed: the web pages will not be tested"
+
+check: $(READY) lint types imports test  ## what CI runs
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## speed against the obvious pipeline, side by side; writes build/bench.json
+	$(BIN)/python -m bench
+
+bench-review: $(READY)  ## the review queue over a million videos in both databases (10 GB, an hour); writes build/bench-review.json
+	$(BIN)/python -m bench.review
+
+settings-docs: $(READY)  ## write docs/settings.md and .env.example from core/settings.py
+	$(BIN)/facewarden config --markdown > docs/settings.md
+	$(BIN)/facewarden config --env > .env.example
+
+lock: $(READY)
+	.uv/bin/uv lock
+
+# uv lives in an environment of its own, so that `uv sync` can own .venv.
+.uv/bin/uv:
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet "uv>=0.8"
+
+$(READY): pyproject.toml uv.lock | .uv/bin/uv
+	.uv/bin/uv sync --frozen --quiet --python $(PYTHON)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .uv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,51 @@
+"""Clips to measure with, made from the demo's photograph."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from models.face import Image
+
+WIDTH, HEIGHT, RATE = 1920, 1080, 30
+
+
+def write_1080p(path: Path, photograph: Image, seconds: int) -> None:
+    """A 1080p30 H.264 clip of the photograph under a moving camera, one key frame in 250 (x264's default)."""
+    background = np.asarray(cv2.resize(photograph, (WIDTH, HEIGHT)), np.uint8)
+    with av.open(str(path), "w", format="mp4") as container:
+        stream: Any = container.add_stream("libx264", rate=Fraction(RATE))
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.options = {"crf": "23", "preset": "veryfast"}
+        rng = np.random.default_rng(0)
+        noise = rng.normal(0, 2, (8, HEIGHT, WIDTH, 1)).astype(np.float32)
+        for number in range(seconds * RATE):
+            moment = 2 * np.pi * number / (seconds * RATE)
+            matrix = np.array([[1.9, 0, 400 + 60 * np.sin(moment)], [0, 1.9, 20 + 20 * np.cos(moment)]])
+            view = cv2.warpAffine(
+                photograph, matrix, (WIDTH, HEIGHT), dst=background.copy(), borderMode=cv2.BORDER_TRANSPARENT
+            )
+            picture = np.clip(view + noise[number % 8], 0, 255).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def loop(source: Path, target: Path, times: int) -> None:
+    """The clip `times` times over, its packets copied, not encoded again."""
+    with av.open(str(target), "w", format="mp4") as out:
+        stream: Any = None
+        offset = 0
+        for _ in range(times):
+            with av.open(str(source)) as container:
+                video = container.streams.video[0]
+                stream = stream or out.add_stream_from_template(video)
+                for packet in container.demux(video):
+                    if packet.dts is None:
+                        continue
+                    packet.pts, packet.dts = (packet.pts or 0) + offset, packet.dts + offset
+                    packet.stream = stream
+                    out.mux(packet)
+                offset += video.duration or 0

@@ -1,0 +1,217 @@
+"""`facewarden account`, `facewarden token` and `facewarden audit`: who may do what, without a browser."""
+
+import json
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.configuration import read_settings
+from core.errors import InvalidValue
+from core.roles import Role, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.orm import Session
+
+ACTOR = "cli"  # in the audit log: whoever has a shell here
+EXIT_BROKEN = 1
+
+account = typer.Typer(name="account", help="Who may sign in to review.", no_args_is_help=True)
+token = typer.Typer(name="token", help="API tokens for machines.", no_args_is_help=True)
+audit = typer.Typer(name="audit", help="The log of who did what.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The account's name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
+FromStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Take the password from stdin, not a one-time one.")
+]
+
+
+@contextmanager
+def _database() -> "Iterator[Session]":
+    from storage.engine import connect, transaction
+
+    engine = connect(read_settings().sql_url)
+    try:
+        with transaction(engine) as session:
+            yield session
+    finally:
+        engine.dispose()
+
+
+def _password(name: str, *, from_stdin: bool) -> tuple[str, str]:
+    """A password and its hash."""
+    from core import passwords
+
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+        passwords.accept_password(password, name=name)
+    else:
+        password = passwords.one_time_password()
+    return password, passwords.hash_password(password)
+
+
+@account.command()
+def add(
+    name: Name,
+    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.REVIEWER,
+    password_stdin: FromStdin = False,
+) -> None:
+    """Add an account and print its one-time password; a service gets none, it needs a token."""
+    from storage import accounts
+
+    password, hashed = "", None
+    if role != Role.SERVICE:
+        password, hashed = _password(name, from_stdin=password_stdin)
+    elif password_stdin:
+        raise InvalidValue(field="password", reason="a service has none; make it a token")
+    with _database() as session:
+        made = accounts.add(
+            session,
+            name=name,
+            role=role,
+            password_hash=hashed,
+            actor=ACTOR,
+            must_change=not password_stdin,
+        )
+    typer.echo(f"account {made.name} ({made.role})")
+    if password and not password_stdin:
+        typer.echo(f"one-time password: {password}")
+
+
+@account.command(name="list")
+def list_accounts(as_json: AsJson = False) -> None:
+    """All accounts."""
+    from storage import accounts
+
+    with _database() as session:
+        found = accounts.listed(session)
+    for each in found:
+        if as_json:
+            _print_json(vars(each))
+        else:
+            state = "active" if each.active else "disabled"
+            typer.echo(f"{each.name:24} {each.role:9} {state}{', one-time password' * each.must_change}")
+
+
+@account.command()
+def password(name: Name, password_stdin: FromStdin = False) -> None:
+    """Give an account a new one-time password; it is signed out everywhere."""
+    from storage import accounts
+
+    made, hashed = _password(name, from_stdin=password_stdin)
+    with _database() as session:
+        found = accounts.find(session, name)
+        accounts.set_password(session, found.id, hashed, actor=ACTOR, must_change=not password_stdin)
+    typer.echo(f"password of {found.name} set" if password_stdin else f"one-time password: {made}")
+
+
+@account.command()
+def role(name: Name, role: Annotated[Role, typer.Argument(help="What they may do from now on.")]) -> None:
+    """Give an account another role."""
+    from storage import accounts
+
+    with _database() as session:
+        found = accounts.set_role(session, accounts.find(session, name).id, role, actor=ACTOR)
+    typer.echo(f"account {found.name} ({found.role})")
+
+
+@account.command()
+def disable(name: Name) -> None:
+    """Sign an account out, revoke its tokens and let it in no more."""
+    _set_active(name, active=False)
+
+
+@account.command()
+def enable(name: Name) -> None:
+    """Let a disabled account in again."""
+    _set_active(name, active=True)
+
+
+def _set_active(name: str, *, active: bool) -> None:
+    from storage import accounts
+
+    with _database() as session:
+        found = accounts.set_active(session, accounts.find(session, name).id, active, actor=ACTOR)
+    typer.echo(f"account {found.name} is {'active' if found.active else 'disabled'}")
+
+
+@token.command()
+def create(
+    name: Name,
+    scope: Annotated[list[Scope], typer.Option(help="What it may do; say it several times for several.")],
+    purpose: Annotated[str, typer.Option("--for", help="What it is for.")] = "command line",
+    days: Annotated[float, typer.Option(help="Days until it ends.")] = 90,
+) -> None:
+    """Create an API token for an account and print it; it is not shown again."""
+    from storage import accounts, tokens
+
+    with _database() as session:
+        found = accounts.find(session, name)
+        _, made = tokens.create(session, found.id, name=purpose, scopes=scope, days=days, actor=ACTOR)
+    typer.echo(made)
+
+
+@token.command(name="list")
+def list_tokens(as_json: AsJson = False) -> None:
+    """All tokens, without their secrets."""
+    from storage import tokens
+
+    with _database() as session:
+        found = tokens.listed(session)
+    for each in found:
+        if as_json:
+            _print_json(vars(each))
+        else:
+            state = f"until {each.expires_at:%Y-%m-%d}" if each.active else "ended"
+            typer.echo(f"{each.id:6} {each.account:24} {each.name:24} {','.join(each.scopes):28} {state}")
+
+
+@token.command()
+def revoke(token_id: Annotated[int, typer.Argument(help="Its number in `facewarden token list`.")]) -> None:
+    """End a token."""
+    from storage import tokens
+
+    with _database() as session:
+        found = tokens.revoke(session, token_id, actor=ACTOR)
+    typer.echo(f"token {found.id} of {found.account} ({found.name}) is revoked")
+
+
+@audit.command()
+def verify(
+    head: Annotated[str | None, typer.Option(help="A hash that an earlier run gave.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow the log's hash chain; exit code 1 where it is broken or lacks the given hash.
+
+    Keep the hash that it prints somewhere else: with it, a later run finds that the end was cut off too.
+    """
+    from storage import audit as log
+    from storage.engine import connect, reading
+
+    engine = connect(read_settings().sql_url)
+    with reading(engine) as session:
+        found = log.verify(session, expected=head)
+    engine.dispose()
+    if as_json:
+        _print_json({"sound": found.sound, **vars(found)})
+    elif found.broken_at is not None:
+        typer.echo(
+            f"broken at event {found.broken_at}: it, or one before it, was changed or removed", err=True
+        )
+        typer.echo(f"{found.events} events before it are sound; their head is {found.head}", err=True)
+    elif found.expected_found is False:
+        typer.echo(
+            f"{found.events} events fit together, but {head} is not among them: the log was cut", err=True
+        )
+    else:
+        typer.echo(f"{found.events} events, sound; head {found.head}")
+    if not found.sound:
+        raise typer.Exit(EXIT_BROKEN)
+
+
+def _print_json(values: dict[str, Any]) -> None:
+    typer.echo(json.dumps(values, default=str))

@@ -1,0 +1,168 @@
+"""`facewarden demo`: two clips made on the spot, screened by the whole system.
+
+Both are of one public-domain photograph (NASA's astronaut Eileen Collins, from scikit-image) under a moving
+camera; in the second the face is that of Grace Hopper (US Navy, from matplotlib), put there by the project's
+own blending. Neither photograph is ever trained on.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from matplotlib.cbook import get_sample_data
+from PIL import Image as Pillow
+from rich.console import Console
+from skimage.data import astronaut
+
+from cli.results import print_videos
+from cli.supervisor import die_with_parent
+from core.settings import DetectionSettings, Settings
+from models.detector import FaceDetector
+from models.face import Face, Image
+from models.training.blending import swap_face
+from storage import queries
+from storage.engine import connect, transaction
+from storage.objects import FolderStore
+from storage.queries import VideoView
+
+SECONDS, RATE = 5, 25
+WIDTH, HEIGHT = 960, 720
+DECODER_PIXELS = 48
+LONGEST_WAIT_SECONDS = 600.0
+
+# A demo never touches the installation's own queue, database and objects.
+EMBEDDED = {"redis_url": None, "database_url": None, "objects": None}
+NOT_EMBEDDED = {f"FACEWARDEN_{name.upper()}" for name in EMBEDDED}
+
+
+def run_demo(settings: Settings, folder: Path) -> bool:
+    """Run it in a new folder below `folder`; True where the swapped clip is flagged and explained and the
+    other clear.
+    """
+    console = Console()
+    folder.mkdir(parents=True, exist_ok=True)
+    # A folder of its own for each run: results of an earlier one must not pass for this one's.
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=folder.resolve()))
+    demo = settings.model_copy(update={"home": folder / "home", "bucket": folder / "bucket"} | EMBEDDED)
+    _drop(demo.bucket, console)
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_EMBEDDED} | {
+        "FACEWARDEN_HOME": str(demo.home),
+        "FACEWARDEN_BUCKET": str(demo.bucket),
+        "FACEWARDEN_WEIGHTS": str(demo.weights.resolve()),
+    }
+    console.print("screening: queue, worker, explanations ...")
+    began = time.monotonic()
+    with (folder / "up.log").open("wb") as output:
+        ended = subprocess.run(
+            [sys.executable, "-m", "cli", "up", "--until-idle"],
+            env=environment,
+            cwd=folder,  # away from any `.env`, which could name the real database
+            stdout=output,
+            stderr=output,
+            timeout=LONGEST_WAIT_SECONDS,
+            check=False,
+            preexec_fn=die_with_parent,
+        )
+    if ended.returncode != 0:
+        console.print(f"demo: FAILED, `facewarden up` ended with {ended.returncode}; see {folder / 'up.log'}")
+        return False
+    with transaction(connect(demo.sql_url)) as session:
+        videos = queries.list_videos(session)
+    print_videos(videos, FolderStore(demo.objects_folder))
+    fault = _fault(videos)
+    seconds = time.monotonic() - began
+    if fault:
+        console.print(f"[bold red]demo: FAILED, {fault}[/] (logs: {demo.home / 'logs'})")
+    else:
+        console.print(
+            f"[bold green]demo: passed[/] in {seconds:.0f} s: "
+            "swapped.mp4 is flagged and explained, genuine.mp4 is clear",
+            soft_wrap=True,  # the last line is one line, however narrow the terminal
+        )
+    return not fault
+
+
+def _drop(bucket: Path, console: Console) -> None:
+    bucket.mkdir(parents=True, exist_ok=True)
+    made = make_photographs()
+    for name, photograph in made.items():
+        target = bucket / f"{name}.mp4"
+        partial = bucket / f"{name}.mp4.part"  # the bucket takes it once it is whole
+        write_clip(partial, photograph)
+        partial.replace(target)
+        console.print(f"made {target}")
+
+
+def _fault(videos: list[VideoView]) -> str:
+    by_name = {name: video for video in videos for name in video.names}
+    genuine, swapped = by_name.get("genuine.mp4"), by_name.get("swapped.mp4")
+    if genuine is None or swapped is None:
+        return "a clip has no result"
+    if genuine.verdict != "clear":
+        return f"genuine.mp4 is {genuine.verdict or genuine.error_message}"
+    if swapped.verdict not in queries.FLAGGED:
+        return f"swapped.mp4 is {swapped.verdict or swapped.error_message}"
+    explained = [frame for frame in swapped.flagged_frames if len(frame.explanations) == 2]
+    return "" if explained else "swapped.mp4 has no explanation"
+
+
+def make_photographs() -> dict[str, Image]:
+    """The astronaut as she is, and with Grace Hopper's face; uint8 (H, W, 3)."""
+    target = np.ascontiguousarray(astronaut())
+    with Pillow.open(get_sample_data("grace_hopper.jpg", asfileobj=False)) as picture:
+        source = np.asarray(picture.convert("RGB"), np.uint8)
+    face = _face(source)
+    # Tools that swap faces paint them in low resolution: 48 pixels, as the early ones do.
+    factor = DECODER_PIXELS / max(face.box.width, face.box.height)
+    painted = np.asarray(
+        cv2.resize(source, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8
+    )
+    swapped = swap_face(
+        target,
+        _face(target).landmarks,
+        painted,
+        (face.landmarks * factor).astype(np.float32),
+        rng=np.random.default_rng(0),
+        feather=0.2,
+    )
+    return {"genuine": target, "swapped": swapped}
+
+
+def _face(photograph: Image) -> Face:
+    return FaceDetector(DetectionSettings()).detect([photograph])[0][0]
+
+
+def write_clip(path: Path, photograph: Image, *, seconds: int = SECONDS) -> None:
+    """An H.264 clip of the photograph under a camera that pans and zooms smoothly, with a little noise."""
+    rng = np.random.default_rng(1)
+    with av.open(str(path), "w", format="mp4") as container:
+        stream: Any = container.add_stream("libx264", rate=Fraction(RATE))
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.options = {"crf": "23", "preset": "veryfast"}
+        for number in range(seconds * RATE):
+            frame = _view(photograph, number / (seconds * RATE))
+            noisy = frame + rng.normal(0, 1.5, frame.shape)  # a sensor is never quite still
+            picture = np.clip(noisy, 0, 255).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def _view(photograph: Image, moment: float) -> Image:
+    """What the camera shows at `moment` in [0, 1]."""
+    height, width = photograph.shape[:2]
+    zoom = (WIDTH / width) * (1.15 + 0.15 * np.sin(2 * np.pi * moment))
+    x = width * (0.46 + 0.05 * np.cos(2 * np.pi * moment))
+    y = height * (0.36 + 0.03 * np.sin(4 * np.pi * moment))
+    matrix = np.array([[zoom, 0, WIDTH / 2 - zoom * x], [0, zoom, HEIGHT / 2 - zoom * y]])
+    view = cv2.warpAffine(
+        photograph, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+    )
+    return np.asarray(view, np.uint8)

@@ -1,0 +1,175 @@
+"""`facewarden doctor`: everything that screening needs, checked for real."""
+
+import json
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from core import queues
+from core.errors import FacewardenError, SettingsError
+from core.settings import Settings
+from models.classifier import choose_backend
+from models.device import choose_device
+from models.model_version import read_model_version
+from storage import accounts, screenings
+from storage.engine import connect, reading, transaction
+from storage.migrate import is_current
+from worker.decode import VideoReader
+
+LEAST_FREE_BYTES = 2 * 1024**3
+ANSWER_SECONDS = 3.0  # for the review service to answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    check: str
+    healthy: bool
+    note: str
+
+
+def examine(settings: Settings, *, as_json: bool) -> bool:
+    """Run every check and print what it found; True where all are healthy."""
+    findings = list(_findings(settings))
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings]))  # noqa: T201  this command's output
+    else:
+        table = Table(title="facewarden doctor")
+        for column in ("check", "", "note"):
+            table.add_column(column, overflow="fold")
+        for finding in findings:
+            table.add_row(
+                finding.check, "[green]ok[/]" if finding.healthy else "[bold red]bad[/]", finding.note
+            )
+        Console().print(table)
+    return all(finding.healthy for finding in findings)
+
+
+def _findings(settings: Settings) -> Iterator[Finding]:
+    checks: list[tuple[str, Callable[[Settings], str]]] = [
+        ("redis", _redis),
+        ("database", _database),
+        ("leases", _leases),
+        ("weights", _weights),
+        ("device", _device),
+        ("decoder", _decoder),
+        ("bucket", _bucket),
+        ("disk", _disk),
+        ("review", _review),
+    ]
+    for name, check in checks:
+        try:
+            yield Finding(check=name, healthy=True, note=check(settings))
+        except (FacewardenError, OSError) as error:
+            yield Finding(check=name, healthy=False, note=str(error))
+
+
+def _redis(settings: Settings) -> str:
+    policy = queues.eviction_policy(queues.connect(settings.queue_url))
+    if policy != "noeviction":
+        raise SettingsError(
+            setting="maxmemory-policy", reason=f"it is {policy}: Redis may drop jobs; set it to noeviction"
+        )
+    return "answers, noeviction"
+
+
+def _database(settings: Settings) -> str:
+    engine = connect(settings.sql_url)
+    with transaction(engine):
+        pass  # raises where nothing answers
+    if not is_current(engine):
+        raise SettingsError(
+            setting="FACEWARDEN_DATABASE_URL",
+            reason="the schema is not this release's; run `facewarden migrate`",
+        )
+    return f"{engine.dialect.name}, migrated"
+
+
+def _leases(settings: Settings) -> str:
+    engine = connect(settings.sql_url)
+    if not is_current(engine):
+        return "no schema yet"
+    with transaction(engine) as session:
+        stuck = screenings.stuck(session)
+    if stuck:
+        raise SettingsError(
+            setting="leases",
+            reason=f"{len(stuck)} screenings lost their worker; run `facewarden ingest --watch`",
+        )
+    return "none stuck"
+
+
+def _weights(settings: Settings) -> str:
+    version = read_model_version(settings.weights)
+    checked = settings.weights.with_name(settings.weights.name + ".sha256").exists()
+    return f"{version.id} ({version.label}), hash {'as recorded' if checked else 'not recorded beside it'}"
+
+
+def _device(settings: Settings) -> str:
+    device = choose_device(settings.device)
+    return f"{device}, {choose_backend(settings.backend, device)}"
+
+
+def _decoder(settings: Settings) -> str:
+    """Decode a picture and a clip through the real decoder process."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("probe.png", "probe.mp4"):
+            path = Path(folder) / name
+            _write_probe(path)
+            with VideoReader(path, settings.decode, settings.sampling, name=name) as reader:
+                shapes = {frame.image.shape for frame in reader}
+            if shapes != {(64, 96, 3)}:
+                raise SettingsError(setting="decoder", reason=f"it gave {shapes} for {name} of 96 x 64")
+    return "decodes a picture and H.264 in its own process"
+
+
+def _write_probe(path: Path) -> None:
+    if path.suffix == ".png":
+        cv2.imwrite(str(path), np.zeros((64, 96, 3), np.uint8))
+        return
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for shade in range(8):
+            picture = np.full((64, 96, 3), 16 * shade, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def _bucket(settings: Settings) -> str:
+    settings.bucket.mkdir(parents=True, exist_ok=True)
+    next(settings.bucket.iterdir(), None)  # raises where it cannot be read
+    return str(settings.bucket.resolve())
+
+
+def _disk(settings: Settings) -> str:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.home).free
+    if free < LEAST_FREE_BYTES:
+        raise SettingsError(setting="FACEWARDEN_HOME", reason=f"only {free >> 20} MiB are free there")
+    return f"{free >> 30} GiB free"
+
+
+def _review(settings: Settings) -> str:
+    engine = connect(settings.sql_url)
+    if not is_current(engine):
+        return "no schema yet"
+    with reading(engine) as session:
+        if not any(account.active for account in accounts.listed(session)):
+            return "nobody can sign in yet; run `facewarden account add NAME --role admin`"
+    address = settings.review.address
+    try:
+        with urllib.request.urlopen(f"{address}healthz", timeout=ANSWER_SECONDS):  # noqa: S310  always http
+            return f"answers at {address}"
+    except urllib.error.URLError as error:
+        return f"does not run at {address} ({error.reason})"

@@ -1,0 +1,350 @@
+"""The `facewarden` command. Each subcommand imports what it needs when it runs, so that help is instant."""
+
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import accounts, training
+from cli.configuration import read_settings as _settings
+from core.errors import FacewardenError
+from core.outcomes import Verdict
+
+EXIT_FAILED = 1  # something that was asked for could not be done
+EXIT_INPUTS = 3  # done, but some inputs could not be screened
+EXIT_FLAGGED = 10  # `screen --fail-on-flagged` found something
+
+app = typer.Typer(
+    name="facewarden",
+    help="Finds deepfakes in videos, shows why, and lets reviewers decide.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+app.add_typer(accounts.account)
+app.add_typer(accounts.token)
+app.add_typer(accounts.audit)
+
+Paths = Annotated[list[Path], typer.Argument(help="Files, or folders of files.")]
+Kinds = Annotated[list[str] | None, typer.Option(help="Only these kinds of forgery; repeat it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
+
+
+def main() -> None:
+    """Run the command; an expected error becomes one line on stderr and an exit code."""
+    try:
+        app()
+    except FacewardenError as error:
+        if os.environ.get("FACEWARDEN_LOG_LEVEL") == "debug":
+            raise
+        sys.stderr.write(f"facewarden: {error}\n")
+        sys.exit(EXIT_FAILED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"facewarden {version('facewarden')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options before the subcommand."""
+
+
+@app.command()
+def up(
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="Stop once everything in the bucket is screened.")
+    ] = False,
+) -> None:
+    """Run everything on this machine: queue server, ingest, screen worker, explain worker, review pages."""
+    from cli.supervisor import Supervisor
+
+    raise typer.Exit(Supervisor(_settings()).run(until_idle=until_idle))
+
+
+@app.command()
+def screen(
+    paths: Paths,
+    as_json: AsJson = False,
+    weights: Annotated[Path | None, typer.Option(help="Another checkpoint.")] = None,
+    overlays: Annotated[Path | None, typer.Option(help="Folder for pictures that explain.")] = None,
+    fail_on_flagged: Annotated[bool, typer.Option("--fail-on-flagged", help="Exit with 10 then.")] = False,
+) -> None:
+    """Screen files here and now, without queue and database.
+
+    Exit code: 0 all screened, 3 some could not be screened, 10 some flagged (with --fail-on-flagged).
+    """
+    from cli.screening import screen_files
+
+    settings = _settings()
+    if weights is not None:
+        settings = settings.model_copy(update={"weights": weights})
+    failed, flagged = screen_files(settings, paths, as_json=as_json, overlays=overlays)
+    if flagged and fail_on_flagged:
+        raise typer.Exit(EXIT_FLAGGED)
+    raise typer.Exit(EXIT_INPUTS if failed else 0)
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files, or folders of files.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Watch the bucket until stopped.")] = False,
+) -> None:
+    """Take files in and queue them; or watch the bucket folder."""
+    from cli.intake import take_in, watch_bucket
+
+    settings = _settings()
+    if watch:
+        watch_bucket(settings)
+    elif not paths:
+        raise typer.BadParameter("name files or folders, or say --watch")
+    else:
+        raise typer.Exit(EXIT_INPUTS if take_in(settings, paths) else 0)
+
+
+@app.command()
+def worker(
+    queue: Annotated[str, typer.Option(help="screen or explain.")] = "screen",
+    burst: Annotated[bool, typer.Option("--burst", help="End when the queue is empty.")] = False,
+) -> None:
+    """Work on one queue until stopped. SIGTERM ends it after the running job."""
+    from core.queues import EXPLAIN, SCREEN
+
+    if queue not in {SCREEN, EXPLAIN}:
+        raise typer.BadParameter(f"the queue is {SCREEN} or {EXPLAIN}")
+    from worker.process import run_worker
+
+    raise typer.Exit(run_worker(queue, _settings(), burst=burst))
+
+
+@app.command()
+def review(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+) -> None:
+    """Serve the review pages and the API until stopped."""
+    from review.server import serve
+
+    settings = _settings()
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    serve(settings.model_copy(update={"review": settings.review.model_copy(update=given)}))
+
+
+@app.command()
+def status(
+    as_json: AsJson = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Until nothing is left to do.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 3600,
+) -> None:
+    """What is queued, running, done; which processes run; where the queue is."""
+    from cli.status import show_status
+
+    raise typer.Exit(
+        0 if show_status(_settings(), as_json=as_json, wait=wait, timeout=timeout) else EXIT_FAILED
+    )
+
+
+@app.command()
+def results(
+    flagged: Annotated[bool, typer.Option("--flagged", help="Only fake and suspect.")] = False,
+    verdict: Annotated[Verdict | None, typer.Option(help="Only this verdict.")] = None,
+    as_json: AsJson = False,
+    limit: Annotated[int, typer.Option(min=1, max=10000, help="Videos at most, the newest first.")] = 100,
+    after: Annotated[int | None, typer.Option(help="Screening id to go on after.")] = None,
+) -> None:
+    """What became of the videos: verdicts, tracks, flagged frames, explanations."""
+    from cli.results import show_results
+    from storage.queries import FLAGGED
+
+    if flagged and verdict:
+        raise typer.BadParameter("say --flagged or --verdict, not both")
+    verdicts = FLAGGED if flagged else (verdict.value,) if verdict else ()
+    show_results(_settings(), verdicts=verdicts, as_json=as_json, limit=limit, after=after)
+
+
+@app.command()
+def explain(
+    video: Annotated[str, typer.Argument(help="A stored video's SHA-256 (or its first digits) or name.")],
+) -> None:
+    """Queue new explanations of a stored video's flagged frames."""
+    from cli.results import explain_again
+
+    explain_again(_settings(), video)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the schema of this release."""
+    from storage.engine import connect
+    from storage.migrate import upgrade
+
+    settings = _settings()
+    engine = connect(settings.sql_url)
+    upgrade(engine)
+    typer.echo(f"migrated {engine.url.render_as_string(hide_password=True)}")
+
+
+@app.command()
+def config(
+    markdown: Annotated[bool, typer.Option("--markdown", help="The page docs/settings.md.")] = False,
+    env: Annotated[bool, typer.Option("--env", help="The file .env.example.")] = False,
+) -> None:
+    """The settings in force, secrets masked."""
+    from cli.configuration import as_env, as_markdown, as_table
+
+    if markdown:
+        typer.echo(as_markdown(), nl=False)
+    elif env:
+        typer.echo(as_env(), nl=False)
+    else:
+        typer.echo(as_table(_settings()), nl=False)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check everything that screening needs."""
+    from cli.doctor import examine
+
+    raise typer.Exit(0 if examine(_settings(), as_json=as_json) else EXIT_FAILED)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where its files go.")] = Path("build/demo"),
+) -> None:
+    """Make a genuine and a swapped clip, screen both end to end, print the verdicts."""
+    from cli.demo import run_demo
+
+    raise typer.Exit(0 if run_demo(_settings(), folder) else EXIT_FAILED)
+
+
+app.command()(training.train)
+
+
+def _forgeries(wanted: list[str] | None) -> tuple[str, ...]:
+    from models.training.pseudofakes import KINDS
+
+    unknown = [kind for kind in wanted or [] if kind not in KINDS]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is no kind of forgery; they are {', '.join(KINDS)}")
+    return tuple(wanted or KINDS)
+
+
+@app.command()
+def calibrate(
+    weights: Annotated[Path, typer.Argument(help="The checkpoint to calibrate.")],
+    out: Annotated[Path, typer.Option(help="Where the calibrated checkpoint goes.")],
+    data: Annotated[Path, typer.Option(envvar="FACEWARDEN_DATA", help="Folder of genuine faces and videos.")],
+    label: Annotated[str | None, typer.Option(help="A new label.")] = None,
+    false_positive_rate: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="Wanted part of genuine videos that are flagged.")
+    ] = 0.05,
+    method: Annotated[str, typer.Option(help="platt (slope and intercept) or temperature.")] = "platt",
+    photos: Annotated[int, typer.Option(min=0, help="Held-out photographs that become clips.")] = 16,
+    windows: Annotated[int, typer.Option(min=1, help="Clips made of each held-out video.")] = 2,
+    frames: Annotated[int, typer.Option(min=8, help="Frames of a clip, four a second.")] = 12,
+    kind: Kinds = None,
+) -> None:
+    """Fit a checkpoint's calibration and thresholds on clips that no evaluation uses."""
+    from cli.calibration import Wish
+    from cli.calibration import calibrate as run
+    from models.training.held_out import Plan
+
+    if method not in {"platt", "temperature"}:
+        raise typer.BadParameter("the method is platt or temperature")
+    wish = Wish(
+        data=data,
+        plan=Plan(frames=frames, windows=windows, photos=photos, kinds=_forgeries(kind)),
+        method="platt" if method == "platt" else "temperature",
+        rate=false_positive_rate,
+        label=label,
+    )
+    made = run(_settings(), weights, out, wish)
+    typer.echo(f"{out}: {made.id} ({made.label})")
+    typer.echo(f"flagged from {made.suspect_threshold}, fake from {made.fake_threshold}")
+
+
+@app.command()
+def evaluate(
+    weights: Annotated[
+        list[Path] | None, typer.Argument(help="Checkpoints; by default the one in use.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(envvar="FACEWARDEN_DATA", help="Folder of genuine faces and videos.")
+    ] = None,
+    labelled: Annotated[
+        Path | None, typer.Option(help="Folder of genuine and fake media, instead of --data.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("build/evaluation"),
+    compare: Annotated[bool, typer.Option("--compare", help="One report, side by side.")] = False,
+    backends: Annotated[
+        bool, typer.Option("--backends", help="Compare bf16, fp16, OpenVINO with fp32.")
+    ] = False,
+    results: Annotated[Path | None, typer.Option(help="File for one checkpoint's numbers (JSON).")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Flagged from here; else the checkpoint's own.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of --labelled: train, validation, test or all.")] = "test",
+    limit: Annotated[int | None, typer.Option(min=1, help="Of --labelled: media of each class.")] = None,
+    photos: Annotated[int, typer.Option(min=0, help="Held-out photographs that become clips.")] = 16,
+    windows: Annotated[int, typer.Option(min=1, help="Clips made of each held-out video.")] = 2,
+    frames: Annotated[int, typer.Option(min=8, help="Frames of a clip, four a second.")] = 12,
+    crops: Annotated[int, typer.Option(min=0, help="Pairs of face crops per kind of forgery.")] = 32,
+    kind: Kinds = None,
+    robustness: Annotated[bool, typer.Option(help="Also blur, noise, half size, ...")] = True,
+    resamples: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Measure checkpoints on held-out faces and videos, or on labelled media; write a report with plots."""
+    from cli.evaluation import Wish, run_evaluation
+    from models.training.held_out import Plan
+
+    settings = _settings()
+    wish = Wish(
+        data=data,
+        labelled=labelled,
+        out=out,
+        plan=Plan(
+            frames=frames, windows=windows, photos=photos, robustness=robustness, kinds=_forgeries(kind)
+        ),
+        split=split,
+        limit=limit,
+        pairs=crops,
+        backends=backends,
+        compare=compare,
+        results=results,
+        threshold=threshold,
+        resamples=resamples,
+        seed=seed,
+    )
+    run_evaluation(settings, weights or [settings.weights], wish)
+
+
+@app.command()
+def model_card(
+    results: Annotated[Path | None, typer.Option(help="Of `evaluate --results`.")] = None,
+    card: Annotated[Path, typer.Option(help="The page whose generated parts are renewed.")] = Path(
+        "docs/model-card.md"
+    ),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if it would change.")] = False,
+) -> None:
+    """Renew the generated parts of the model card from the results beside the weights."""
+    from cli.model_card import renew
+
+    if not renew(results or _settings().weights.with_suffix(".json"), card, check=check):
+        typer.echo(f"{card} is not what the results say; run `facewarden model-card`", err=True)
+        raise typer.Exit(EXIT_FAILED)
+    typer.echo(f"{card} is true to the results")

@@ -1,0 +1,189 @@
+"""`facewarden screen`: the worker's pipeline, in this process."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cli.tables import coloured, percent, printed_label
+from core.errors import FacewardenError, FileVanished, UnsafePath, printable
+from core.settings import Settings
+from models.classifier import Classifier
+from models.detector import FaceDetector
+from models.device import choose_device
+from worker.explaining import decode_crop, explain_crop
+from worker.pipeline import Pipeline, Screened
+
+PIECE_BYTES = 1024 * 1024
+
+
+def screen_files(
+    settings: Settings, paths: list[Path], *, as_json: bool, overlays: Path | None
+) -> tuple[int, int]:
+    """Screen the files; returns how many could not be screened and how many were flagged.
+
+    Raises WeightsError or SettingsError where nothing can be screened at all.
+    """
+    classifier = Classifier.load(
+        settings.weights,
+        backend=settings.backend,
+        device=settings.device,
+        batch_size=settings.batch_size,
+        cache=settings.home / "converted",
+    )
+    detector = FaceDetector(settings.detection, choose_device(settings.device))
+    pipeline = Pipeline(settings, detector, classifier)
+    rows = []
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        for path in _files(paths):
+            task = bar.add_task(printable(path.name), total=None)
+            row = screen_one(
+                pipeline,
+                path,
+                overlays,
+                lambda done, total, task=task: bar.update(task, completed=done, total=total),
+            )
+            bar.remove_task(task)
+            rows.append(row)
+            if as_json:
+                print(json.dumps(row), flush=True)  # noqa: T201  stdout is this command's output
+    if not as_json:
+        _print_table(rows, classifier)
+    failed = sum(row["error"] is not None for row in rows)
+    return failed, sum(row["verdict"] in {"fake", "suspect"} for row in rows)
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(file for file in path.rglob("*") if file.is_file() and not file.is_symlink())
+        else:
+            yield path
+
+
+def screen_one(pipeline: Pipeline, path: Path, overlays: Path | None, progress: Any = None) -> dict[str, Any]:
+    """Screen one file into the object that `--json` prints; its error, if any, is part of it."""
+    version = pipeline.classifier.version
+    row: dict[str, Any] = {
+        "path": str(path),
+        "sha256": None,
+        "verdict": None,
+        "score": None,
+        "coverage": None,
+        "model_version": version.id,
+        "model_label": version.label,
+        "tracks": [],
+        "flagged_frames": [],
+        "timings_seconds": {},
+        "error": None,
+    }
+    try:
+        row["sha256"] = _sha256(path)
+        screened = pipeline.screen(path.resolve(), name=str(path), progress=progress)
+    except FacewardenError as error:
+        row["error"] = {"code": error.code, "message": str(error)}
+        return row
+    row |= {
+        "verdict": screened.video.verdict.value,
+        "score": screened.video.score,
+        "coverage": screened.report.coverage,
+        "tracks": _tracks(screened),
+        "flagged_frames": _flagged(pipeline, screened, path, overlays),
+        "timings_seconds": screened.timings,
+    }
+    return row
+
+
+def _sha256(path: Path) -> str:
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise UnsafePath(name=path, reason="it is no regular file")
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.sha256()
+            while piece := file.read(PIECE_BYTES):
+                digest.update(piece)
+    except FileNotFoundError as error:
+        raise FileVanished(name=path) from error
+    except OSError as error:
+        raise UnsafePath(name=path, reason=error.strerror) from error
+    return digest.hexdigest()
+
+
+def _tracks(screened: Screened) -> list[dict[str, Any]]:
+    return [
+        {
+            "number": track.number,
+            "start_seconds": track.start_seconds,
+            "end_seconds": track.end_seconds,
+            "frames": track.frames,
+            "usable_frames": track.usable_frames,
+            "score": track.score.score,
+        }
+        for track in screened.tracks
+    ]
+
+
+def _flagged(
+    pipeline: Pipeline, screened: Screened, path: Path, overlays: Path | None
+) -> list[dict[str, Any]]:
+    frames = []
+    for rank, evidence in enumerate(screened.evidence):
+        face = screened.faces[evidence.face]
+        box = face.face.box
+        frame: dict[str, Any] = {
+            "track": face.track,
+            "time_seconds": face.time_seconds,
+            "box": [box.x0, box.y0, box.x1, box.y1],
+            "score": evidence.score,
+        }
+        if overlays is not None:
+            frame["overlays"] = _write_overlays(pipeline, evidence.crop, overlays, f"{path.stem}-{rank}")
+        frames.append(frame)
+    return frames
+
+
+def _write_overlays(pipeline: Pipeline, png: bytes, folder: Path, stem: str) -> dict[str, str]:
+    from models.explain.overlay import render
+
+    folder.mkdir(parents=True, exist_ok=True)
+    crop = decode_crop(png)
+    written = {}
+    for explanation in explain_crop(crop, pipeline.classifier, pipeline.settings.lime):
+        for name, content in render(crop, explanation).items():
+            target = folder / f"{printable(stem)}-{explanation.method}-{name}.png"
+            target.write_bytes(content)
+            written[f"{explanation.method}.{name}"] = str(target)
+    return written
+
+
+def _print_table(rows: list[dict[str, Any]], classifier: Classifier) -> None:
+    console = Console()
+    table = Table(title=f"model {printed_label(classifier.version.id, classifier.version.label)}")
+    for column in ("file", "verdict", "score", "coverage", "tracks", "seconds"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        if row["error"] is not None:
+            table.add_row(
+                printable(row["path"]), coloured("failed:" + row["error"]["code"]), row["error"]["message"]
+            )
+            continue
+        table.add_row(
+            printable(row["path"]),
+            coloured(row["verdict"]),
+            percent(row["score"]),
+            percent(row["coverage"]),
+            str(len(row["tracks"])),
+            f"{row['timings_seconds']['total']:.2f}",
+        )
+    console.print(table)

@@ -1,0 +1,277 @@
+"""Every error that Facewarden raises on purpose.
+
+The docstring of an error is the message a user reads: it names the input and the remedy,
+with the fields of the error filled in.
+
+    FacewardenError
+    |-- PermanentError                trying again gives the same answer
+    |   |-- InputError                the input is at fault: stored on the video as `code`
+    |   |   |-- EmptyFile             empty_file
+    |   |   |-- NotMedia              not_media
+    |   |   |-- UnsupportedMedia      unsupported_media
+    |   |   |-- NoVideoStream         no_video_stream
+    |   |   |-- BrokenMedia           broken_media
+    |   |   |-- MediaTooLarge         media_too_large
+    |   |   |-- FileVanished          file_vanished
+    |   |   |-- Unreadable            unreadable
+    |   |   |-- UnsafePath            unsafe_path
+    |   |   `-- DecoderKilled         decoder_killed
+    |   |-- WeightsError              weights_error
+    |   |-- SettingsError             settings_error
+    |   |-- NotFound                  not_found
+    |   |-- InvalidQuery              invalid_query
+    |   |-- InvalidValue              invalid_value
+    |   |-- Conflict                  conflict
+    |   |   `-- HeldByAnother         held_by_another
+    |   |-- AccessError               access_error
+    |   |   |-- NotSignedIn           not_signed_in
+    |   |   |-- SignInFailed          sign_in_failed
+    |   |   |-- NotAllowed            not_allowed
+    |   |   |-- SessionOnly           session_only
+    |   |   |-- PasswordMustChange    password_must_change
+    |   |   |-- HiddenUntilDecided    hidden_until_decided
+    |   |   `-- ForgedRequest         forged_request
+    |   `-- AttemptsExhausted         attempts_exhausted
+    `-- RetryableError                a later try can succeed
+        |-- ServiceUnavailable        service_unavailable
+        |-- ObjectStoreError          object_store_error
+        |-- DeadlineExceeded          deadline_exceeded
+        |-- TooManySignIns            too_many_sign_ins
+        `-- StaleAttempt              stale_attempt: a newer attempt owns the row, drop the work
+"""
+
+from typing import Any, ClassVar
+
+
+class FacewardenError(Exception):
+    """Facewarden stopped: {reason}."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, **fields: Any) -> None:
+        self.fields = fields
+        super().__init__(fields)
+
+    def __str__(self) -> str:
+        text = " ".join((type(self).__doc__ or "").split())
+        # A control character in a hostile file name must not forge lines in a log or a terminal.
+        return text.format_map({name: printable(value) for name, value in self.fields.items()})
+
+
+def printable(value: object) -> str:
+    """`value` as text on one line, control characters escaped."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in str(value)
+    )
+
+
+class PermanentError(FacewardenError):
+    """Facewarden cannot go on: {reason}."""
+
+    code = "permanent"
+
+
+class RetryableError(FacewardenError):
+    """Facewarden could not finish and will try again: {reason}."""
+
+    code = "retryable"
+
+
+class InputError(PermanentError):
+    """{name}: this input cannot be screened: {reason}."""
+
+    code = "input_error"
+
+
+class EmptyFile(InputError):
+    """{name}: the file is empty (0 bytes). Upload it again; the copy may have been cut off."""
+
+    code = "empty_file"
+
+
+class NotMedia(InputError):
+    """{name}: the content is no video or image that Facewarden knows ({reason}).
+    Supported: MP4, MOV, MKV, WebM, AVI, MPEG-TS, FLV, JPEG, PNG, WebP, GIF, BMP, TIFF."""
+
+    code = "not_media"
+
+
+class UnsupportedMedia(InputError):
+    """{name}: {reason} is not on the list of allowed formats and codecs.
+    Convert it to H.264 in MP4."""
+
+    code = "unsupported_media"
+
+
+class NoVideoStream(InputError):
+    """{name}: there is no picture in it, only {streams}. Facewarden screens pictures."""
+
+    code = "no_video_stream"
+
+
+class BrokenMedia(InputError):
+    """{name}: not one frame could be decoded ({reason}). Export or upload the file again."""
+
+    code = "broken_media"
+
+
+class MediaTooLarge(InputError):
+    """{name}: {quantity} is {value}, above the limit of {limit}.
+    Raise {setting} if such inputs are expected."""
+
+    code = "media_too_large"
+
+
+class FileVanished(InputError):
+    """{name}: the file was there when it was queued and is gone now. Upload it again."""
+
+    code = "file_vanished"
+
+
+class Unreadable(InputError):
+    """{name}: the file cannot be read ({reason}). Give Facewarden the right to read it;
+    the bucket is tried again every minute."""
+
+    code = "unreadable"
+
+
+class UnsafePath(InputError):
+    """{name}: refused because {reason}. Put the file itself into the bucket."""
+
+    code = "unsafe_path"
+
+
+class DecoderKilled(InputError):
+    """{name}: the decoder was stopped because {reason}. The file is likely damaged or hostile;
+    if it is neither, raise {setting}."""
+
+    code = "decoder_killed"
+
+
+class WeightsError(PermanentError):
+    """{path}: these weights cannot be used: {reason}."""
+
+    code = "weights_error"
+
+
+class SettingsError(PermanentError):
+    """{setting}: {reason}."""
+
+    code = "settings_error"
+
+
+class NotFound(PermanentError):
+    """{what} {key} is not known here."""
+
+    code = "not_found"
+
+
+class InvalidQuery(PermanentError):
+    """{parameter}: {reason}. Correct it and ask again."""
+
+    code = "invalid_query"
+
+
+class InvalidValue(PermanentError):
+    """{field}: {reason}."""
+
+    code = "invalid_value"
+
+
+class Conflict(PermanentError):
+    """{what} {key}: {reason}."""
+
+    code = "conflict"
+
+
+class HeldByAnother(Conflict):
+    """{what} {key} is with another reviewer until {until}. Take another one, or wait."""
+
+    code = "held_by_another"
+
+
+class AccessError(PermanentError):
+    """This is not for you: {reason}."""
+
+    code = "access_error"
+
+
+class NotSignedIn(AccessError):
+    """Nobody is signed in. Sign in, or send an API token in the header `Authorization: Bearer …`."""
+
+    code = "not_signed_in"
+
+
+class SignInFailed(AccessError):
+    """This name and password do not go together, or the account is disabled."""
+
+    code = "sign_in_failed"
+
+
+class NotAllowed(AccessError):
+    """{name} may not do this: it needs the permission {permission}. Ask an admin."""
+
+    code = "not_allowed"
+
+
+class SessionOnly(AccessError):
+    """An API token cannot do this. Sign in with a browser."""
+
+    code = "session_only"
+
+
+class PasswordMustChange(AccessError):
+    """{name} has a one-time password. Set one of your own first."""
+
+    code = "password_must_change"
+
+
+class HiddenUntilDecided(AccessError):
+    """You review blind: what the machine found is shown once you have decided."""
+
+    code = "hidden_until_decided"
+
+
+class ForgedRequest(AccessError):
+    """This request did not come from a page of this session ({reason}). Load the page again."""
+
+    code = "forged_request"
+
+
+class AttemptsExhausted(PermanentError):
+    """{name}: given up after {attempts} attempts; the last one ended with: {reason}.
+    Screen it again once the cause is gone."""
+
+    code = "attempts_exhausted"
+
+
+class ServiceUnavailable(RetryableError):
+    """{service} at {address} does not answer ({reason}). Start it or correct {setting}."""
+
+    code = "service_unavailable"
+
+
+class ObjectStoreError(RetryableError):
+    """The object store failed on {key}: {reason}."""
+
+    code = "object_store_error"
+
+
+class DeadlineExceeded(RetryableError):
+    """{name}: the job passed its deadline of {seconds} s.
+    Raise FACEWARDEN_WORKER__JOB_SECONDS if videos are long."""
+
+    code = "deadline_exceeded"
+
+
+class TooManySignIns(RetryableError):
+    """Too many sign-ins. Try again in {seconds} s."""
+
+    code = "too_many_sign_ins"
+
+
+class StaleAttempt(RetryableError):
+    """Attempt {attempt} of screening {screening} has been superseded; its result is dropped."""
+
+    code = "stale_attempt"

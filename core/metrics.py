@@ -1,0 +1,46 @@
+"""Prometheus metrics, written as files for node_exporter's textfile collector: no port is opened."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, write_to_textfile
+
+from core.settings import Settings
+
+REGISTRY = CollectorRegistry()
+
+SIGHTED = Counter(
+    "facewarden_files_total", "Files taken in, by what became of them.", ["outcome"], registry=REGISTRY
+)
+SCREENED = Counter(
+    "facewarden_screenings_total",
+    "Screenings ended, by verdict or error code.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+EXPLAINED = Counter(
+    "facewarden_explanations_total", "Flagged frames explained, by outcome.", ["outcome"], registry=REGISTRY
+)
+REPAIRED = Counter(
+    "facewarden_reconciler_repairs_total",
+    "Jobs brought back by the reconciler, by kind.",
+    ["kind"],
+    registry=REGISTRY,
+)
+WAITING = Gauge(
+    "facewarden_waiting",
+    "Screenings and explanations that the database says are still to be done, by queue.",
+    ["queue"],
+    registry=REGISTRY,
+)
+STAGE_SECONDS = Histogram(
+    "facewarden_stage_seconds",
+    "Seconds per video and stage.",
+    ["stage"],
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300),
+    registry=REGISTRY,
+)
+
+
+def write(settings: Settings, process: str) -> None:
+    """Write this process's metrics to `home/metrics/<process>.prom`, at once and whole."""
+    folder = settings.home / "metrics"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_to_textfile(str(folder / f"facewarden_{process}.prom"), REGISTRY)

@@ -1,0 +1,64 @@
+"""The words in which Facewarden says what became of a video.
+
+They are stored as their string values; renaming a member's value needs a migration.
+"""
+
+from enum import StrEnum
+
+
+class MediaKind(StrEnum):
+    VIDEO = "video"
+    IMAGE = "image"  # a still is screened as a video of one frame
+    UNKNOWN = "unknown"  # sniffed as neither; its screening fails with `not_media`
+
+
+class ScreeningStatus(StrEnum):
+    QUEUED = "queued"  # waits for a worker; SQL says so even when Redis has forgotten
+    SCREENING = "screening"  # a worker holds its lease
+    DONE = "done"  # has a verdict
+    FAILED = "failed"  # has an error code and a message instead of a verdict
+
+
+class Verdict(StrEnum):
+    """What the machine says. A reviewer's answer is called a decision."""
+
+    FAKE = "fake"  # video score at or above the fake threshold
+    SUSPECT = "suspect"  # at or above the suspect threshold, below the fake one
+    CLEAR = "clear"  # below both
+    NO_FACE = "no_face"  # no face that passed the quality gate: there is no score
+    TOO_SHORT = "too_short"  # faces, but no track with enough frames to support a score
+
+    @property
+    def flagged(self) -> bool:
+        """Whether reviewers should look at it."""
+        return self in (Verdict.FAKE, Verdict.SUSPECT)
+
+
+class ExplanationMethod(StrEnum):
+    LIME = "lime"
+    GRAD_CAM = "grad_cam"
+
+
+class ExplainStatus(StrEnum):
+    """How far the explanations of one flagged frame have come."""
+
+    QUEUED = "queued"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class DecisionOutcome(StrEnum):
+    """What a reviewer says about a video."""
+
+    FAKE = "fake"  # confirmed
+    GENUINE = "genuine"
+    UNSURE = "unsure"  # looked, cannot tell
+    SECOND_OPINION = "second_opinion"  # another reviewer must look
+
+
+class DecisionState(StrEnum):
+    """How far reviewers have come with a video."""
+
+    OPEN = "open"  # nobody has decided
+    SECOND_OPINION = "second_opinion"  # waits for another reviewer
+    DECIDED = "decided"

@@ -1,0 +1,261 @@
+"""All settings of Facewarden, read from the environment (prefix `FACEWARDEN_`) and from `.env`.
+
+A nested setting joins its names with two underscores: `FACEWARDEN_SAMPLING__MAX_FRAMES=32`.
+`docs/settings.md` is generated from this file by `facewarden config --markdown`.
+"""
+
+import hashlib
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHIPPED_WEIGHTS = Path(__file__).resolve().parent.parent / "models" / "weights" / "xception.safetensors"
+
+# Linux allows 107 bytes in the path of a Unix socket.
+LONGEST_SOCKET_PATH = 100
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IngestSettings(_Section):
+    poll_seconds: float = Field(1.0, gt=0, description="How often the bucket folder is looked through.")
+    settle_seconds: float = Field(
+        2.0, ge=0, description="How long size and modification time must stand still before a file is taken."
+    )
+    reconcile_seconds: float = Field(
+        30.0, gt=0, description="How often the queue is compared with the database and repaired."
+    )
+    max_file_bytes: int = Field(
+        20 * 1024**3, gt=0, description="Larger files are refused with `media_too_large`."
+    )
+
+
+class DecodeSettings(_Section):
+    threads: int = Field(2, ge=1, le=16, description="Slice threads of one decoder.")
+    max_pixels: int = Field(
+        8192 * 4320, gt=0, description="Width times height of one frame, in pixels, that is still decoded."
+    )
+    max_duration_seconds: float = Field(
+        6 * 3600.0, gt=0, description="Longer videos are refused with `media_too_large`."
+    )
+    max_streams: int = Field(32, ge=1, description="Files with more streams are refused.")
+    max_decoded_frames: int = Field(
+        100_000, ge=1, description="Frames decoded for one video before the decoder stops."
+    )
+    memory_bytes: int = Field(
+        4 * 1024**3, gt=0, description="Address space of the decoder process (RLIMIT_AS)."
+    )
+    cpu_seconds: int = Field(600, gt=0, description="CPU time of the decoder process (RLIMIT_CPU).")
+    stall_seconds: float = Field(
+        30.0, gt=0, description="The decoder is killed when no frame and no word came for this long."
+    )
+
+
+class SamplingSettings(_Section):
+    max_frames: int = Field(64, ge=1, description="At most this many frames of a video are looked at.")
+    frames_per_second: float = Field(2.0, gt=0, description="Frames looked at per second of video.")
+    min_frames: int = Field(
+        8, ge=1, description="At least this many where the video has them, however short it is."
+    )
+
+
+class DetectionSettings(_Section):
+    long_side: int = Field(
+        640, ge=64, description="Frames are shrunk to this long side, in pixels, to find faces."
+    )
+    min_face_fraction: float = Field(
+        0.04, gt=0, lt=1, description="Smallest face, as a part of the frame's long side."
+    )
+    min_face_pixels: int = Field(20, ge=12, description="Smallest face, in pixels of the shrunken frame.")
+    min_probability: float = Field(
+        0.9, ge=0, le=1, description="Detections below this probability are dropped."
+    )
+    max_faces_per_frame: int = Field(
+        64, ge=1, description="The most probable faces of a frame that are kept."
+    )
+    batch_size: int = Field(8, ge=1, description="Frames per call of the detector.")
+
+
+class QualitySettings(_Section):
+    """A face outside these bounds is stored with its reasons but gets no say in the score."""
+
+    min_pixels: int = Field(
+        40, ge=1, description="Shorter side of the face box, in pixels of the full frame."
+    )
+    min_sharpness: float = Field(
+        12.0, ge=0, description="Variance of the Laplacian of the crop, gray values 0..255, at 112 px."
+    )
+    max_yaw: float = Field(
+        0.75, gt=0, le=1, description="Nose offset from the middle of the eyes, 0 front, 1 profile."
+    )
+    min_probability: float = Field(0.95, ge=0, le=1, description="Probability of the detector.")
+
+
+class TrackSettings(_Section):
+    min_iou: float = Field(
+        0.3, gt=0, le=1, description="Overlap at which two boxes are one face without a look."
+    )
+    min_similarity: float = Field(
+        0.8, ge=-1, le=1, description="Likeness of crops at which a face goes on across a cut or a gap."
+    )
+    max_gap_seconds: float = Field(10.0, gt=0, description="A track unseen for longer is closed.")
+    min_frames: int = Field(
+        3, ge=1, description="Usable frames a track needs to support a verdict (a still needs one)."
+    )
+
+
+class ScoringSettings(_Section):
+    top_fraction: float = Field(
+        0.5, gt=0, le=1, description="Part of a track's frames, highest scores first, that makes its score."
+    )
+    fake_threshold: float | None = Field(
+        None, ge=0, le=1, description="Video score that makes a verdict `fake`; unset takes the checkpoint's."
+    )
+    suspect_threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Video score that makes a verdict `suspect`; unset takes the checkpoint's.",
+    )
+    flagged_frames: int = Field(3, ge=1, description="Frames kept and explained per flagged video.")
+
+
+class LimeSettings(_Section):
+    samples: int = Field(
+        300, ge=10, description="Perturbed images per explanation (the paper's default is 1000)."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the perturbations.")
+    stability_seeds: int = Field(3, ge=1, description="Runs with other seeds by which stability is measured.")
+    top_segments: int = Field(5, ge=1, description="Segments compared and outlined.")
+    segmentation: Literal["slic", "quickshift"] = Field(
+        "slic", description="How the crop is divided; quickshift (ratio 0.2, max_dist 200) is the paper's."
+    )
+    segments: int = Field(50, ge=4, description="Segments asked of SLIC.")
+
+
+class WorkerSettings(_Section):
+    job_seconds: int = Field(3600, gt=0, description="Deadline of one job.")
+    lease_seconds: float = Field(
+        30.0, gt=0, description="A screening whose worker is silent this long is taken back."
+    )
+    max_attempts: int = Field(4, ge=1, description="Attempts at one screening before it fails for good.")
+    recycle_jobs: int = Field(500, ge=1, description="Jobs after which a worker process is replaced.")
+
+
+class ReviewSettings(_Section):
+    host: str = Field("127.0.0.1", description="Address on which the review service listens.")
+    port: int = Field(8080, ge=0, le=65535, description="Port on which the review service listens.")
+    https: bool = Field(
+        False, description="Whether browsers reach it over HTTPS only (behind a proxy): cookies need it then."
+    )
+    proxies: str = Field(
+        "", description="Addresses of proxies, by commas, whose `X-Forwarded-For` and `-Proto` are believed."
+    )
+    session_hours: float = Field(12.0, gt=0, description="After this long everybody must sign in again.")
+    idle_minutes: float = Field(120.0, gt=0, description="After this long without a request, too.")
+    sign_in_window_minutes: float = Field(
+        15.0, gt=0, description="Failed sign-ins are counted over this long."
+    )
+    sign_in_failures_per_name: int = Field(
+        10, ge=1, description="Failed sign-ins under one name after which it must wait."
+    )
+    sign_in_failures_per_address: int = Field(
+        30, ge=1, description="Failed sign-ins from one address (IPv6: /64 network) after which it must wait."
+    )
+    claim_minutes: float = Field(
+        15.0, gt=0, description="How long a video stays with the reviewer who took it."
+    )
+    double_review: float = Field(
+        0.0, ge=0, le=1, description="Part of all videos that two reviewers see, whatever the first one says."
+    )
+    upload_bytes: int = Field(200 * 1000**2, gt=0, description="Larger uploads are refused.")
+
+    @property
+    def address(self) -> str:
+        """Where a browser on this machine finds the service."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104  compared with
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+
+
+class Settings(BaseSettings):
+    """The whole configuration of one installation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FACEWARDEN_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+    )
+
+    home: Path = Field(
+        Path("facewarden-home"),
+        description="Folder of the database, the objects, the logs and the embedded server.",
+    )
+    bucket: Path = Field(Path("bucket"), description="Folder into which people drop videos and images.")
+    database_url: SecretStr | None = Field(
+        None, description="SQLAlchemy URL (PostgreSQL: `postgresql+psycopg://…`); unset is SQLite in `home`."
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="Redis or Valkey URL; unset is the embedded server's Unix socket in `home`."
+    )
+    objects: Path | None = Field(
+        None, description="Folder of the stored videos, frames and overlays; unset is in `home`."
+    )
+    weights: Path = Field(SHIPPED_WEIGHTS, description="Checkpoint (safetensors) that screens.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the models run.")
+    backend: Literal["auto", "fp32", "bf16", "fp16", "openvino"] = Field(
+        "auto", description="How the classifier runs; auto is bf16 on CUDA and OpenVINO on a CPU."
+    )
+    batch_size: int = Field(16, ge=1, description="Face crops per call of the classifier.")
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="Log lines for people or for machines; auto asks whether a terminal listens."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged."
+    )
+
+    ingest: IngestSettings = Field(default_factory=IngestSettings)
+    decode: DecodeSettings = Field(default_factory=DecodeSettings)
+    sampling: SamplingSettings = Field(default_factory=SamplingSettings)
+    detection: DetectionSettings = Field(default_factory=DetectionSettings)
+    quality: QualitySettings = Field(default_factory=QualitySettings)
+    tracks: TrackSettings = Field(default_factory=TrackSettings)
+    scoring: ScoringSettings = Field(default_factory=ScoringSettings)
+    lime: LimeSettings = Field(default_factory=LimeSettings)
+    worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    review: ReviewSettings = Field(default_factory=ReviewSettings)
+
+    @property
+    def sql_url(self) -> str:
+        """The database URL that is in force, secret included."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{(self.home / 'facewarden.sqlite3').resolve()}"
+
+    @property
+    def queue_url(self) -> str:
+        """The Redis URL that is in force, secret included."""
+        if self.redis_url is not None:
+            return self.redis_url.get_secret_value()
+        return f"unix://{self.socket_path}"
+
+    @property
+    def objects_folder(self) -> Path:
+        return (self.objects or self.home / "objects").resolve()
+
+    @cached_property
+    def socket_path(self) -> Path:
+        """Unix socket of the embedded server: only this user can open it, no port listens."""
+        path = self.home.resolve() / "valkey.sock"
+        if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+            return path
+        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"facewarden-{os.getuid()}-{digest}" / "valkey.sock"

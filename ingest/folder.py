@@ -1,0 +1,144 @@
+"""The bucket folder: files that people drop are taken once they have settled, and never changed.
+
+It is looked through at intervals, not watched by notifications: those do not cross network mounts, and a
+look after a restart would be needed anyway.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from core.errors import FacewardenError, Unreadable
+from core.settings import Settings
+from ingest.registration import Intake, Receipt, Registrar
+from storage.videos import Seen
+
+log = structlog.get_logger()
+
+DEEPEST = 32  # sub-folders
+RETRY_NS = 60 * 10**9  # between tries at a file that cannot be read: its rights may have been mended
+UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")  # what copy programs call them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What one look at a file shows; it has settled when two looks show the same."""
+
+    size_bytes: int
+    mtime_ns: int
+
+
+def text_name(path: str | Path) -> str:
+    """A path as text for SQL: bytes that are no UTF-8 become escapes such as `\\xff`.
+
+    A backslash is doubled, so that no two files share a name.
+    """
+    return os.fsencode(path).replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+
+
+class BucketWatcher:
+    """Finds new files in a bucket and registers each once."""
+
+    def __init__(self, settings: Settings, registrar: Registrar, known: Iterator[Seen]) -> None:
+        self._root = settings.bucket.resolve()
+        self._settle_ns = round(settings.ingest.settle_seconds * 1e9)
+        self._registrar = registrar
+        self._source = self.source(settings)
+        self._done = {seen.name: Look(size_bytes=seen.size_bytes, mtime_ns=seen.mtime_ns) for seen in known}
+        self._last: dict[str, tuple[Look, int]] = {}  # and since when (ns) it has looked like that
+        self._not_before: dict[str, int] = {}  # ns; of files that could not be taken
+
+    @staticmethod
+    def source(settings: Settings) -> str:
+        """The name under which this bucket's sightings are stored."""
+        return f"bucket:{text_name(settings.bucket.resolve())}"
+
+    def look(self, now_ns: int) -> Iterator[Receipt]:
+        """One look through the bucket: registers, one by one, what has settled since the last look.
+
+        Raises RetryableError where the database is away; the files stay and are found again.
+        """
+        last, self._last = self._last, {}
+        for inner, entry_look in bucket_files(self._root):
+            name = text_name(inner)
+            if self._done.get(name) == entry_look:
+                continue
+            before, since_ns = last.get(name, (None, now_ns))
+            again = before == entry_look
+            self._last[name] = entry_look, since_ns if again else now_ns
+            # A clock that is ahead of ours gives times to come: what we saw ourselves counts as well.
+            still_ns = max(now_ns - entry_look.mtime_ns, now_ns - since_ns)
+            if not again or still_ns < self._settle_ns or now_ns < self._not_before.get(name, now_ns):
+                continue
+            receipt = self._register(self._root / inner, name, entry_look, now_ns)
+            if receipt is not None:
+                yield receipt
+
+    def _register(self, path: Path, name: str, look: Look, now_ns: int) -> Receipt | None:
+        """Register one file; whatever is wrong with it must not keep the others out."""
+        try:
+            receipt = self._registrar.register(path, name=name, source=self._source, root=self._root)
+        except FacewardenError:
+            raise  # the database, the store or the weights: no file can be taken now
+        except Exception:
+            log.exception("file not taken", name=name)
+            self._not_before[name] = now_ns + RETRY_NS
+            return None
+        if isinstance(receipt.error, Unreadable):
+            self._not_before[name] = now_ns + RETRY_NS
+        elif receipt.intake != Intake.UNSETTLED:
+            self._done[name] = look
+            self._not_before.pop(name, None)
+        return receipt
+
+
+def bucket_files(root: Path, inner: str = "", depth: int = 0) -> Iterator[tuple[str, Look]]:
+    """The files below `root` that are meant to be taken, each with a look at it; links are not followed.
+
+    Their paths are relative to `root`, and plain strings: making a Path takes longer than asking the disk.
+    """
+    folder = os.path.join(root, inner)  # noqa: PTH118  see above
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        log.warning("folder not readable", folder=text_name(folder), reason=error.strerror)
+        return
+    for entry in sorted(entries, key=lambda each: each.name):
+        if entry.name.startswith(".") or entry.name.endswith(UNFINISHED):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if depth < DEEPEST:
+                yield from bucket_files(root, f"{inner}{entry.name}/", depth + 1)
+            continue
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            continue  # gone since the folder was read
+        yield f"{inner}{entry.name}", Look(size_bytes=status.st_size, mtime_ns=status.st_mtime_ns)
+
+
+def untaken(settings: Settings, known: Iterator[Seen]) -> int:
+    """How many files of the bucket have not been taken in yet."""
+    root = settings.bucket.resolve()
+    done = {(seen.name, seen.size_bytes, seen.mtime_ns) for seen in known}
+    looks = ((text_name(inner), look) for inner, look in bucket_files(root))
+    return sum((name, look.size_bytes, look.mtime_ns) not in done for name, look in looks)
+
+
+def ingest_paths(paths: list[Path], registrar: Registrar) -> Iterator[Receipt]:
+    """Register the files that a user names, and all files below the folders that they name.
+
+    Raises RetryableError where the database is away.
+    """
+    for path in paths:
+        # The user's own word may be a link; below it none is followed.
+        top = path.resolve()
+        if not top.is_dir():
+            yield registrar.register(top, name=text_name(top), source="path")
+            continue
+        for inner, _ in bucket_files(top):
+            file = top / inner
+            yield registrar.register(file, name=text_name(file), source="path", root=top)

@@ -1,0 +1,76 @@
+"""Brings queue and database together: SQL says what is to be done, Redis may have forgotten.
+
+It may run in any number of processes at once: enqueueing is unique, and a job that runs twice finds its
+attempt taken.
+"""
+
+from dataclasses import dataclass
+
+import structlog
+from redis import Redis
+from sqlalchemy import Engine
+
+from core import metrics, queues
+from core.settings import Settings
+from storage import explanations, screenings
+from storage.engine import transaction
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repairs:
+    taken_back: int  # attempts of workers that fell silent
+    enqueued: int  # jobs that Redis had lost
+
+    @property
+    def any(self) -> bool:
+        return bool(self.taken_back or self.enqueued)
+
+
+class Reconciler:
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._settings, self._engine = settings, engine
+        self._redis: Redis | None = None
+
+    def run_once(self) -> Repairs:
+        """Take expired leases back and enqueue whatever waits without a live job.
+
+        Raises ServiceUnavailable where the database or Redis is away; the next run makes up for it.
+        """
+        attempts = self._settings.worker.max_attempts
+        with transaction(self._engine) as session:
+            taken_back = len(screenings.take_back_expired(session, max_attempts=attempts))
+            taken_back += len(explanations.take_back_expired(session, max_attempts=attempts))
+            waiting = screenings.queued(session)
+            pending = explanations.pending(session)
+        metrics.WAITING.labels(queue=queues.SCREEN).set(len(waiting))
+        metrics.WAITING.labels(queue=queues.EXPLAIN).set(len(pending))
+        enqueued = self._enqueue(waiting, pending)
+        repairs = Repairs(taken_back=taken_back, enqueued=enqueued)
+        metrics.REPAIRED.labels(kind="taken_back").inc(taken_back)
+        metrics.REPAIRED.labels(kind="enqueued").inc(enqueued)
+        if repairs.any:
+            log.info("reconciled", taken_back=taken_back, enqueued=enqueued)
+        return repairs
+
+    def _enqueue(self, waiting: list[screenings.Ticket], pending: list[explanations.ExplainTicket]) -> int:
+        if not waiting and not pending:
+            return 0
+        try:
+            redis = self._redis = self._redis or queues.connect(
+                self._settings.queue_url, answer_seconds=queues.ANSWER_SECONDS
+            )
+            seconds = self._settings.worker.job_seconds
+            screens = [(ticket.screening_id, ticket.attempt) for ticket in waiting]
+            explains = [(ticket.flagged_frame_id, ticket.attempt) for ticket in pending]
+            return sum(
+                queues.enqueue_screen(redis, *ticket, job_seconds=seconds)
+                for ticket in queues.not_waiting(redis, queues.SCREEN, screens)
+            ) + sum(
+                queues.enqueue_explain(redis, *ticket, job_seconds=seconds)
+                for ticket in queues.not_waiting(redis, queues.EXPLAIN, explains)
+            )
+        except Exception:
+            self._redis = None  # connect anew the next time
+            raise

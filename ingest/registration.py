@@ -1,0 +1,268 @@
+"""Taking one file in: look, hash while storing, commit to SQL, then enqueue.
+
+SQL comes first. If Redis is away the commit stands, and the reconciler enqueues later.
+"""
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+from redis import Redis
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from core import metrics, queues
+from core.errors import (
+    FileVanished,
+    InputError,
+    MediaTooLarge,
+    ServiceUnavailable,
+    Unreadable,
+    UnsafePath,
+)
+from core.outcomes import MediaKind
+from core.settings import Settings
+from ingest.sniffing import HEAD_BYTES, sniff
+from models.model_version import ModelVersion, read_model_version
+from storage import audit, model_versions, screenings, videos
+from storage.engine import transaction
+from storage.objects import FolderStore
+from storage.screenings import Ticket
+from storage.videos import Seen
+
+log = structlog.get_logger()
+
+PIECE_BYTES = 1024 * 1024
+REDIS_PAUSE_SECONDS = 10.0  # without trying to enqueue, once Redis was away: the reconciler does it all later
+LINK = (errno.ELOOP, errno.ENOTDIR)  # how O_NOFOLLOW reports a link to a file, and to a folder
+
+
+class Intake(StrEnum):
+    """What became of a file."""
+
+    QUEUED = "queued"  # new content: a screening is on its way
+    KNOWN = "known"  # content seen before: a second sighting of one video
+    FAILED = "failed"  # content that is no media: stored with its reason
+    REFUSED = "refused"  # no content was taken at all
+    UNSETTLED = "unsettled"  # it changed while it was read: try again later
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    name: str
+    intake: Intake
+    sha256: str | None = None
+    error: InputError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Content:
+    sha256: str
+    key: str  # in the object store
+    kind: MediaKind
+    error: InputError | None  # why no worker needs to see it
+
+
+class _Changed(Exception):
+    """Somebody still writes to the file."""
+
+
+class Registrar:
+    """Registers files of one source after another."""
+
+    def __init__(self, settings: Settings, engine: Engine, objects: FolderStore) -> None:
+        self._settings, self.engine, self._objects = settings, engine, objects
+        self._redis: Redis | None = None
+        self._redis_away_until = 0.0  # time.monotonic()
+
+    def register(self, path: Path, *, name: str, source: str, root: Path | None = None) -> Receipt:
+        """Take the file at `path` in under `name`; below `root` (else its folder) no link is followed.
+
+        Raises RetryableError where the database or the object store is away: nothing is lost, try again.
+        """
+        try:
+            receipt = self._take(path, root or path.parent, name, source)
+        except _Changed:
+            receipt = Receipt(name=name, intake=Intake.UNSETTLED)
+        except InputError as error:
+            self._refuse(path, name, source, error)
+            receipt = Receipt(name=name, intake=Intake.REFUSED, error=error)
+        metrics.SIGHTED.labels(outcome=receipt.error.code if receipt.error else receipt.intake).inc()
+        log.info("taken in", name=name, intake=receipt.intake, sha256=receipt.sha256)
+        return receipt
+
+    def _take(self, path: Path, root: Path, name: str, source: str) -> Receipt:
+        with _open(path, root, name) as file:
+            before = os.fstat(file.fileno())
+            self._check(before, name)
+            with self._objects.write_stream() as sink:
+                head = b""
+                for piece in _pieces(file, before.st_size, name):
+                    head = head or piece[:HEAD_BYTES]
+                    sink.write(piece)
+                after = os.fstat(file.fileno())
+                if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                    raise _Changed  # within the stream, which then keeps nothing
+        seen = Seen(source=source, name=name, size_bytes=before.st_size, mtime_ns=before.st_mtime_ns)
+        kind, error = _judged(head, name)
+        return self._store(seen, _Content(sha256=sink.sha256, key=sink.key, kind=kind, error=error))
+
+    def _check(self, status: os.stat_result, name: str) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise UnsafePath(name=name, reason="it is no regular file")
+        limit = self._settings.ingest.max_file_bytes
+        if status.st_size > limit:
+            raise MediaTooLarge(
+                name=name,
+                quantity="the size in bytes",
+                value=status.st_size,
+                limit=limit,
+                setting="FACEWARDEN_INGEST__MAX_FILE_BYTES",
+            )
+
+    def _store(self, seen: Seen, content: _Content) -> Receipt:
+        version = read_model_version(self._settings.weights)
+        try:
+            ticket = self._commit(seen, content, version)
+        except IntegrityError:
+            # Another process stored the same content between our look and our write; now it is there.
+            ticket = self._commit(seen, content, version)
+        if content.error is not None:
+            intake = Intake.FAILED
+        elif ticket is None:
+            intake = Intake.KNOWN
+        else:
+            intake = Intake.QUEUED
+            self._enqueue(ticket)
+        return Receipt(name=seen.name, intake=intake, sha256=content.sha256, error=content.error)
+
+    def _commit(self, seen: Seen, content: _Content, version: ModelVersion) -> Ticket | None:
+        """One transaction: video, sighting, screening. None where the content has its screening already."""
+        sha256 = content.sha256
+        with transaction(self.engine) as session:
+            register_version(session, version)
+            video_id, new = videos.add(
+                session,
+                sha256=sha256,
+                size_bytes=seen.size_bytes,
+                media_kind=content.kind,
+                object_key=content.key,
+            )
+            videos.sight(session, seen, video_id=video_id)
+            ticket = screenings.request(session, video_id=video_id, model_version_id=version.id)
+            if ticket is not None and content.error is not None:
+                screenings.refuse(session, ticket, content.error)
+            if new:
+                audit.record(session, actor="ingest", action="video.added", subject=seen.name, sha256=sha256)
+        return ticket
+
+    def _enqueue(self, ticket: Ticket) -> None:
+        if time.monotonic() < self._redis_away_until:
+            return
+        try:
+            self._redis = self._redis or queues.connect(
+                self._settings.queue_url, answer_seconds=queues.ANSWER_SECONDS
+            )
+            queues.enqueue_screen(
+                self._redis,
+                ticket.screening_id,
+                ticket.attempt,
+                job_seconds=self._settings.worker.job_seconds,
+            )
+        except ServiceUnavailable as error:
+            self._redis = None
+            self._redis_away_until = time.monotonic() + REDIS_PAUSE_SECONDS
+            log.warning("not enqueued; the reconciler will", reason=str(error))
+
+    def _refuse(self, path: Path, name: str, source: str, error: InputError) -> None:
+        try:
+            status = path.lstat()
+            size, mtime_ns = status.st_size, status.st_mtime_ns
+        except OSError:
+            size, mtime_ns = 0, 0
+        seen = Seen(source=source, name=name, size_bytes=size, mtime_ns=mtime_ns)
+        with transaction(self.engine) as session:
+            videos.refuse(session, seen, code=error.code, message=str(error))
+
+
+def _judged(head: bytes, name: str) -> tuple[MediaKind, InputError | None]:
+    try:
+        return sniff(head, name), None
+    except InputError as error:
+        return MediaKind.UNKNOWN, error
+
+
+def register_version(session: Session, version: ModelVersion) -> None:
+    """Make a checkpoint's model version known to the database."""
+    details = asdict(version)
+    for column in ("architecture", "label", "weights_sha256", "input_size"):
+        del details[column]
+    model_versions.register(
+        session,
+        version_id=version.id,
+        architecture=version.architecture,
+        label=version.label,
+        weights_sha256=version.weights_sha256,
+        input_size=version.input_size,
+        details=details,
+    )
+
+
+def _open(path: Path, root: Path, name: str) -> BinaryIO:
+    """Open without following a link below `root` and without waiting for the other end of a pipe.
+
+    Step by step, each folder from the one before: nobody can put a link into the path meanwhile.
+    """
+    *folders, last = path.relative_to(root).parts
+    flags = os.O_RDONLY | os.O_CLOEXEC
+    held = None
+    try:
+        held = os.open(root, flags | os.O_DIRECTORY)
+        for folder in folders:
+            below = os.open(folder, flags | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=held)
+            os.close(held)
+            held = below
+        descriptor = os.open(last, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=held)
+    except OSError as error:
+        raise _refusal(error, name) from error
+    finally:
+        if held is not None:
+            os.close(held)
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _refusal(error: OSError, name: str) -> InputError:
+    if error.errno == errno.ENOENT:
+        return FileVanished(name=name)
+    if error.errno in LINK:
+        return UnsafePath(name=name, reason="it is a symbolic link, or lies behind one")
+    if error.errno == errno.ENXIO:  # a socket
+        return UnsafePath(name=name, reason="it is no regular file")
+    return Unreadable(name=name, reason=error.strerror)
+
+
+def _pieces(file: BinaryIO, size_bytes: int, name: str) -> Iterator[bytes]:
+    """The content of a file that had `size_bytes` when it was opened; one that grows is given up at once.
+
+    Raises Unreadable where the disk or the network share fails: that must not look like the store's fault.
+    """
+    left = size_bytes
+    while True:
+        try:
+            piece = file.read(PIECE_BYTES)
+        except OSError as error:
+            raise Unreadable(name=name, reason=error.strerror) from error
+        if not piece:
+            return
+        left -= len(piece)
+        if left < 0:
+            raise _Changed
+        yield piece

@@ -1,0 +1,91 @@
+"""The ingest process: looks through the bucket and keeps queue and database together."""
+
+import signal
+import threading
+import time
+from types import FrameType
+
+import structlog
+from sqlalchemy import Engine
+
+from core import metrics
+from core.errors import FacewardenError, Unreadable
+from core.settings import Settings
+from ingest.folder import BucketWatcher
+from ingest.reconciler import Reconciler
+from ingest.registration import Registrar
+from storage import videos
+from storage.engine import connect, transaction
+from storage.objects import FolderStore
+
+log = structlog.get_logger()
+
+LONGEST_PAUSE_SECONDS = 30.0  # between tries while the database is away
+
+
+def watch(settings: Settings) -> None:
+    """Take files in until SIGTERM or SIGINT. No single file's fault, and no outage, ends it."""
+    stop = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+    settings.bucket.mkdir(parents=True, exist_ok=True)
+    engine = connect(settings.sql_url)
+    upkeep = _Upkeep(settings, engine)
+    objects = FolderStore(settings.objects_folder)
+    if swept := objects.sweep():
+        log.info("swept half-written objects", files=swept)
+    registrar = Registrar(settings, engine, objects)
+    watcher: BucketWatcher | None = None
+    pause = settings.ingest.poll_seconds
+    while not stop.is_set():
+        upkeep.run_if_due()
+        began = time.monotonic()
+        try:
+            watcher = watcher or _watcher(settings, registrar)
+            for _ in watcher.look(time.time_ns()):
+                # The first look at a large bucket takes hours: neither may wait for its end.
+                if stop.is_set():
+                    break
+                upkeep.run_if_due()
+            # A look at a bucket of very many files must not keep a core busy all the time.
+            pause = max(settings.ingest.poll_seconds, time.monotonic() - began)
+        except FacewardenError as error:
+            log.warning("ingest waits", reason=str(error))
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        except Exception:
+            log.exception("ingest goes on")
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        stop.wait(pause)
+    engine.dispose()
+
+
+class _Upkeep:
+    """Reconciles and writes metrics whenever it is time. Its troubles are logged, never raised."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._settings, self._reconciler = settings, Reconciler(settings, engine)
+        self._due = 0.0  # time.monotonic()
+
+    def run_if_due(self) -> None:
+        if time.monotonic() < self._due:
+            return
+        try:
+            self._reconciler.run_once()
+            metrics.write(self._settings, "ingest")
+        except FacewardenError as error:
+            log.warning("not reconciled", reason=str(error))
+        except Exception:
+            log.exception("not reconciled")
+        self._due = time.monotonic() + self._settings.ingest.reconcile_seconds
+
+
+def _watcher(settings: Settings, registrar: Registrar) -> BucketWatcher:
+    log.info("watching", bucket=str(settings.bucket.resolve()))
+    with transaction(registrar.engine) as session:
+        known = list(videos.seen_in(session, BucketWatcher.source(settings), but=Unreadable.code))
+    return BucketWatcher(settings, registrar, iter(known))

@@ -1,0 +1,113 @@
+"""Ways to run a classifier: uint8 crops in, logits out.
+
+    Backend
+    |-- TorchBackend      fp32 anywhere; bf16 on CUDA and on CPUs that have it; fp16 on CUDA
+    `-- OpenVINOBackend   on a CPU, four times as fast as torch's fp32
+
+Each folds the normalisation into the network, so that a crop is touched once. No backend may be used by
+two threads at a time.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from models.model_version import ModelVersion
+from models.openvino_runtime import openvino
+
+Crops = NDArray[np.uint8]  # (N, S, S, 3) RGB
+Logits = NDArray[np.float32]  # (N,), "fake" above 0
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Backend(Protocol):
+    name: str  # as in the setting FACEWARDEN_BACKEND
+
+    def run(self, crops: Crops) -> Logits:
+        """The logit of each crop, in order."""
+        ...
+
+
+class CropNetwork(nn.Module):
+    """A network that takes uint8 (N, S, S, 3) and gives (N,)."""
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, network: nn.Module, version: ModelVersion) -> None:
+        super().__init__()
+        self.network = network
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (version.mean, version.std))
+        # (x / 255 - mean) / std in one multiplication and one addition
+        self.register_buffer("scale", 1 / (255 * std))
+        self.register_buffer("shift", -mean / std)
+
+    def normalise(self, crops: torch.Tensor) -> torch.Tensor:
+        """float32 (N, 3, S, S), already in channels_last: the layout of the crops themselves."""
+        return crops.permute(0, 3, 1, 2).float() * self.scale + self.shift
+
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.network(self.normalise(crops)).squeeze(1)
+        return logits
+
+
+class TorchBackend:
+    def __init__(self, network: CropNetwork, *, name: str, device: str, batch_size: int) -> None:
+        self.name = name
+        self._device = device
+        self._batch_size = batch_size
+        # channels_last saves the convolutions a transposition each: 14% of the time on a CPU
+        self._network = network.to(device).to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def run(self, crops: Crops) -> Logits:
+        dtype = AUTOCAST.get(self.name, torch.float32)
+        logits = np.empty(len(crops), np.float32)
+        for start in range(0, len(crops), self._batch_size):
+            # a copy: torch takes no negative strides
+            part = torch.from_numpy(crops[start : start + self._batch_size].copy())
+            with torch.autocast(self._device, dtype=dtype, enabled=self.name in AUTOCAST):
+                answer = self._network(part.to(self._device, non_blocking=True))
+            logits[start : start + len(part)] = answer.float().cpu().numpy()
+        return logits
+
+
+class OpenVINOBackend:
+    """Runs crops one by one on as many streams as suit the CPU.
+
+    The shape is compiled in: with a dynamic batch the same network takes three times as long. One crop a
+    request leaves no padding to compute when fewer crops come than a batch holds.
+    """
+
+    name = "openvino"
+
+    def __init__(self, model: openvino.Model, *, precision: str) -> None:
+        """`precision`: "f32" or "bf16", of the arithmetic."""
+        compiled = openvino.Core().compile_model(
+            model, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
+        )
+        self._queue = openvino.AsyncInferQueue(compiled)
+        self._queue.set_callback(_keep)
+
+    def run(self, crops: Crops) -> Logits:
+        logits = np.empty(len(crops), np.float32)
+        crops = np.ascontiguousarray(crops)
+        for index in range(len(crops)):
+            self._queue.start_async([crops[index : index + 1]], (logits, index), share_inputs=True)
+        self._queue.wait_all()
+        return logits
+
+
+def _keep(request: Any, target: tuple[Logits, int]) -> None:
+    logits, index = target
+    logits[index] = request.get_output_tensor().data[0]
+
+
+def openvino_precisions() -> list[str]:
+    """What this CPU computes in hardware, fastest first."""
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return ["bf16", "f32"] if "BF16" in capabilities else ["f32"]

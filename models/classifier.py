@@ -1,0 +1,179 @@
+"""A classifier at work: a checkpoint and the backend that runs it."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import structlog
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from core.errors import SettingsError
+from models.backends import (
+    Backend,
+    CropNetwork,
+    Crops,
+    Logits,
+    OpenVINOBackend,
+    TorchBackend,
+    openvino_precisions,
+)
+from models.checkpoint import load_checkpoint
+from models.converted import converted
+from models.device import choose_device, cpu_has_bf16
+from models.model_version import ModelVersion
+
+log = structlog.get_logger()
+
+TOLERANCE = 0.02  # largest difference to fp32, in calibrated probability, that a backend may show
+PROBE_CROPS = 4  # enough to show a broken conversion, few enough not to slow a worker's start
+
+
+class Classifier:
+    """Logits and calibrated probabilities of face crops. Not to be used by two threads at a time."""
+
+    def __init__(self, path: Path, network: CropNetwork, version: ModelVersion, backend: Backend) -> None:
+        self.version = version
+        self.backend = backend
+        self._path = path
+        self._network: CropNetwork | None = network
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        *,
+        backend: str = "auto",
+        device: str = "auto",
+        batch_size: int = 16,
+        cache: Path | None = None,
+    ) -> "Classifier":
+        """Load the checkpoint at `path` and the fastest backend asked for that agrees with fp32.
+
+        Each start compares the backend with fp32 on a few pictures; one that differs by more than
+        TOLERANCE gives way to the next slower one, with a warning in the log.
+
+        Args:
+            backend: auto (bf16 on CUDA, OpenVINO on a CPU), fp32, bf16, fp16 or openvino.
+            device: auto, cpu or cuda.
+            batch_size: crops per call of torch.
+            cache: folder that keeps OpenVINO's conversions from one start to the next.
+
+        Raises:
+            WeightsError: the checkpoint is missing, damaged, tampered with or misfit.
+            SettingsError: this machine has no such device, or the device no such backend.
+        """
+        device = choose_device(device)
+        name = choose_backend(backend, device)
+        module, version = load_checkpoint(path)
+        network = CropNetwork(module, version).eval()
+        exact = TorchBackend(network, name="fp32", device=device, batch_size=batch_size)
+        classifier = cls(path, network, version, exact)
+        probe = _probe(version.input_size)
+        for start in _faster(name, network, version, device=device, batch_size=batch_size, cache=cache):
+            classifier.backend = start()
+            difference = classifier.agreement(probe)
+            if difference <= TOLERANCE:
+                break
+            log.warning("backend differs from fp32", backend=classifier.backend.name, difference=difference)
+            classifier.backend = exact
+        if classifier.backend.name == "openvino":
+            classifier._network = None  # its weights live on in OpenVINO; Grad-CAM loads them again
+        return classifier
+
+    def logits(self, crops: Crops) -> Logits:
+        """The raw logit of each crop, above 0 for "fake".
+
+        Args:
+            crops: uint8 (N, S, S, 3) RGB, S the version's input size; N may be 0 or above the batch size.
+        """
+        size = self.version.input_size
+        if crops.dtype != np.uint8 or crops.shape[1:] != (size, size, 3):
+            raise ValueError(f"crops must be uint8 (N, {size}, {size}, 3), not {crops.dtype} {crops.shape}")
+        return self.backend.run(crops)
+
+    def probabilities(self, crops: Crops) -> Logits:
+        """Calibrated probabilities of a fake, float32 (N,) in [0, 1], of crops as `logits` takes them."""
+        return self.probability(self.logits(crops))
+
+    def probability(self, logits: Logits) -> Logits:
+        """Calibrated probabilities of a fake, in [0, 1], for logits of any shape."""
+        calibration = self.version.calibration
+        values = calibration.slope * np.asarray(logits, np.float64) + calibration.intercept
+        # tanh saturates where exp would overflow
+        return (0.5 * (1 + np.tanh(values / 2))).astype(np.float32)
+
+    def agreement(self, crops: Crops) -> float:
+        """The largest difference in probability between the backend and fp32 on `crops`."""
+        with torch.inference_mode():
+            exact = self._crop_network(self._tensor(crops)).float().cpu().numpy()
+        difference = np.abs(self.probabilities(crops) - self.probability(exact))
+        # A backend that overflows gives NaN, and NaN is no agreement.
+        return float(np.nan_to_num(difference, nan=1.0).max(initial=0.0))
+
+    @property
+    def network(self) -> nn.Module:
+        """The network in fp32, evaluation mode, for gradients: takes what `normalise` gives."""
+        return self._crop_network.network
+
+    def normalise(self, crops: Crops) -> torch.Tensor:
+        """What `network` takes: float32 (N, 3, S, S) on its device, for uint8 (N, S, S, 3)."""
+        return self._crop_network.normalise(self._tensor(crops))
+
+    @property
+    def _crop_network(self) -> CropNetwork:
+        if self._network is None:
+            module, _ = load_checkpoint(self._path, expected_sha256=self.version.weights_sha256)
+            self._network = CropNetwork(module, self.version).eval()
+        return self._network
+
+    def _tensor(self, crops: Crops) -> torch.Tensor:
+        return torch.from_numpy(crops.copy()).to(self._crop_network.scale.device)
+
+
+def choose_backend(wanted: str, device: str) -> str:
+    """The backend's name for `auto`; else `wanted`, where `device` (`cpu` or `cuda`) can run it."""
+    if wanted == "auto":
+        return "bf16" if device == "cuda" else "openvino"
+    reason = ""
+    if wanted == "openvino" and device == "cuda":
+        reason = "openvino runs on the CPU; take `auto`, or FACEWARDEN_DEVICE=cpu"
+    elif wanted == "fp16" and device == "cpu":
+        reason = "fp16 needs CUDA; take `auto`"
+    elif wanted == "bf16" and device == "cpu" and not cpu_has_bf16():
+        reason = "this CPU only emulates bf16, slower than fp32; take `auto`"
+    elif wanted not in ("fp32", "bf16", "fp16", "openvino"):
+        reason = f"{wanted!r} is no backend; take auto, fp32, bf16, fp16 or openvino"
+    if reason:
+        raise SettingsError(setting="FACEWARDEN_BACKEND", reason=reason)
+    return wanted
+
+
+def _faster(
+    name: str,
+    network: CropNetwork,
+    version: ModelVersion,
+    *,
+    device: str,
+    batch_size: int,
+    cache: Path | None,
+) -> Iterator[Callable[[], Backend]]:
+    """What to try before plain fp32, the fastest first."""
+    if name in ("bf16", "fp16"):
+        yield partial(TorchBackend, network, name=name, device=device, batch_size=batch_size)
+    if name == "openvino":
+        model = converted(network, version, cache)
+        for precision in openvino_precisions():
+            yield partial(OpenVINOBackend, model, precision=precision)
+
+
+def _probe(size: int) -> Crops:
+    """Soft coloured blobs with a little noise: nearer to a face than white noise is."""
+    random = np.random.default_rng(0)
+    coarse: NDArray[np.uint8] = random.integers(0, 256, (PROBE_CROPS, 6, 6, 3), dtype=np.uint8)
+    large = np.stack([cv2.resize(one, (size, size), interpolation=cv2.INTER_CUBIC) for one in coarse])
+    noisy = large + random.normal(0, 4, large.shape)
+    return np.clip(noisy, 0, 255).astype(np.uint8)

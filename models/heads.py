@@ -1,0 +1,34 @@
+"""Heads: what a network makes of the features of its last convolution."""
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+Head = Literal["default", "paper"]
+HEADS: tuple[Head, ...] = ("default", "paper")
+
+HIDDEN = 512  # units of the published head
+DROPOUT = 0.2
+
+
+class PaperHead(nn.Module):
+    """Global average pooling, dense 512 with batch normalisation and ReLU, dropout 0.2, softmax of 2.
+
+    It gives one logit as every network here does: the difference of the two. Its sigmoid is the softmax's
+    probability of "fake", and binary cross entropy of it is the softmax's cross entropy.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(features, HIDDEN, bias=False)  # the batch norm has one
+        self.norm = nn.BatchNorm1d(HIDDEN)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.classes = nn.Linear(HIDDEN, 2)  # genuine, fake
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, 1) for features (N, C, h, w), or (N, C) where the network has pooled them itself."""
+        pooled = features.mean(dim=(2, 3)) if features.ndim == 4 else features
+        hidden = self.dropout(torch.relu(self.norm(self.dense(pooled))))
+        both: torch.Tensor = self.classes(hidden)
+        return both[:, 1:] - both[:, :1]

@@ -1,0 +1,161 @@
+"""What a checkpoint says of itself, read without torch.
+
+A checkpoint is a safetensors file: 8 bytes little-endian header length, a JSON header, the tensors.
+The header's `__metadata__` holds one key, `facewarden`, whose value is the JSON of a model version.
+"""
+
+import hashlib
+import json
+import math
+import operator
+import struct
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from core.errors import WeightsError
+
+METADATA_KEY = "facewarden"
+LONGEST_HEADER = 100 * 1024 * 1024  # bytes; safetensors' own limit
+UNTRAINED_LABEL = "untrained-demo"  # a checkpoint of a short run: its scores are no evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropSettings:
+    margin: float = 1.3  # side of the square crop / longer side of the face box
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Maps an aggregated logit to a probability: sigmoid(slope * logit + intercept) (Platt, 1999)."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    method: str = "none"  # "platt" once fitted
+    fitted_on: str = ""  # what it was fitted on, in words
+
+    def probability(self, logit: float) -> float:
+        """The calibrated probability of a fake, in [0, 1]."""
+        value = self.slope * logit + self.intercept
+        # Two branches, so that exp never overflows.
+        if value >= 0:
+            return 1.0 / (1.0 + math.exp(-value))
+        grown = math.exp(value)
+        return grown / (1.0 + grown)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVersion:
+    """Architecture, weights, crop settings and calibration: what a stored score belongs to."""
+
+    architecture: str  # a name of models.architectures
+    label: str  # what people call it; UNTRAINED_LABEL warns
+    weights_sha256: str  # of the whole file
+    input_size: int  # pixels, square
+    mean: tuple[float, float, float]  # of RGB in [0, 1]
+    std: tuple[float, float, float]
+    head: Literal["default", "paper"] = "default"  # of models.heads
+    crop: CropSettings = field(default_factory=CropSettings)
+    calibration: Calibration = field(default_factory=Calibration)
+    fake_threshold: float = 0.5  # calibrated video score, [0, 1]
+    suspect_threshold: float = 0.5  # at most fake_threshold
+    training: dict[str, Any] = field(default_factory=dict)  # what made it: data, steps, machine, results
+
+    @property
+    def id(self) -> str:
+        return f"{self.architecture}-{self.weights_sha256[:12]}"
+
+    @property
+    def untrained(self) -> bool:
+        return self.label == UNTRAINED_LABEL
+
+    def to_metadata(self) -> dict[str, str]:
+        """The safetensors metadata of this version; the hash is the file's own and stays out."""
+        values = asdict(self)
+        del values["weights_sha256"]
+        return {METADATA_KEY: json.dumps(values, sort_keys=True)}
+
+
+def read_model_version(path: Path) -> ModelVersion:
+    """Read and check what the checkpoint at `path` says of itself.
+
+    Raises:
+        WeightsError: it is missing, cut off, of another maker, or not what its `.sha256` file says.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise WeightsError(path=path, reason=f"{error.strerror}; set FACEWARDEN_WEIGHTS") from error
+    return _read(path.resolve(), stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, mtime_ns: int, size: int) -> ModelVersion:
+    del mtime_ns, size  # parts of the cache key only
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(path=path, reason=error.strerror) from error
+    digest = hashlib.sha256(content).hexdigest()
+    _check_sidecar(path, digest)
+    return parse_model_version(path, content, digest)
+
+
+def _check_sidecar(path: Path, digest: str) -> None:
+    sidecar = path.with_name(path.name + ".sha256")
+    if not sidecar.exists():
+        return
+    try:
+        stated = sidecar.read_text().split()[:1]
+    except (OSError, ValueError) as error:
+        raise WeightsError(path=path, reason=f"{sidecar.name} beside it cannot be read") from error
+    if stated != [digest]:
+        raise WeightsError(path=path, reason=f"its SHA-256 is not the one in {sidecar.name}; fetch it again")
+
+
+def parse_model_version(path: Path, content: bytes, digest: str) -> ModelVersion:
+    """Parse the head of a checkpoint's `content`; `path` only names it in errors."""
+    try:
+        (length,) = struct.unpack_from("<Q", content)
+        if length > min(LONGEST_HEADER, len(content) - 8):
+            raise WeightsError(path=path, reason="the file is cut off or no safetensors file; fetch it again")
+        header = json.loads(content[8 : 8 + length])
+        version = _from_values(json.loads(header["__metadata__"][METADATA_KEY]), digest)
+        end = 8 + length + _tensor_bytes(header)
+    except (struct.error, ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
+        reason = f"it carries no Facewarden metadata ({type(error).__name__}); train or export it again"
+        raise WeightsError(path=path, reason=reason) from error
+    if end != len(content):
+        raise WeightsError(path=path, reason="the file is cut off; fetch it again")
+    return version
+
+
+def _from_values(values: dict[str, Any], digest: str) -> ModelVersion:
+    known = dict(values)
+    crop = CropSettings(**known.pop("crop"))
+    calibration = Calibration(**known.pop("calibration"))
+    mean, std = tuple(known.pop("mean")), tuple(known.pop("std"))
+    version = ModelVersion(
+        weights_sha256=digest, crop=crop, calibration=calibration, mean=mean, std=std, **known
+    )
+    texts = (version.architecture, version.label, calibration.method, calibration.fitted_on)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(version.training, dict):
+        raise TypeError("no text where there should be one")
+    if version.head not in ("default", "paper"):
+        raise ValueError("a head that this release does not know")
+    if type(version.input_size) is not int or not 16 <= version.input_size <= 2048:
+        raise ValueError("input size out of range")
+    numbers = (crop.margin, calibration.slope, calibration.intercept, *mean, *std)
+    if len(mean) != 3 or len(std) != 3 or not all(math.isfinite(number) for number in numbers):
+        raise ValueError("numbers out of range")
+    if not 0 < crop.margin < 10 or min(std) <= 0:
+        raise ValueError("numbers out of range")
+    if not 0 <= version.suspect_threshold <= version.fake_threshold <= 1:
+        raise ValueError("thresholds out of order")
+    return version
+
+
+def _tensor_bytes(header: dict[str, Any]) -> int:
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    return max(map(operator.index, ends), default=0)

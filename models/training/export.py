@@ -1,0 +1,61 @@
+"""The checkpoint of a finished run, with the record of how it came about."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import structlog
+from torch import nn
+
+from models.architectures import architecture
+from models.checkpoint import save_checkpoint
+from models.model_version import CropSettings, ModelVersion
+from models.training.config import TrainConfig
+from models.training.state import TrainState
+from models.training.world import World
+
+log = structlog.get_logger()
+
+
+def checkpoint_path(config: TrainConfig) -> Path:
+    """Where the run's checkpoint lies."""
+    return config.out / f"{config.architecture}.safetensors"
+
+
+def export(config: TrainConfig, network: nn.Module, state: TrainState, world: World) -> Path:
+    """Write the weights as a checkpoint; returns its path."""
+    entry = architecture(config.architecture)
+    validated = [item for item in state.history if "validation_loss" in item]
+    if config.keep == "best" and validated:
+        validated.append(min(validated, key=lambda item: float(item["validation_loss"])))
+    version = ModelVersion(
+        architecture=config.architecture,
+        head=config.head,
+        label=config.label,
+        weights_sha256="",
+        input_size=config.input_size,
+        mean=entry.mean,
+        std=entry.std,
+        crop=CropSettings(margin=config.margin),
+        training={
+            "config": _settings(config),
+            "plans": state.plans,
+            "pictures": len(state.history) * config.pairs_per_batch * 2 * world.size,
+            "processes": world.size,
+            "seconds": round(state.seconds),
+            "validation": validated[-1] if validated else {},
+        },
+    )
+    path = checkpoint_path(config)
+    save_checkpoint(path, network, version)
+    log.info("exported", path=str(path))
+    return path
+
+
+def _settings(config: TrainConfig) -> dict[str, Any]:
+    """The config without paths: those of the machine that trained mean nothing elsewhere."""
+    settings = asdict(config)
+    for name in ("data", "out", "init"):
+        settings[name] = Path(settings[name]).name if settings[name] else None
+    settings["generators"] = [path.name for path in config.generators]
+    return settings

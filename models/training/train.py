@@ -1,0 +1,209 @@
+"""Train a classifier: the loop, made to be resumed.
+
+    facewarden train --data FOLDER --out FOLDER --init weights.safetensors
+
+The state after every `checkpoint_every` steps lies in OUT/state.pt; running the same command again goes on
+from there. The result is OUT/<architecture>.safetensors, the history OUT/history.json with two plots. Several
+processes that torchrun started share the work; the first one writes.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import structlog
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from models.training.config import TrainConfig
+from models.training.crops import CropStore
+from models.training.crops import Progress as CropProgress
+from models.training.export import checkpoint_path, export
+from models.training.history import Board, open_board, plot_history, show, write_history
+from models.training.material import Material, is_genuine, load_material
+from models.training.optimisers import SharpnessAware
+from models.training.pairs import PairStream
+from models.training.schedule import learning_rate, schedule
+from models.training.state import Entry, TrainState, begin, chosen, keep_best, save
+from models.training.validation import normalised
+from models.training.warm_start import first_network, placed
+from models.training.world import World, joined
+
+__all__ = ["TrainConfig", "train"]
+
+log = structlog.get_logger()
+
+LONGEST_GRADIENT = 2.0  # norm, above which a step is shortened
+
+Progress = Callable[[Entry, int], None]  # the numbers of a step, and of how many steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stepper:
+    """What a step is made with."""
+
+    config: TrainConfig
+    world: World
+    forward: nn.Module  # the network, as it is run: compiled, averaging its gradients
+    sam: SharpnessAware | None
+
+
+def train(
+    config: TrainConfig,
+    *,
+    store: CropStore | None = None,
+    on_step: Progress = lambda _entry, _steps: None,
+    on_crops: CropProgress = lambda _done, _all: None,
+) -> Path:
+    """Run or resume the training that `config` describes; returns the checkpoint's path.
+
+    Args:
+        store: finds the faces of labelled media; genuine faces need none.
+        on_step: told each step of the first process.
+        on_crops: told how many labelled media have been looked through.
+
+    Raises SettingsError or WeightsError where the run cannot begin.
+    """
+    config.out.mkdir(parents=True, exist_ok=True)
+    with joined(config.device) as world, _board(config, world) as board:
+        material = _material(config, world, store, on_crops)
+        if config.epochs is not None:
+            config = config.with_epochs(config.epochs, material.pairs, world.size)
+        network = placed(first_network(config), world.device)
+        state = begin(config, network, world.device)
+        state.plan(config.steps)
+        stepper = _stepper(config, world, network)
+        since = time.monotonic()
+        for images, labels in _batches(config, world, state.step, material):
+            entry = _step(stepper, state, images, labels)
+            state.history.append(entry)
+            state.step += 1
+            now = time.monotonic()
+            state.seconds, since = state.seconds + now - since, now
+            if state.step % config.validate_every == 0 or state.step == config.steps:
+                _validate(config, world, state, material)
+            if world.first:
+                _record(config, state, board)
+                on_step(entry, config.steps)
+            if state.step == config.stop_at:
+                break
+        if world.first:
+            plot_history(config.out, state.history)
+            export(config, chosen(config, state), state, world)
+        world.wait()
+    return checkpoint_path(config)
+
+
+def _board(config: TrainConfig, world: World) -> "closing[Board] | nullcontext[None]":
+    return closing(open_board(config.out)) if config.tensorboard and world.first else nullcontext()
+
+
+def _material(config: TrainConfig, world: World, store: CropStore | None, progress: CropProgress) -> Material:
+    """Load the data; the first process looks through labelled media, the others read what it found."""
+    if world.device.startswith("cuda"):
+        torch.backends.cudnn.deterministic = True
+    torch.manual_seed(config.seed)
+    if is_genuine(config.data) and not config.generators:
+        return load_material(config, None)
+    if not world.first:
+        world.wait()
+    material = load_material(config, store, progress)
+    if world.first:
+        world.wait()
+    # Whether the faces were in the store or had to be found must not move the network's first weights.
+    torch.manual_seed(config.seed)
+    return material
+
+
+def _batches(
+    config: TrainConfig, world: World, start: int, material: Material
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    schedules = [schedule(config, step) for step in range(config.steps)]
+    stream = PairStream(
+        material.maker,
+        schedules,
+        start=start,
+        clips=config.clips_per_batch,
+        rank=world.rank,
+        world=world.size,
+    )
+    yield from DataLoader(
+        stream,
+        batch_size=None,
+        num_workers=config.loader_processes,
+        prefetch_factor=4 if config.loader_processes else None,
+        # A fork would inherit the locks of OpenMP's threads, held by nobody, and hang.
+        multiprocessing_context="spawn" if config.loader_processes else None,
+    )
+
+
+def _stepper(config: TrainConfig, world: World, network: nn.Module) -> _Stepper:
+    forward = world.wrapped(network)
+    if config.compile:
+        forward.compile()  # in place: the weights keep their names
+    sam = SharpnessAware(network, radius=config.sam_radius) if config.optimiser == "sam" else None
+    return _Stepper(config=config, world=world, forward=forward, sam=sam)
+
+
+def _step(stepper: _Stepper, state: TrainState, images: torch.Tensor, labels: torch.Tensor) -> Entry:
+    config, world = stepper.config, stepper.world
+    # Dropout draws from the step alone, so that a resumed run draws what the whole one would.
+    torch.manual_seed((config.seed * 1_000_003 + state.step) * 4096 + world.rank)
+    if config.learning_rates == "cosine":
+        for group in state.optimiser.param_groups:
+            group["lr"] = learning_rate(config, state.step)
+    state.network.train()
+    labels = labels.to(world.device)
+    inputs = normalised(config, images, world.device)
+    state.optimiser.zero_grad(set_to_none=True)
+    loss, logits = _loss(stepper, inputs, labels)
+    loss.backward()
+    if stepper.sam is not None:
+        with stepper.sam:
+            _loss(stepper, inputs, labels)[0].backward()
+    nn.utils.clip_grad_norm_(state.network.parameters(), LONGEST_GRADIENT)
+    state.optimiser.step()
+    state.follow(config.ema_decay)
+    right = ((logits.detach() > 0) == (labels > 0.5)).float().mean()
+    return {
+        "step": state.step,
+        "loss": round(world.mean(loss), 5),
+        "accuracy": round(world.mean(right), 4),
+    }
+
+
+def _loss(stepper: _Stepper, inputs: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    config, device = stepper.config, stepper.world.device.split(":")[0]
+    half = config.precision == "bf16" or (config.precision == "auto" and device == "cuda")
+    wanted = labels * (1 - config.label_smoothing) + config.label_smoothing / 2
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=half):
+        logits = stepper.forward(inputs).squeeze(1)
+    return nn.functional.binary_cross_entropy_with_logits(logits.float(), wanted), logits
+
+
+def _validate(config: TrainConfig, world: World, state: TrainState, material: Material) -> None:
+    """Add the validation's numbers to the last step's; all processes get those of the first."""
+    state.average.eval()
+    numbers = world.told(material.validate(state.average) if world.first else {})
+    state.history[-1] |= numbers
+    if config.learning_rates == "plateau":
+        state.plateau.step(numbers["validation_loss"])
+    if world.first:
+        keep_best(config, state)
+        log.info("validated", seconds=round(state.seconds), **state.history[-1])
+
+
+def _record(config: TrainConfig, state: TrainState, board: Board | None) -> None:
+    if board is not None:
+        show(board, state.history[-1])
+    every = config.checkpoint_every
+    if state.step in (config.steps, config.stop_at) or (every and state.step % every == 0):
+        if every:
+            save(config, state)
+        write_history(config.out, state.history)
+        mean = float(np.mean([entry["loss"] for entry in state.history[-every:]]))
+        log.info("step", step=state.step, loss=round(mean, 4), seconds=round(state.seconds))

@@ -1,0 +1,51 @@
+"""The network that a run begins with."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from core.errors import WeightsError
+from models.architectures import architecture, build
+from models.training.config import TrainConfig
+
+
+def first_network(config: TrainConfig) -> nn.Module:
+    """Random weights, a hub's, or those of a file (`init`), on the CPU.
+
+    Raises WeightsError where the file is no backbone of this network, or the hub gives nothing.
+    """
+    network = build(config.architecture, head=config.head, pretrained=config.pretrained)
+    if config.init is not None:
+        _load_backbone(network, config.init, architecture(config.architecture).classifier)
+    return network
+
+
+def _load_backbone(network: nn.Module, path: Path, classifier: str) -> None:
+    """Fill the network from the file; the classifier keeps its random weights where they do not fit it."""
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(path=path, reason=str(error).splitlines()[0]) from error
+    own = network.state_dict()
+    fitting = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not name.startswith(f"{classifier}.") or (name in own and own[name].shape == tensor.shape)
+    }
+    try:
+        missing, unexpected = network.load_state_dict(fitting, strict=False)
+    except RuntimeError as error:
+        reason = f"no backbone of this network ({str(error).splitlines()[-1].strip()})"
+        raise WeightsError(path=path, reason=reason) from error
+    lost = [name for name in missing if not name.startswith(f"{classifier}.") and "num_batches" not in name]
+    if lost or unexpected:
+        reason = f"no backbone of this network (first misfit: {[*lost, *unexpected][0]})"
+        raise WeightsError(path=path, reason=reason)
+
+
+def placed(network: nn.Module, device: str) -> nn.Module:
+    """The network on its device, in the memory layout that is fastest there."""
+    return network.to(device).to(memory_format=torch.channels_last)

@@ -1,0 +1,16 @@
+"""The OpenAPI document, with what FastAPI does not put into it."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from review.api.answers import Problem
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The document of `app`: its problems are problem+json alone, which no response model can say."""
+    made: dict[str, Any] = app.openapi()
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(problem.pop("$defs"), Problem=problem)
+    return made

@@ -1,0 +1,213 @@
+"""Explanations, flagged frames, crops, and the video itself."""
+
+from io import BytesIO
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Path, Query, Request, Response
+from PIL import Image
+
+from core.errors import FileVanished, NotFound
+from models.explain import run_length
+from review.access import Viewer
+from review.api import schemas
+from review.api.answers import (
+    REVALIDATED,
+    UNCHANGED,
+    Responses,
+    knows,
+    problems,
+    refuse_while_blind,
+    stored,
+    tagged,
+)
+from review.api.videos import Id
+from review.media_types import IMAGES, VIDEOS, media_type
+from review.problems import MEDIA_TYPE
+from review.resources import Database, Objects
+from storage import explanation_detail, video_detail
+from storage.engine import reading
+from storage.explanation_detail import StoredExplanation
+from storage.objects import FolderStore
+
+router = APIRouter(tags=["evidence"])
+
+HEAD_BYTES = 1024
+# What browsers play or show by themselves; the rest is offered as a download.
+SHOWN = {"video/mp4", "video/webm", "video/quicktime", *IMAGES}
+JPEG: Responses = {200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}}
+PNG: Responses = {200: {"content": {"image/png": {}}, "description": "A PNG."}}
+Width = Annotated[int, Query(ge=16, le=1920, description="Widest that it may be, in pixels; never enlarged.")]
+JPEG_QUALITY = 85
+
+
+@router.get(
+    "/videos/{video_id}/media",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {each: {} for each in (*VIDEOS, *IMAGES, "application/octet-stream")},
+            "description": "All of it.",
+        },
+        206: {
+            "content": {each: {} for each in (*VIDEOS, *IMAGES, "application/octet-stream")},
+            "description": "The range asked for.",
+        },
+        416: {"content": {"text/plain": {}}, "description": "There is no such range."},
+        **UNCHANGED,
+        **problems(404),
+        400: {
+            "content": {"text/plain": {}, MEDIA_TYPE: {}},
+            "description": "The Range header is malformed, or the request is broken.",
+        },
+    },
+)
+def get_media(
+    request: Request, engine: Database, objects: Objects, principal: Viewer, video_id: Id
+) -> Response:
+    """The video or image itself; with a `Range` header, a part of it."""
+    del principal
+    with reading(engine) as session:
+        found = video_detail.media(session, video_id)
+    with objects.open(found.object_key) as file:
+        kind = media_type(file.read(HEAD_BYTES))
+    return stored(
+        request,
+        objects,
+        found.object_key,
+        media_type=kind,
+        filename=found.name.rpartition("/")[2] or found.sha256,
+        inline=kind in SHOWN,
+    )
+
+
+@router.get(
+    "/videos/{video_id}/thumbnail",
+    response_class=Response,
+    responses={**JPEG, **UNCHANGED, **problems(404)},
+)
+def get_thumbnail(
+    request: Request,
+    engine: Database,
+    objects: Objects,
+    principal: Viewer,
+    video_id: Id,
+    width: Width = 320,
+) -> Response:
+    """The most suspicious frame of a flagged video, small. Other videos have none."""
+    with reading(engine) as session:
+        refuse_while_blind(session, principal, video_id)
+        frames = video_detail.first_frame(session, video_id)
+    return shrunk(request, objects, frames.image_key, width)
+
+
+@router.get(
+    "/frames/{frame_id}/image", response_class=Response, responses={**JPEG, **UNCHANGED, **problems(404)}
+)
+def get_frame(
+    request: Request,
+    engine: Database,
+    objects: Objects,
+    principal: Viewer,
+    frame_id: Id,
+    width: Annotated[
+        int | None,
+        Query(ge=16, le=1920, description="Widest that it may be, in pixels."),
+    ] = None,
+) -> Response:
+    """A flagged frame, whole."""
+    with reading(engine) as session:
+        found = explanation_detail.frame_objects(session, frame_id)
+        refuse_while_blind(session, principal, found.video_id)
+    if width is not None:
+        return shrunk(request, objects, found.image_key, width)
+    return stored(request, objects, found.image_key, media_type="image/jpeg")
+
+
+@router.get(
+    "/frames/{frame_id}/crop", response_class=Response, responses={**PNG, **UNCHANGED, **problems(404)}
+)
+def get_crop(
+    request: Request, engine: Database, objects: Objects, principal: Viewer, frame_id: Id
+) -> Response:
+    """Exactly the pixels that were classified and explained."""
+    with reading(engine) as session:
+        found = explanation_detail.frame_objects(session, frame_id)
+        refuse_while_blind(session, principal, found.video_id)
+    return stored(request, objects, found.crop_key, media_type="image/png")
+
+
+@router.get("/explanations/{explanation_id}", responses={**UNCHANGED, **problems(404)})
+def get_explanation(
+    request: Request, engine: Database, principal: Viewer, explanation_id: Id
+) -> schemas.Explanation:
+    """One explanation with its segments and their weights."""
+    with reading(engine) as session:
+        found = explanation_detail.explanation(session, explanation_id)
+        refuse_while_blind(session, principal, found.video_id)
+    return tagged(request, _explanation(found))  # type: ignore[return-value]  # the model is what it says
+
+
+@router.get(
+    "/explanations/{explanation_id}/{overlay}.png",
+    response_class=Response,
+    responses={**PNG, **UNCHANGED, **problems(404)},
+)
+def get_overlay(
+    request: Request,
+    engine: Database,
+    objects: Objects,
+    principal: Viewer,
+    explanation_id: Id,
+    overlay: Annotated[str, Path(pattern="^[a-z_]{1,32}$", description="One of its `overlays`.")],
+) -> Response:
+    """An explanation as a picture over the crop."""
+    with reading(engine) as session:
+        found = explanation_detail.explanation(session, explanation_id)
+        refuse_while_blind(session, principal, found.video_id)
+    if overlay not in found.overlays:
+        raise NotFound(what="An overlay named", key=overlay)
+    return stored(request, objects, found.overlays[overlay], media_type="image/png")
+
+
+def _explanation(found: StoredExplanation) -> schemas.Explanation:
+    return schemas.Explanation(
+        **{
+            name: getattr(found, name)
+            for name in schemas.Explanation.model_fields
+            if name not in {"segments", "overlays"}
+        },
+        segments=None if found.segments is None else _segments(found.segments),
+        overlays=sorted(found.overlays),
+    )
+
+
+def _segments(packed: bytes) -> schemas.Segments:
+    segments = run_length.decode(packed)
+    flat = segments.ravel()
+    starts = np.flatnonzero(np.diff(flat, prepend=flat[0] - 1))
+    height, width = segments.shape
+    return schemas.Segments(
+        height=height,
+        width=width,
+        values=flat[starts].tolist(),
+        lengths=np.diff(starts, append=len(flat)).tolist(),
+    )
+
+
+def shrunk(request: Request, objects: FolderStore, key: str, width: int) -> Response:
+    """A picture that we made, at most `width` pixels wide, as JPEG."""
+    path = objects.path(key)
+    tag = f'"{path.parent.name}{path.stem}-{width}"'
+    headers = {"ETag": tag, "Cache-Control": REVALIDATED}
+    if not path.is_file():
+        raise FileVanished(name=key)
+    if knows(request, tag):
+        return Response(status_code=304, headers=headers)
+    with Image.open(path, formats=("JPEG", "PNG")) as picture:
+        picture.draft("RGB", (width, width))  # a JPEG is decoded at a fraction of its size already
+        rgb = picture.convert("RGB")
+        rgb.thumbnail((width, picture.height))
+        coded = BytesIO()
+        rgb.save(coded, "JPEG", quality=JPEG_QUALITY)
+    return Response(coded.getvalue(), media_type="image/jpeg", headers=headers)

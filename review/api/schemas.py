@@ -1,0 +1,253 @@
+"""What the API gives and takes. Times are UTC, boxes pixels of the upright full frame, scores in [0, 1]."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from core.outcomes import (
+    DecisionOutcome,
+    DecisionState,
+    ExplainStatus,
+    ExplanationMethod,
+    MediaKind,
+    ScreeningStatus,
+    Verdict,
+)
+from ingest.registration import Intake
+
+Box = tuple[float, float, float, float]
+
+
+class _Given(BaseModel):
+    """Read from a value of storage."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class _Taken(BaseModel):
+    """A request's body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Claim(_Given):
+    account_id: int
+    account: str
+    expires_at: datetime
+
+
+class Video(_Given):
+    """One video as its screening by one model version shows it."""
+
+    video_id: int
+    screening_id: int
+    sha256: str = Field(description="Of the content, hex.")
+    name: str = Field(description="Under which it was last seen.")
+    names: int = Field(description="How many different names it has.")
+    media_kind: MediaKind
+    size_bytes: int
+    source: str = Field(description="In which it was first seen.")
+    added_at: datetime = Field(description="When it was first seen.")
+    finished_at: datetime | None
+    status: ScreeningStatus
+    verdict: Verdict | None
+    score: float | None = Field(description="Calibrated probability of a fake.")
+    score_hidden: bool = Field(description="You review blind and have not decided yet.")
+    partial: bool = Field(description="Not all of it could be decoded.")
+    coverage: float | None = Field(description="Decoded samples / expected samples.")
+    duration_seconds: float | None
+    model_version: str
+    model_label: str
+    error_code: str | None
+    error_message: str | None
+    decision_state: DecisionState
+    decision: DecisionOutcome | None = Field(description="The last decision, whoever's.")
+    my_decision: DecisionOutcome | None = Field(description="Your last decision.")
+    claim: Claim | None
+    flagged_frame_id: int | None = Field(description="The most suspicious frame.")
+
+
+class Count(_Given):
+    value: int
+    more: bool = Field(description="There are more than that; nobody counted them.")
+
+
+class VideoPage(BaseModel):
+    items: list[Video]
+    next_cursor: str | None = Field(description="Null: this is the last page.")
+    count: Count | None = Field(description="Where it was asked for.")
+
+
+class Counts(_Given):
+    to_review: Count = Field(description="Flagged and open.")
+    second_opinion: Count
+    decided: Count = Field(description="Flagged and decided.")
+    verdicts: dict[str, Count] = Field(description="Open ones.")
+    statuses: dict[str, Count] = Field(description="Those that are not done.")
+
+
+class FrameScore(_Given):
+    """A face in one sampled frame."""
+
+    time_seconds: float
+    frame_index: int
+    box: Box
+    score: float | None = Field(description="Calibrated; null where the face was not classified.")
+    usable: bool = Field(description="Passed the quality gate and counts for the score.")
+    rejected_because: str | None
+    probability: float = Field(description="That it is a face, says the detector.")
+
+
+class Track(_Given):
+    """One person over time."""
+
+    number: int
+    start_seconds: float
+    end_seconds: float
+    frames: int
+    usable_frames: int
+    score: float | None
+    supported: bool = Field(description="Has enough usable frames for a say in the verdict.")
+    faces: list[FrameScore]
+
+
+class ExplanationSummary(_Given):
+    id: int
+    method: ExplanationMethod
+    seed: int | None
+    r2: float | None = Field(description="How well the local model fits, at most 1.")
+    stability: float | None = Field(description="How much other seeds agree, 0 to 1.")
+    overlays: list[str] = Field(description="Names of its pictures.")
+
+
+class FlaggedFrame(_Given):
+    id: int
+    rank: int = Field(description="0 is the most suspicious.")
+    track: int
+    time_seconds: float
+    box: Box
+    score: float
+    explain_status: ExplainStatus
+    explain_error: str | None
+    explanations: list[ExplanationSummary]
+
+
+class Screening(_Given):
+    screening_id: int
+    model_version: str
+    model_label: str
+    status: ScreeningStatus
+    verdict: Verdict | None
+    score: float | None
+    latest: bool = Field(description="Stands for the video in the queue.")
+    finished_at: datetime | None
+
+
+class Decision(_Given):
+    id: int
+    account: str
+    outcome: DecisionOutcome
+    reason: str | None
+    note: str | None
+    blind: bool = Field(description="The score was hidden.")
+    model_version: str | None = Field(description="Whose answer the reviewer saw.")
+    created_at: datetime
+
+
+class Sighting(_Given):
+    source: str
+    name: str
+    seen_at: datetime
+
+
+class Model(_Given):
+    id: str
+    label: str
+    architecture: str
+    weights_sha256: str
+    fake_threshold: float | None
+    suspect_threshold: float | None
+
+
+class VideoDetail(BaseModel):
+    """One video in full."""
+
+    video: Video
+    model: Model
+    attempt: int
+    queued_at: datetime
+    started_at: datetime | None
+    raw_score: float | None = Field(description="The logit behind the score.")
+    probe: dict[str, Any] | None = Field(description="Container, codec, size, duration.")
+    timings: dict[str, Any] | None = Field(description="Seconds per stage.")
+    tracks: list[Track]
+    flagged_frames: list[FlaggedFrame]
+    screenings: list[Screening] = Field(description="By all model versions, the latest request first.")
+    decisions: list[Decision] = Field(description="The oldest first.")
+    sightings: list[Sighting] = Field(description="The oldest first.")
+
+
+class Segments(BaseModel):
+    """A segmentation as run lengths over the rows of the crop: `values[i]` comes `lengths[i]` times."""
+
+    height: int
+    width: int
+    values: list[int] = Field(description="Numbers of segments.")
+    lengths: list[int]
+
+
+class Explanation(BaseModel):
+    id: int
+    video_id: int
+    flagged_frame_id: int
+    method: ExplanationMethod
+    parameters: dict[str, Any] = Field(description="All that is needed to make it again.")
+    seed: int | None
+    segments: Segments | None
+    weights: list[float] = Field(description="Per segment; above 0 speaks for fake.")
+    intercept: float | None
+    local_prediction: float | None = Field(description="Of the local model, for the crop itself.")
+    r2: float | None
+    stability: float | None
+    overlays: list[str] = Field(description="Names of its pictures.")
+
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]
+
+
+class NewDecision(_Taken):
+    outcome: DecisionOutcome
+    reason: Annotated[Words, StringConstraints(max_length=200)] | None = None
+    note: Annotated[Words, StringConstraints(max_length=4000)] | None = None
+
+
+class Decided(BaseModel):
+    video_id: int
+    decision_state: DecisionState = Field(description="Of the video, now.")
+
+
+class Claimed(BaseModel):
+    video_id: int
+    expires_at: datetime = Field(description="Until then it is yours alone; claim again to keep it.")
+
+
+class NewScreening(_Taken):
+    model_version: Annotated[Words, StringConstraints(max_length=64)] | None = Field(
+        None, description="A known model version; by default the one that this installation screens with."
+    )
+    urgent: bool = Field(False, description="Before all that wait.")
+
+
+class Requested(BaseModel):
+    screening_id: int
+    attempt: int
+    model_version: str
+    enqueued: bool = Field(description="False: Redis is away; the screening begins once it is back.")
+
+
+class Uploaded(BaseModel):
+    video_id: int
+    sha256: str
+    name: str
+    intake: Intake = Field(description="`queued`: a screening is on its way; `known`: it was there already.")

@@ -1,0 +1,122 @@
+"""Uploads in, exports out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import StringConstraints
+from starlette.requests import ClientDisconnect
+
+from ingest.registration import Intake
+from review import uploads
+from review.access import Exporter, Uploader
+from review.api import schemas
+from review.api.answers import problems
+from review.api.videos import visible
+from review.export import MEDIA_TYPES, Format, export
+from review.filters import FilterParams
+from review.media_types import IMAGES, VIDEOS
+from review.resources import Configured, Database, Objects
+from storage import audit
+from storage.engine import transaction
+
+router = APIRouter(tags=["transfers"])
+
+UNLIMITED = 2**62  # bytes, to the framework: the setting's limit is checked while the body comes
+CLIENT_LEFT = 400
+BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "The file itself.",
+        "content": {
+            each: {"schema": {"type": "string", "format": "binary"}}
+            for each in ("application/octet-stream", *VIDEOS, *IMAGES)
+        },
+    }
+}
+
+
+class ExportParams(FilterParams):
+    format: Format = Format.CSV
+
+
+@router.post(
+    "/uploads",
+    status_code=201,
+    response_model=schemas.Uploaded,
+    responses={
+        200: {"model": schemas.Uploaded, "description": "The content was there already."},
+        **problems(413, 415),
+    },
+    openapi_extra=BODY,
+    max_body_size=UNLIMITED,
+)
+async def upload(
+    request: Request,
+    response: Response,
+    engine: Database,
+    settings: Configured,
+    objects: Objects,
+    principal: Uploader,
+    name: Annotated[
+        str, StringConstraints(max_length=500), Query(description="File name, for people to find it by.")
+    ] = "upload",
+) -> schemas.Uploaded | Response:
+    """Upload a video (MP4, MOV, MKV, WebM, AVI) or image (JPEG, PNG, WebP) as the request's body.
+
+    The same content again is the same video. Ask `/v1/videos/{video_id}` for the verdict.
+    """
+    name = uploads.checked_name(name)
+    stated = request.headers.get("Content-Length", "")
+    if stated.isdecimal():
+        uploads.check_size(int(stated), name, settings)
+    try:
+        taken = await uploads.receive(
+            request.stream(),
+            name=name,
+            actor=principal.name,
+            settings=settings,
+            engine=engine,
+            objects=objects,
+        )
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_LEFT)  # nobody reads it
+    if taken.intake is Intake.KNOWN:
+        response.status_code = 200
+    response.headers["Location"] = f"/v1/videos/{taken.video_id}"
+    return schemas.Uploaded(
+        video_id=taken.video_id, sha256=taken.sha256, name=taken.name, intake=taken.intake
+    )
+
+
+@router.get(
+    "/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Every video that matches, one per line.",
+            "content": {"text/csv": {}, "application/jsonl": {}},
+        },
+        **problems(),
+    },
+)
+def export_videos(
+    engine: Database, principal: Exporter, params: Annotated[ExportParams, Query()]
+) -> StreamingResponse:
+    """All videos that match, as CSV (safe to open in a spreadsheet) or JSON Lines."""
+    filters = visible(params, principal)
+    lines = export(engine, filters, principal, params.format)
+    with transaction(engine) as session:
+        audit.record(
+            session,
+            actor=principal.name,
+            action="videos.exported",
+            subject="videos",
+            filters=params.model_dump(mode="json", exclude_defaults=True),
+            format=params.format,
+        )
+    return StreamingResponse(
+        lines,
+        media_type=MEDIA_TYPES[params.format],
+        headers={"Content-Disposition": f'attachment; filename="facewarden-videos.{params.format}"'},
+    )

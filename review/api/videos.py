@@ -1,0 +1,162 @@
+"""Lists of videos and one video in full."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+
+from core.errors import HiddenUntilDecided
+from core.outcomes import ExplanationMethod
+from review.access import Principal, Viewer
+from review.api import schemas
+from review.api.answers import UNCHANGED, problems, tagged
+from review.calibration import frame_probability
+from review.filters import FilterParams, ListParams, Text
+from review.resources import Database
+from storage import review_queue, video_detail
+from storage.engine import reading
+from storage.queue_filters import Filters, Sort
+from storage.video_detail import FlaggedFrameDetail, TrackDetail, VideoDetail
+
+router = APIRouter(tags=["videos"])
+
+LARGEST_ID = 2**31 - 1
+Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+
+
+def visible(params: FilterParams, principal: Principal) -> Filters:
+    """The filters; raises HiddenUntilDecided where they would tell a blind reviewer the machine's answer."""
+    if not principal.blind:
+        return params.to_filters()
+    by_score = "sort" in params.model_fields_set and params.sort is Sort.SCORE
+    if params.verdict or params.score_min is not None or params.score_max is not None or by_score:
+        raise HiddenUntilDecided
+    return params.model_copy(update={"sort": Sort.TIME}).to_filters()
+
+
+@router.get("/videos", responses=problems())
+def list_videos(
+    engine: Database, principal: Viewer, params: Annotated[ListParams, Query()]
+) -> schemas.VideoPage:
+    """Videos by filter and order, page by page."""
+    filters = visible(params, principal)
+    with reading(engine) as session:
+        page = review_queue.page(
+            session, filters, cursor=params.cursor, limit=params.limit, account_id=principal.account_id
+        )
+        counted = review_queue.count(session, filters) if params.count else None
+    items = [review_queue.blinded(item) for item in page.items] if principal.blind else page.items
+    return schemas.VideoPage(
+        items=[schemas.Video.model_validate(item) for item in items],
+        next_cursor=page.next_cursor,
+        count=None if counted is None else schemas.Count.model_validate(counted),
+    )
+
+
+@router.get("/counts", responses=problems())
+def count_videos(engine: Database, principal: Viewer) -> schemas.Counts:
+    """What waits, by verdict and by status; no number is counted beyond 10,000."""
+    if principal.blind:
+        raise HiddenUntilDecided
+    with reading(engine) as session:
+        return schemas.Counts.model_validate(review_queue.counts(session))
+
+
+@router.get("/videos/{video_id}", responses={**UNCHANGED, **problems(404)})
+def get_video(
+    request: Request,
+    engine: Database,
+    principal: Viewer,
+    video_id: Id,
+    model_version: Annotated[
+        Text | None, Query(description="By default the screening that stands for the video in the queue.")
+    ] = None,
+) -> schemas.VideoDetail:
+    """One video with its tracks, frame scores, flagged frames, explanations, timings and history."""
+    with reading(engine) as session:
+        found = video_detail.detail(session, video_id, model_version, account_id=principal.account_id)
+    answer = _detail(found)
+    if principal.blind and found.item.my_decision is None:
+        answer = _blinded(answer, found, principal)
+    return tagged(request, answer)  # type: ignore[return-value]  # the model is what the document says
+
+
+def _detail(found: VideoDetail) -> schemas.VideoDetail:
+    details = found.model.details
+    return schemas.VideoDetail(
+        video=schemas.Video.model_validate(found.item),
+        model=schemas.Model(
+            id=found.model.id,
+            label=found.model.label,
+            architecture=found.model.architecture,
+            weights_sha256=found.model.weights_sha256,
+            fake_threshold=details.get("fake_threshold"),
+            suspect_threshold=details.get("suspect_threshold"),
+        ),
+        attempt=found.attempt,
+        queued_at=found.queued_at,
+        started_at=found.started_at,
+        raw_score=found.raw_score,
+        probe=found.probe,
+        timings=found.timings,
+        tracks=[_track(found, track) for track in found.tracks],
+        flagged_frames=[_flagged(frame) for frame in found.flagged_frames],
+        screenings=[schemas.Screening.model_validate(each) for each in found.screenings],
+        decisions=[schemas.Decision.model_validate(each) for each in found.decisions],
+        sightings=[schemas.Sighting.model_validate(each) for each in found.sightings],
+    )
+
+
+def _blinded(answer: schemas.VideoDetail, found: VideoDetail, principal: Principal) -> schemas.VideoDetail:
+    """Without what the machine and the other reviewers say."""
+    for track in answer.tracks:
+        track.score = None
+        for face in track.faces:
+            face.score = None
+    for screening in answer.screenings:
+        screening.verdict = screening.score = None
+    return answer.model_copy(
+        update={
+            "video": schemas.Video.model_validate(review_queue.blinded(found.item)),
+            "raw_score": None,
+            "flagged_frames": [],
+            "decisions": [each for each in answer.decisions if each.account == principal.name],
+        }
+    )
+
+
+def _track(found: VideoDetail, track: TrackDetail) -> schemas.Track:
+    probability = frame_probability(found.model)
+    return schemas.Track(
+        **{name: getattr(track, name) for name in schemas.Track.model_fields if name != "faces"},
+        faces=[
+            schemas.FrameScore(
+                time_seconds=face.time_seconds,
+                frame_index=face.frame_index,
+                box=face.box,
+                score=probability(face.logit),
+                usable=face.usable,
+                rejected_because=face.rejected_because,
+                probability=face.probability,
+            )
+            for face in track.faces
+        ],
+    )
+
+
+def _flagged(frame: FlaggedFrameDetail) -> schemas.FlaggedFrame:
+    return schemas.FlaggedFrame(
+        **{
+            name: getattr(frame, name) for name in schemas.FlaggedFrame.model_fields if name != "explanations"
+        },
+        explanations=[
+            schemas.ExplanationSummary(
+                id=each.id,
+                method=ExplanationMethod(each.method),
+                seed=each.seed,
+                r2=each.r2,
+                stability=each.stability,
+                overlays=sorted(each.overlays),
+            )
+            for each in frame.explanations
+        ],
+    )

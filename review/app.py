@@ -1,0 +1,73 @@
+"""The review service: one FastAPI application over the tables of the main job."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from core.settings import Settings
+from review import account, administration, api, pages, sign_in
+from review.access import Viewer
+from review.api.document import document
+from review.headers import SecurityHeaders
+from review.problems import add_handlers
+from storage.engine import connect
+from storage.objects import FolderStore
+
+# Of a request's body. The upload routes, which read theirs piece by piece once they know who sends it,
+# set a larger one.
+BODY_BYTES = 1024**2
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The whole service for `settings`.
+
+    `app.state` holds the settings, the engine, the object store, and what is set when the process stops.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        app.state.engine.dispose()
+
+    app = FastAPI(
+        title="Facewarden",
+        version=version("facewarden"),
+        description="Screened videos, their explanations, and what reviewers decide.",
+        docs_url=None,  # they load scripts from elsewhere
+        redoc_url=None,
+        openapi_url=None,  # served below, to those who may see it
+        lifespan=lifespan,
+        max_body_size=BODY_BYTES,
+    )
+    app.state.settings = settings
+    app.state.engine = connect(settings.sql_url)
+    app.state.objects = FolderStore(settings.objects_folder)
+    app.state.stopping = threading.Event()  # streams of live updates end then
+    app.add_middleware(SecurityHeaders, https=settings.review.https)
+    add_handlers(app)
+    _add_own_routes(app)
+    for router in (sign_in.router, account.router, administration.router, api.router, pages.router):
+        app.include_router(router)
+    return app
+
+
+def _add_own_routes(app: FastAPI) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    def healthy() -> dict[str, str]:
+        """That the process answers; nothing more, since anybody may ask."""
+        return {"status": "ok"}
+
+    @app.get("/", include_in_schema=False)
+    def front_door(principal: Viewer) -> Response:
+        del principal
+        return RedirectResponse("/queue", status_code=303)
+
+    @app.get("/v1/openapi.json", include_in_schema=False)
+    def openapi(request: Request, principal: Viewer) -> JSONResponse:
+        """The description of this API."""
+        del principal
+        return JSONResponse(document(request.app))

@@ -1,0 +1,199 @@
+"""The evidence report of one video: what a reviewer hands on, as JSON and as one self-contained HTML file.
+
+Everything that led to the verdict is in it: hashes of the file and of the weights, parameters, seeds, every
+frame score, the flagged faces with their explanations, the decisions. `content_sha256` covers all of it, so
+that the HTML, the JSON and what the installation stores can be compared.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from core.errors import FileVanished
+from models.explain import run_length
+from review.calibration import frame_probability
+from review.pages import video_view
+from review.rendering import STATIC, render
+from storage import explanation_detail
+from storage.objects import FolderStore
+from storage.video_detail import (
+    ExplanationDetail,
+    FlaggedFrameDetail,
+    ModelDetail,
+    TrackDetail,
+    VideoDetail,
+)
+
+FORMAT = "facewarden-evidence/1"  # raise the number when a field changes its meaning
+STYLES = ("app.css", "parts.css", "evidence.css")
+TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
+
+
+def report(session: Session, detail: VideoDetail, *, made_by: str, made_at: datetime) -> dict[str, Any]:
+    """The report as values for JSON: times in UTC, seconds, pixels, scores in [0, 1].
+
+    Pictures stand in it by the SHA-256 of their content.
+    """
+    content = {
+        "file": _file(detail),
+        "model": _model(detail.model),
+        "screening": _screening(detail),
+        "tracks": [_track(track, detail.model) for track in detail.tracks],
+        "flagged_frames": [_flagged(session, frame) for frame in detail.flagged_frames],
+        "decisions": [_plain(asdict(each)) for each in detail.decisions],
+    }
+    return {
+        "format": FORMAT,
+        "made_at": made_at.astimezone(UTC).isoformat(timespec="seconds"),
+        "made_by": made_by,
+        "facewarden": version("facewarden"),
+        "content_sha256": content_hash(content),
+        **content,
+    }
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of a report's content: keys sorted, no blanks, UTF-8."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def to_html(values: Mapping[str, Any], detail: VideoDetail, objects: FolderStore) -> str:
+    """`values` as one HTML file that needs nothing else: styles and pictures are within it."""
+    return render(
+        "evidence.html",
+        report=values,
+        video=video_view.build(detail, blind=False),
+        detail=detail,
+        styles="\n".join((STATIC / name).read_text() for name in STYLES),
+        picture=lambda key: _data_url(objects, key),
+    )
+
+
+def _data_url(objects: FolderStore, key: str) -> str:
+    """The picture as a `data:` address; empty where the object is gone: the rest counts."""
+    try:
+        content = objects.read(key)
+    except FileVanished:
+        return ""
+    kind = TYPES.get(key[key.rfind(".") :], "application/octet-stream")
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _file(detail: VideoDetail) -> dict[str, Any]:
+    return {
+        "sha256": detail.item.sha256,
+        "size_bytes": detail.item.size_bytes,
+        "media_kind": detail.item.media_kind,
+        "first_seen_at": _plain(detail.item.added_at),
+        "sightings": [_plain(asdict(each)) for each in detail.sightings],
+        "probe": detail.probe,
+    }
+
+
+def _model(model: ModelDetail) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "label": model.label,
+        "architecture": model.architecture,
+        "weights_sha256": model.weights_sha256,
+        "details": model.details,
+    }
+
+
+def _screening(detail: VideoDetail) -> dict[str, Any]:
+    item = detail.item
+    return {
+        "id": item.screening_id,
+        "attempt": detail.attempt,
+        "status": item.status,
+        "verdict": item.verdict,
+        "score": item.score,
+        "raw_score": detail.raw_score,
+        "coverage": item.coverage,
+        "partial": item.partial,
+        "error_code": item.error_code,
+        "error_message": item.error_message,
+        "queued_at": _plain(detail.queued_at),
+        "started_at": _plain(detail.started_at),
+        "finished_at": _plain(item.finished_at),
+        "timings_seconds": detail.timings,
+    }
+
+
+def _track(track: TrackDetail, model: ModelDetail) -> dict[str, Any]:
+    probability = frame_probability(model)
+    values: dict[str, Any] = _plain(asdict(track))
+    for face, stored in zip(values["faces"], track.faces, strict=True):
+        face["score"] = probability(stored.logit)
+    return values
+
+
+def _flagged(session: Session, frame: FlaggedFrameDetail) -> dict[str, Any]:
+    return {
+        "rank": frame.rank,
+        "track": frame.track,
+        "time_seconds": frame.time_seconds,
+        "box": list(frame.box),
+        "score": frame.score,
+        "image_sha256": digest(frame.image_key),
+        "crop_sha256": digest(frame.crop_key),
+        "explain_status": frame.explain_status,
+        "explain_error": frame.explain_error,
+        "explanations": [_explanation(session, each) for each in frame.explanations],
+    }
+
+
+def _explanation(session: Session, shown: ExplanationDetail) -> dict[str, Any]:
+    stored = explanation_detail.explanation(session, shown.id)
+    return {
+        "method": shown.method,
+        "parameters": shown.parameters,
+        "seed": shown.seed,
+        "r2": shown.r2,
+        "stability": shown.stability,
+        "intercept": shown.intercept,
+        "local_prediction": shown.local_prediction,
+        "weights": stored.weights,
+        "segments": None if stored.segments is None else _segments(stored.segments),
+        "overlays_sha256": {name: digest(key) for name, key in sorted(shown.overlays.items())},
+        "created_at": _plain(shown.created_at),
+    }
+
+
+def _segments(packed: bytes) -> dict[str, Any]:
+    """Where the segments lie: rows from above, as runs of equal numbers."""
+    segments = run_length.decode(packed)
+    flat = segments.ravel()
+    starts = np.flatnonzero(np.diff(flat, prepend=flat[0] - 1))
+    height, width = segments.shape
+    return {
+        "height": height,
+        "width": width,
+        "values": flat[starts].tolist(),
+        "lengths": np.diff(starts, append=len(flat)).tolist(),
+    }
+
+
+def digest(key: str) -> str:
+    """The SHA-256 in an object's key."""
+    return key.replace("/", "").partition(".")[0]
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON has it: moments as text, tuples as lists."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value

@@ -1,0 +1,86 @@
+"""The filters of the queue as they stand in a URL."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from core.outcomes import DecisionState, ScreeningStatus, Verdict
+from storage import name_search
+from storage.queue_filters import LONGEST_CURSOR, Filters, Sort
+
+YEARS = (1970, 9990)  # beyond them a moment can leave the calendar when its zone is taken off
+
+
+def _moment(value: datetime) -> datetime:
+    if not YEARS[0] <= value.year <= YEARS[1]:
+        raise ValueError(f"the year must be from {YEARS[0]} to {YEARS[1]}")
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_moment)]
+# PostgreSQL stores no NUL in text.
+Text = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class FilterParams(BaseModel):
+    """What is left out means "any"; what is given must all be true."""
+
+    # A filter that is misspelt must not silently show everything.
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=False)
+
+    verdict: list[Verdict] = Field(default_factory=list, max_length=16, description="Any of these.")
+    status: list[ScreeningStatus] = Field(default_factory=list, max_length=16, description="Any of these.")
+    decision_state: list[DecisionState] = Field(
+        default_factory=list, max_length=16, description="Any of these."
+    )
+    score_min: Share | None = Field(None, description="Lowest calibrated score; leaves out what has none.")
+    score_max: Share | None = Field(None, description="Highest calibrated score; leaves out what has none.")
+    since: Moment | None = Field(None, description="First seen then or later; UTC where no zone is given.")
+    until: Moment | None = Field(None, description="First seen before this moment.")
+    source: Text | None = Field(None, description="In which the video was first seen, e.g. `upload`.")
+    model_version: Text | None = Field(
+        None, description="Screened by this model; by default each video's latest finished screening."
+    )
+    text: Text | None = Field(
+        None,
+        description=(
+            f"A part of a name, {name_search.SHORTEST} to {name_search.LONGEST} characters, "
+            "upper and lower case alike."
+        ),
+    )
+    sort: Sort = Field(Sort.SCORE, description="By score, or by the time at which it was first seen.")
+    ascending: bool = Field(False, description="Lowest or oldest first.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, values: Any) -> Any:
+        # An empty field of a form means "any".
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if value not in ("", [""])}
+
+    def to_filters(self) -> Filters:
+        return Filters(
+            verdicts=tuple(dict.fromkeys(self.verdict)),
+            statuses=tuple(dict.fromkeys(self.status)),
+            decision_states=tuple(dict.fromkeys(self.decision_state)),
+            score_min=self.score_min,
+            score_max=self.score_max,
+            since=self.since,
+            until=self.until,
+            source=self.source,
+            model_version=self.model_version,
+            text=self.text,
+            sort=self.sort,
+            ascending=self.ascending,
+        )
+
+
+class ListParams(FilterParams):
+    cursor: Annotated[str, StringConstraints(max_length=LONGEST_CURSOR)] | None = Field(
+        None, description="`next_cursor` of the page before, with the same filters and order."
+    )
+    limit: int = Field(50, ge=1, le=200, description="Videos per page.")
+    count: bool = Field(False, description="Also count what matches, up to 10,000.")

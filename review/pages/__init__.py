@@ -1,0 +1,9 @@
+"""The web pages: what reviewers see in a browser."""
+
+from fastapi import APIRouter
+
+from review.pages import dashboard, evidence_report, live, queue, static_files, upload, video
+
+router = APIRouter(include_in_schema=False)
+for part in (static_files, queue, video, evidence_report, upload, dashboard, live):
+    router.include_router(part.router)

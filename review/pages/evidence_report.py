@@ -1,0 +1,66 @@
+"""The evidence report as a download."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy import Engine
+
+from review import evidence
+from review.access import Exporter, Principal
+from review.api.answers import refuse_while_blind
+from review.pages.queue_query import LONGEST, NO_NUL
+from review.pages.video import VideoId
+from review.resources import Database, Objects
+from storage import audit, video_detail
+from storage.engine import reading, transaction
+from storage.video_detail import VideoDetail
+
+router = APIRouter()
+
+Model = Annotated[str, Query(max_length=LONGEST, pattern=NO_NUL)]
+
+
+@router.get("/videos/{video_id}/evidence.html")
+def evidence_html(
+    engine: Database, objects: Objects, principal: Exporter, video_id: VideoId, model: Model = ""
+) -> Response:
+    """One self-contained HTML file."""
+    values, detail = _made(engine, principal, video_id, model, kind="html")
+    headers = _headers(values, "html")
+    return HTMLResponse(evidence.to_html(values, detail, objects), headers=headers)
+
+
+@router.get("/videos/{video_id}/evidence.json")
+def evidence_json(engine: Database, principal: Exporter, video_id: VideoId, model: Model = "") -> Response:
+    """The same as JSON, with every frame score and every segment."""
+    values, _ = _made(engine, principal, video_id, model, kind="json")
+    content = json.dumps(values, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return Response(content, media_type="application/json", headers=_headers(values, "json"))
+
+
+def _made(
+    engine: Engine, principal: Principal, video_id: int, model: str, *, kind: str
+) -> tuple[dict[str, Any], VideoDetail]:
+    with reading(engine) as session:
+        refuse_while_blind(session, principal, video_id)
+        detail = video_detail.detail(session, video_id, model or None, account_id=principal.account_id)
+        values = evidence.report(session, detail, made_by=principal.name, made_at=datetime.now(UTC))
+    with transaction(engine) as session:
+        audit.record(
+            session,
+            actor=principal.name,
+            action="evidence.exported",
+            subject=detail.item.sha256,
+            format=kind,
+            content_sha256=values["content_sha256"],
+        )
+    return values, detail
+
+
+def _headers(values: dict[str, Any], suffix: str) -> dict[str, str]:
+    # A download: shown within the service, its own styles would be against the service's policy.
+    name = f"evidence-{values['file']['sha256'][:12]}.{suffix}"
+    return {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}

@@ -1,0 +1,31 @@
+"""Style sheets, scripts and the icon: public, the same for everybody."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Path, Query
+from fastapi.responses import FileResponse, Response
+
+from review.rendering import STATIC, static_digest
+
+router = APIRouter()
+
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+FOREVER = "public, max-age=31536000, immutable"  # the address carries a digest of the content
+
+
+@router.get("/static/{name}")
+def static_file(
+    name: Annotated[str, Path(pattern=r"^[a-z_]+(\.min)?\.(css|js|svg)$")],
+    v: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """A file of `review/static`. Its name has no slash and one suffix: no path leads out of the folder."""
+    path = STATIC / name
+    if not path.is_file():
+        raise HTTPException(404)
+    # A module that another one imports comes without a digest: the browser asks each time whether it changed.
+    kept = FOREVER if v == static_digest(name) else "no-cache"
+    return FileResponse(path, media_type=TYPES[path.suffix], headers={"Cache-Control": kept})

@@ -1,0 +1,163 @@
+"""The timeline of frame scores per face track, as numbers that a template draws.
+
+Along the time everything is a percentage, so that the drawing fits any width without being distorted; upwards
+it is pixels.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from review.words import clock, named, percent
+
+HEIGHT = 52  # pixels of a lane
+MARGIN = 7  # pixels above a score of 1 and below a score of 0, so that no mark is cut off
+LONGEST_GAP_SAMPLES = (
+    2.5  # sample distances; a line over a longer gap would claim scores that nobody measured
+)
+TICKS = 5  # parts of the axis, at most: their labels must fit a narrow screen
+STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between ticks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A face in one sampled frame."""
+
+    time_seconds: float
+    score: float | None  # calibrated frame score, [0, 1]; None: not scored
+    reason: str | None  # why it was not scored
+    flagged: bool = False  # one of the flagged frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    x: str  # percentage of the width
+    y: float  # pixels from above
+    time_seconds: float
+    kind: str  # "scored", "flagged" or "rejected"
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    x1: str
+    y1: float
+    x2: str
+    y2: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    number: int
+    letter: str  # what the page calls the track
+    score: float | None
+    summary: str  # for those who do not see the drawing
+    marks: list[Mark]
+    segments: list[Segment]
+    seen_from: str  # percentage at which the face comes
+    seen_for: str  # percentage that it stays
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tick:
+    x: str
+    label: str
+    anchor: str  # of the text: "start", "middle" or "end"
+
+
+def letter(number: int) -> str:
+    """A, B, ... Z, AA, AB, ...: a name for track `number`, from 0."""
+    text = ""
+    number += 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        text = chr(ord("A") + rest) + text
+    return text
+
+
+def height_of(score: float) -> float:
+    """Where a score in [0, 1] lies in a lane, in pixels from above."""
+    return round(MARGIN + (1 - score) * (HEIGHT - 2 * MARGIN), 1)
+
+
+def share(seconds: float, duration: float) -> str:
+    """A time as a percentage of the video."""
+    part = seconds / duration if duration > 0 else 0.0
+    return f"{100 * min(1.0, max(0.0, part)):.3f}%"
+
+
+def lane(
+    number: int,
+    samples: Sequence[Sample],
+    *,
+    duration: float,
+    score: float | None,
+    usable: int,
+    blind: bool = False,
+) -> Lane:
+    """One track's drawing; `blind` draws where the face is and no score."""
+    ordered = sorted(samples, key=lambda sample: sample.time_seconds)
+    first, last = (ordered[0].time_seconds, ordered[-1].time_seconds) if ordered else (0.0, 0.0)
+    told = "" if blind else f", score {percent(score)}"
+    summary = (
+        f"Face {letter(number)}: {clock(first)} to {clock(last)}, {usable} of {len(ordered)} frames "
+        f"usable{told}"
+    )
+    return Lane(
+        number=number,
+        letter=letter(number),
+        score=None if blind else score,
+        summary=summary,
+        marks=[_mark(sample, duration, blind=blind) for sample in ordered],
+        segments=[] if blind else list(_segments(ordered, duration)),
+        seen_from=share(first, duration),
+        seen_for=share(last - first, duration),
+    )
+
+
+def _mark(sample: Sample, duration: float, *, blind: bool) -> Mark:
+    at = clock(sample.time_seconds)
+    x = share(sample.time_seconds, duration)
+    if sample.score is None:
+        y, kind, label = HEIGHT - 4.0, "rejected", f"{at}: not scored, {named(sample.reason)}"
+    elif blind:
+        y, kind, label = HEIGHT / 2, "scored", at
+    else:
+        kind = "flagged" if sample.flagged else "scored"
+        y, label = height_of(sample.score), f"{at}: {percent(sample.score)}"
+    return Mark(x=x, y=y, time_seconds=sample.time_seconds, kind=kind, label=label)
+
+
+def _segments(samples: Sequence[Sample], duration: float) -> Iterable[Segment]:
+    """Lines between neighbours that were both scored."""
+    distances = sorted(b.time_seconds - a.time_seconds for a, b in pairwise(samples))
+    longest = LONGEST_GAP_SAMPLES * distances[len(distances) // 2] if distances else 0.0
+    for a, b in pairwise(samples):
+        if a.score is None or b.score is None or b.time_seconds - a.time_seconds > longest:
+            continue
+        yield Segment(
+            x1=share(a.time_seconds, duration),
+            y1=height_of(a.score),
+            x2=share(b.time_seconds, duration),
+            y2=height_of(b.score),
+        )
+
+
+def ticks(duration: float) -> list[Tick]:
+    """The marks of the time axis, at round times."""
+    if duration <= 0:
+        return []
+    step = next((step for step in STEPS if duration / step <= TICKS), duration)
+    times = [number * step for number in range(int(duration / step) + 1)]
+    return [
+        Tick(x=share(time, duration), label=clock(time), anchor=_anchor(time / duration)) for time in times
+    ]
+
+
+def _anchor(part: float) -> str:
+    return "start" if part < 0.03 else "end" if part > 0.97 else "middle"
+
+
+def duration_of(stated: float | None, times: Collection[float]) -> float:
+    """The length that the timeline shows: what the file states, or else the last sample."""
+    return max([stated or 0.0, *times, 0.001])

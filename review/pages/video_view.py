@@ -1,0 +1,318 @@
+"""What the page of one video shows, worked out from what is stored: no template decides anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from core.outcomes import ExplainStatus, ExplanationMethod, MediaKind, ScreeningStatus
+from models.model_version import UNTRAINED_LABEL
+from review import addresses, words
+from review.calibration import frame_probability
+from review.pages import timeline
+from review.pages.timeline import Lane, Sample, Tick
+from review.words import Judgement, Tone, named, percent
+from storage.decisions import DecisionView
+from storage.review_queue import QueueItem, blinded
+from storage.video_detail import ExplanationDetail, FlaggedFrameDetail, TrackDetail, VideoDetail
+
+SHOWN_LANES = 6  # the others, less suspicious, are folded away
+LEAST_STAGE = 960  # pixels: a small video is shown at this width where there is room
+MAPS = {"boundaries": "Boundaries", "heat": "Heat map", "positive": "Positive only"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caveat:
+    tone: Tone
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Map:
+    """An explanation as pictures with what can be said of it."""
+
+    id: int
+    method: str
+    pictures: dict[str, str]  # what a picture is called, by its stored name
+    said: list[Judgement]
+    parameters: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlaggedFace:
+    id: int
+    letter: str  # of the track
+    colour: int
+    time_seconds: float
+    score: float
+    waiting: bool  # explanations are on their way
+    error: str | None
+    lime: Map | None
+    grad_cam: Map | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meaning:
+    """The score and the thresholds it was compared with."""
+
+    score: float
+    fake: float | None  # threshold of "fake", where the model version states one
+    suspect: float | None
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoPage:
+    item: QueueItem  # blinded where it must be
+    hidden: bool  # the score is hidden until the reviewer decides
+    still: bool  # an image
+    width: int  # pixels of the upright frame
+    height: int
+    stage: tuple[int, int]  # width and height that the stage asks for, pixels
+    duration: float  # seconds
+    lanes: list[Lane]
+    folded: list[Lane]  # beyond SHOWN_LANES
+    colours: dict[int, int]  # of tracks, by number
+    ticks: list[Tick]
+    limits: list[tuple[str, float]]  # kind and height of a threshold's line
+    boxes: dict[str, Any]  # for the script that draws over the video
+    faces: list[FlaggedFace]
+    meaning: Meaning | None
+    caveats: list[Caveat]
+    facts: list[tuple[str, str]]
+    history: list[DecisionView]  # the newest first
+
+
+def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
+    """`blind`: the reviewer wants to see no score before deciding."""
+    item = blinded(detail.item) if blind else detail.item
+    hidden = item.score_hidden
+    probe = detail.probe or {}
+    width, height = _upright(probe)
+    times = [face.time_seconds for track in detail.tracks for face in track.faces]
+    duration = timeline.duration_of(item.duration_seconds or probe.get("duration_seconds"), times)
+    ordered = sorted(detail.tracks, key=lambda t: t.number if hidden else -(t.score or 0.0))
+    colours = {track.number: place % 4 for place, track in enumerate(ordered)}
+    lanes = [_lane(detail, track, duration, hidden=hidden) for track in ordered]
+    thresholds = _thresholds(detail.model.details)
+    return VideoPage(
+        item=item,
+        hidden=hidden,
+        still=item.media_kind == MediaKind.IMAGE,
+        width=width,
+        height=height,
+        stage=_stage(width, height),
+        duration=duration,
+        lanes=lanes[:SHOWN_LANES],
+        folded=lanes[SHOWN_LANES:],
+        colours=colours,
+        ticks=timeline.ticks(duration),
+        limits=[] if hidden else [(kind, timeline.height_of(at)) for kind, at in thresholds.items()],
+        boxes=_boxes(detail, colours, width, height, hidden=hidden),
+        faces=[] if hidden else [_face(frame, colours) for frame in detail.flagged_frames],
+        meaning=None if hidden else _meaning(detail, thresholds),
+        caveats=_caveats(detail, hidden=hidden),
+        facts=_facts(detail),
+        history=[] if hidden else detail.decisions[::-1],
+    )
+
+
+def _upright(probe: Mapping[str, Any]) -> tuple[int, int]:
+    width, height = int(probe.get("width") or 16), int(probe.get("height") or 9)
+    turned = round(float(probe.get("rotation") or 0)) % 180 == 90
+    return (height, width) if turned else (width, height)
+
+
+def _stage(width: int, height: int) -> tuple[int, int]:
+    factor = max(1.0, LEAST_STAGE / width)
+    return round(width * factor), round(height * factor)
+
+
+def _lane(detail: VideoDetail, track: TrackDetail, duration: float, *, hidden: bool) -> Lane:
+    probability = frame_probability(detail.model)
+    flagged = {frame.face_id for frame in detail.flagged_frames}
+    samples = [
+        Sample(
+            time_seconds=face.time_seconds,
+            score=probability(face.logit),
+            reason=face.rejected_because,
+            flagged=face.id in flagged,
+        )
+        for face in track.faces
+    ]
+    return timeline.lane(
+        track.number,
+        samples,
+        duration=duration,
+        score=track.score,
+        usable=track.usable_frames,
+        blind=hidden,
+    )
+
+
+def _thresholds(details: Mapping[str, Any]) -> dict[str, float]:
+    """The stored thresholds, the lower one only where it differs."""
+    fake, suspect = details.get("fake_threshold"), details.get("suspect_threshold")
+    found = {"fake": fake} if isinstance(fake, float | int) else {}
+    if isinstance(suspect, float | int) and suspect != fake:
+        found["suspect"] = suspect
+    return found
+
+
+def _boxes(
+    detail: VideoDetail, colours: Mapping[int, int], width: int, height: int, *, hidden: bool
+) -> dict[str, Any]:
+    probability = frame_probability(detail.model)
+    return {
+        "width": width,
+        "height": height,
+        "tracks": [
+            {
+                "letter": timeline.letter(track.number),
+                "colour": colours[track.number],
+                "faces": [
+                    [
+                        round(face.time_seconds, 3),
+                        *(round(edge, 1) for edge in face.box),
+                        None if hidden else _rounded(probability(face.logit)),
+                    ]
+                    for face in track.faces
+                ],
+            }
+            for track in detail.tracks
+        ],
+        "flagged": []
+        if hidden
+        else [
+            {"time": frame.time_seconds, "image": addresses.image(frame.id)}
+            for frame in sorted(detail.flagged_frames, key=lambda frame: frame.time_seconds)
+        ],
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _face(frame: FlaggedFrameDetail, colours: Mapping[int, int]) -> FlaggedFace:
+    maps = {one.method: one for one in frame.explanations}
+    lime, grad_cam = maps.get(ExplanationMethod.LIME), maps.get(ExplanationMethod.GRAD_CAM)
+    return FlaggedFace(
+        id=frame.id,
+        letter=timeline.letter(frame.track),
+        colour=colours.get(frame.track, 0),
+        time_seconds=frame.time_seconds,
+        score=frame.score,
+        waiting=frame.explain_status == ExplainStatus.QUEUED,
+        error=frame.explain_error,
+        lime=None if lime is None else _lime(lime),
+        grad_cam=None if grad_cam is None else _grad_cam(grad_cam),
+    )
+
+
+def _lime(stored: ExplanationDetail) -> Map:
+    return Map(
+        id=stored.id,
+        method=stored.method,
+        pictures={name: label for name, label in MAPS.items() if name in stored.overlays},
+        said=[words.stability(stored.stability), words.fit(stored.r2)],
+        parameters=_parameters(stored),
+    )
+
+
+def _grad_cam(stored: ExplanationDetail) -> Map:
+    return Map(
+        id=stored.id,
+        method=stored.method,
+        pictures={"heat": "Heat map"} if "heat" in stored.overlays else {},
+        said=[
+            Judgement(
+                tone="fair",
+                text="Where the network's last layer looked. It is coarse: read regions, not edges.",
+            )
+        ],
+        parameters=_parameters(stored),
+    )
+
+
+def _parameters(stored: ExplanationDetail) -> str:
+    listed = [f"{name.replace('_', ' ')} {_short(value)}" for name, value in stored.parameters.items()]
+    if stored.seed is not None:
+        listed.append(f"seed {stored.seed}")
+    return ", ".join(listed)
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _meaning(detail: VideoDetail, thresholds: Mapping[str, float]) -> Meaning | None:
+    score = detail.item.score
+    if score is None:
+        return None
+    calibration = detail.model.details.get("calibration") or {}
+    worst = max(detail.tracks, key=lambda track: track.score or 0.0, default=None)
+    whose = f"face {timeline.letter(worst.number)}" if worst is not None else "the worst face"
+    fitted = calibration.get("method", "none") != "none"
+    kind = "calibrated probability" if fitted else "score, not calibrated,"
+    sentence = f"The {kind} that {whose} is fake is {percent(score, 1)}. {_compared(score, thresholds)}"
+    return Meaning(
+        score=score, fake=thresholds.get("fake"), suspect=thresholds.get("suspect"), sentence=sentence
+    )
+
+
+def _compared(score: float, thresholds: Mapping[str, float]) -> str:
+    for kind in ("fake", "suspect"):
+        if kind in thresholds and score >= thresholds[kind]:
+            return f"It is above the threshold of {percent(thresholds[kind], 1)} for “{named(kind)}”."
+    lowest = min(thresholds.values(), default=None)
+    return "" if lowest is None else f"It is below the threshold of {percent(lowest, 1)}."
+
+
+def _caveats(detail: VideoDetail, *, hidden: bool) -> list[Caveat]:
+    item, found = detail.item, list[Caveat]()
+    if item.status == ScreeningStatus.FAILED:
+        found.append(Caveat(tone="poor", text=item.error_message or "This video could not be screened."))
+    if detail.model.label == UNTRAINED_LABEL:
+        text = "This model version is labelled untrained: its scores are no evidence."
+        found.append(Caveat(tone="poor", text=text))
+    if item.partial and item.coverage is not None:
+        text = f"Only {percent(item.coverage)} of the sampled frames could be decoded; the rest is unseen."
+        found.append(Caveat(tone="poor" if item.coverage < 0.5 else "fair", text=text))
+    unused = [face for track in detail.tracks for face in track.faces if not face.usable]
+    total = sum(len(track.faces) for track in detail.tracks)
+    if unused:
+        counted = [
+            f"{len(list(group))} {named(reason).lower()}"
+            for reason, group in groupby(sorted(f.rejected_because or "" for f in unused))
+        ]
+        text = f"{len(unused)} of {total} faces were not scored: {', '.join(counted)}."
+        found.append(Caveat(tone="fair", text=text))
+    if not hidden and any(not track.supported for track in detail.tracks):
+        weak = sum(not track.supported for track in detail.tracks)
+        text = f"{weak} of {len(detail.tracks)} faces had too few usable frames for a say in the verdict."
+        found.append(Caveat(tone="fair", text=text))
+    return found
+
+
+def _facts(detail: VideoDetail) -> list[tuple[str, str]]:
+    item, probe = detail.item, detail.probe or {}
+    facts = [("Model version", item.model_version), ("Model label", item.model_label)]
+    if "width" in probe:
+        facts.append(("Picture", f"{probe['width']} × {probe['height']}, {probe.get('codec', '?')}"))  # noqa: RUF001
+    if probe.get("frame_rate"):
+        facts.append(("Frame rate", f"{probe['frame_rate']:.4g} per second"))
+    if probe.get("expected_samples"):
+        seen = f"{probe['expected_samples']} of {probe.get('frames') or '?'}"
+        facts.append(("Frames sampled", seen))
+    if item.coverage is not None:
+        facts.append(("Decoded", percent(item.coverage)))
+    if detail.timings and "total" in detail.timings:
+        facts.append(("Screened in", f"{detail.timings['total']:.1f} s"))
+    facts += [
+        ("Size", words.size(item.size_bytes)),
+        ("First seen", words.moment(item.added_at)),
+        ("Source", item.source),
+        ("SHA-256", item.sha256),
+    ]
+    return facts

@@ -1,0 +1,76 @@
+"""Screening a video again because a reviewer asks for it."""
+
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Engine
+
+from core import queues
+from core.errors import NotFound, ServiceUnavailable
+from core.settings import Settings
+from ingest.registration import register_version
+from models.model_version import read_model_version
+from storage import audit, model_versions, screenings, video_detail
+from storage.engine import transaction
+from storage.screenings import Ticket
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    ticket: Ticket
+    model_version: str
+    enqueued: bool  # False: Redis is away, the reconciler will do it
+
+
+def ask(
+    engine: Engine,
+    settings: Settings,
+    *,
+    video_id: int,
+    model_version: str | None = None,
+    urgent: bool = False,
+    actor: str,
+) -> Asked:
+    """Request a new attempt; by default with the checkpoint of the settings.
+
+    Raises NotFound where the video or the model version is unknown.
+    """
+    with transaction(engine) as session:
+        video = video_detail.media(session, video_id)
+        if model_version is None:
+            version = read_model_version(settings.weights)
+            register_version(session, version)
+            model_version = version.id
+        elif not model_versions.is_known(session, model_version):
+            raise NotFound(what="Model version", key=model_version)
+        ticket = screenings.request(session, video_id=video_id, model_version_id=model_version, again=True)
+        assert ticket is not None  # noqa: S101  `again` always gives one
+        audit.record(
+            session,
+            actor=actor,
+            action="video.screened_again",
+            subject=video.sha256,
+            model_version=model_version,
+            urgent=urgent,
+        )
+    return Asked(
+        ticket=ticket, model_version=model_version, enqueued=_enqueue(settings, ticket, urgent=urgent)
+    )
+
+
+def _enqueue(settings: Settings, ticket: Ticket, *, urgent: bool) -> bool:
+    try:
+        redis = queues.connect(settings.queue_url, answer_seconds=queues.ANSWER_SECONDS)
+        queues.enqueue_screen(
+            redis,
+            ticket.screening_id,
+            ticket.attempt,
+            job_seconds=settings.worker.job_seconds,
+            urgent=urgent,
+        )
+    except ServiceUnavailable as error:
+        log.warning("not enqueued; the reconciler will", reason=str(error))
+        return False
+    return True

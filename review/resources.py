@@ -1,0 +1,32 @@
+"""What every route may ask for: the settings, the database, the object store."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from sqlalchemy import Engine
+
+from core.settings import Settings
+from storage.objects import FolderStore
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def _engine(request: Request) -> Engine:
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+def _objects(request: Request) -> FolderStore:
+    objects: FolderStore = request.app.state.objects
+    return objects
+
+
+Configured = Annotated[Settings, Depends(_settings)]
+Database = Annotated[Engine, Depends(_engine)]
+Objects = Annotated[FolderStore, Depends(_objects)]
+
+# A key in a path: what fits into the database's integers, so that no database is asked for more.
+Id = Annotated[int, Path(ge=1, le=2**31 - 1)]

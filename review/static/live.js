@@ -1,0 +1,35 @@
+// Server-sent events, and what every page with keys needs.
+
+// Calls `handlers[event](data)` for the events of `address`; the browser connects again by itself.
+export function follow(address, handlers) {
+  let source = null;
+  const open = () => {
+    if (source) return;
+    source = new EventSource(address);
+    for (const [name, handler] of Object.entries(handlers)) {
+      source.addEventListener(name, (event) => handler(JSON.parse(event.data)));
+    }
+  };
+  const close = () => {
+    source?.close();
+    source = null;
+  };
+  // A hidden tab needs no news, and browsers allow few connections to one host.
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => event.persisted && open());
+  if (!document.hidden) open();
+  return close;
+}
+
+// Whether a key was meant for a field, a menu or the browser, and not for the page.
+export function typing(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return true;
+  return Boolean(event.target.closest("input:not([type=range], [type=radio], [type=checkbox]), select, textarea, [contenteditable]"));
+}
+
+export const csrf = () => document.querySelector("meta[name=csrf-token]")?.content ?? "";
+
+export function announce(text) {
+  document.getElementById("announce").textContent = text;
+}

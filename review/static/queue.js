@@ -1,0 +1,67 @@
+// The queue: j and k walk, Enter opens, / searches, n takes the next one; the counts stay up to date.
+import { follow, typing } from "./live.js";
+
+const list = () => document.getElementById("list");
+const rows = () => [...list().querySelectorAll("[data-row]")];
+const nextPage = () => list().querySelector("a[rel=next]");
+let chosen = -1;
+
+function choose(index) {
+  const all = rows();
+  if (!all.length) return;
+  chosen = Math.max(0, Math.min(index, all.length - 1));
+  all.forEach((row, number) => row.setAttribute("aria-selected", String(number === chosen)));
+  const link = all[chosen].querySelector("a.name");
+  link.focus({ preventScroll: true });
+  all[chosen].scrollIntoView({ block: "nearest" });
+}
+
+const actions = {
+  j: () => (chosen === rows().length - 1 && nextPage() ? nextPage().focus() : choose(chosen + 1)),
+  k: () => choose(chosen - 1),
+  "/": () => document.getElementById("q").focus(),
+  n: () => document.querySelector("[data-next]")?.requestSubmit(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && event.target.id === "q") event.target.blur();
+  if (typing(event)) return;
+  const action = actions[event.key];
+  if (!action) return;
+  event.preventDefault();
+  action();
+});
+
+// A click anywhere in a row opens it, as its link does.
+document.addEventListener("click", (event) => {
+  const row = event.target.closest("[data-row]");
+  if (row && !event.target.closest("a, button")) row.querySelector("a.name").click();
+});
+
+document.addEventListener("htmx:afterSwap", () => {
+  chosen = -1;
+  const query = list().dataset.query;
+  document.querySelector("[data-next]")?.setAttribute("action", `/queue/next?${query}`);
+  const found = rows().length;
+  document.getElementById("announce").textContent = found ? `${found} videos shown` : "Nothing matches";
+});
+
+// An empty filter says nothing: it does not belong into the address.
+document.addEventListener("htmx:configRequest", (event) => {
+  const { parameters } = event.detail;
+  for (const [name, value] of Object.entries(parameters)) if (value === "") delete parameters[name];
+});
+
+const fresh = document.getElementById("fresh");
+fresh.addEventListener("click", () => location.reload());
+follow("/events", {
+  counts(counts) {
+    const tab = new URLSearchParams(location.search).get("tab") ?? "review";
+    for (const place of document.querySelectorAll("[data-count]")) {
+      const value = counts[place.dataset.count];
+      if (value === undefined || place.textContent === value) continue;
+      place.textContent = value;
+      if (place.dataset.count === tab) fresh.hidden = false;
+    }
+  },
+});

@@ -1,0 +1,129 @@
+"""Taking an upload in: to disk piece by piece, then through the same gate as a file of the bucket."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from anyio import to_thread
+from sqlalchemy import Engine, select
+
+from core.errors import MediaTooLarge, ObjectStoreError
+from core.settings import Settings
+from ingest.registration import Intake, Registrar
+from ingest.sniffing import HEAD_BYTES
+from review.media_types import upload_type
+from storage import audit
+from storage.engine import transaction
+from storage.objects import INCOMING, FolderStore
+from storage.tables import Video
+
+SOURCE = "upload"
+PIECE_BYTES = 1024**2  # written at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    video_id: int
+    sha256: str
+    name: str
+    intake: Intake  # QUEUED or KNOWN
+
+
+def checked_name(name: str) -> str:
+    """The last part of the path that a client gives, without what no file name holds."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    printable = "".join(char for char in last if char.isprintable()).strip()
+    return printable[:255].strip() if printable.strip(". ") else "upload"
+
+
+def check_size(size_bytes: int, name: str, settings: Settings) -> None:
+    """Raises MediaTooLarge."""
+    limit = settings.review.upload_bytes
+    if size_bytes > limit:
+        raise MediaTooLarge(
+            name=name,
+            quantity="the size in bytes",
+            value=size_bytes,
+            limit=limit,
+            setting="FACEWARDEN_REVIEW__UPLOAD_BYTES",
+        )
+
+
+async def receive(
+    body: AsyncIterator[bytes],
+    *,
+    name: str,
+    actor: str,
+    settings: Settings,
+    engine: Engine,
+    objects: FolderStore,
+) -> Upload:
+    """Store the content and ask for its screening; the same content again is the same video.
+
+    Raises MediaTooLarge, EmptyFile, NotMedia, UnsupportedMedia, and RetryableError where a service is away.
+    """
+    # In the object store's folder, whose sweep also takes what a killed server leaves behind.
+    root = settings.objects_folder
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        descriptor, path = tempfile.mkstemp(prefix=INCOMING, dir=root)
+    except OSError as error:
+        raise ObjectStoreError(key=root, reason=error.strerror) from error
+    partial = Path(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            digest = await _write(body, file, name, settings)
+        return await to_thread.run_sync(
+            lambda: _register(
+                partial, digest, name=name, actor=actor, registrar=Registrar(settings, engine, objects)
+            )
+        )
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+async def _write(body: AsyncIterator[bytes], file: BinaryIO, name: str, settings: Settings) -> str:
+    """The SHA-256 of what was written."""
+    digest = hashlib.sha256()
+    size, piece = 0, bytearray()
+    checked = False
+
+    async def flush() -> None:
+        nonlocal checked
+        if not checked:
+            upload_type(bytes(piece[:HEAD_BYTES]), name)  # before the rest of something else is taken
+            checked = True
+        digest.update(piece)
+        await to_thread.run_sync(file.write, bytes(piece))
+        piece.clear()
+
+    async for part in body:
+        size += len(part)
+        check_size(size, name, settings)
+        piece += part
+        if len(piece) >= PIECE_BYTES:
+            await flush()
+    await flush()
+    return digest.hexdigest()
+
+
+def _register(path: Path, digest: str, *, name: str, actor: str, registrar: Registrar) -> Upload:
+    # A sighting is known by name, size and time. The time is taken from the content here, so that an upload
+    # that is repeated is one sighting and another content under the same name is another.
+    nanoseconds = int(digest[:15], 16)
+    os.utime(path, ns=(nanoseconds, nanoseconds))
+    receipt = registrar.register(path, name=name, source=SOURCE)
+    if receipt.error is not None:
+        raise receipt.error
+    with transaction(registrar.engine) as session:
+        video_id = session.scalar(select(Video.id).where(Video.sha256 == digest))
+        if video_id is None:
+            raise ObjectStoreError(key=name, reason="the upload changed while it was stored; send it again")
+        audit.record(
+            session, actor=actor, action="video.uploaded", subject=digest, name=name, intake=receipt.intake
+        )
+    return Upload(video_id=video_id, sha256=digest, name=name, intake=receipt.intake)

@@ -1,0 +1,131 @@
+"""Numbers as the words that reviewers read: what a score, a fit and a stability say, and what they do not."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+Tone = Literal["good", "fair", "poor"]
+
+# Fits and stabilities at which the words change; docs/review.md tells reviewers the same numbers.
+GOOD_R2, FAIR_R2 = 0.7, 0.4
+GOOD_STABILITY, FAIR_STABILITY = 0.6, 0.35
+NOTHING = "-"  # where there is no value
+
+NAMES = {
+    "fake": "Fake",
+    "suspect": "Suspect",
+    "clear": "Clear",
+    "no_face": "No face",
+    "too_short": "Too short",
+    "queued": "Queued",
+    "screening": "Screening",
+    "done": "Screened",
+    "failed": "Failed",
+    "genuine": "Genuine",
+    "unsure": "Unsure",
+    "second_opinion": "Second opinion",
+    "open": "Open",
+    "decided": "Decided",
+    "small": "too small",
+    "blurred": "blurred",
+    "turned": "turned away",
+    "lime": "LIME",
+    "grad_cam": "Grad-CAM",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What a number says of an explanation."""
+
+    tone: Tone
+    text: str
+
+
+def named(word: str | None) -> str:
+    """What people call a stored word."""
+    if word is None:
+        return NOTHING
+    return NAMES.get(word, word.replace("_", " ").capitalize())
+
+
+def fit(r2: float | None) -> Judgement:
+    """What the R² of LIME's linear model, at most 1, says."""
+    if r2 is None:
+        return Judgement(tone="poor", text="No fit was measured for this map.")
+    if r2 >= GOOD_R2:
+        return Judgement(tone="good", text=f"The map explains the score well (R² {r2:.2f}).")
+    if r2 >= FAIR_R2:
+        return Judgement(tone="fair", text=f"The map explains part of the score (R² {r2:.2f}).")
+    return Judgement(tone="poor", text=f"The map hardly explains the score (R² {r2:.2f}): read it with care.")
+
+
+def stability(value: float | None) -> Judgement:
+    """What the agreement of LIME's top segments between seeds, in [0, 1], says."""
+    if value is None:
+        return Judgement(tone="poor", text="Stability was not measured: don't rely on this map.")
+    if value >= GOOD_STABILITY:
+        return Judgement(tone="good", text=f"This map is stable: other seeds agree ({value:.0%}).")
+    if value >= FAIR_STABILITY:
+        return Judgement(tone="fair", text=f"Parts of this map change with the seed ({value:.0%} agree).")
+    return Judgement(
+        tone="poor", text=f"This map changes with the seed ({value:.0%} agree): don't rely on it."
+    )
+
+
+def percent(value: float | None, digits: int = 0) -> str:
+    """A part of one as a percentage; never rounded to a certainty that is not there."""
+    if value is None:
+        return NOTHING
+    smallest = 10.0 ** -(digits + 2)
+    if 0 < value < smallest / 2:
+        return f"<{smallest:.{digits}%}"
+    if 1 - smallest / 2 < value < 1:
+        return f">{1 - smallest:.{digits}%}"
+    return f"{value:.{digits}%}"
+
+
+def moment(value: datetime | None) -> str:
+    """A moment in UTC, to the minute."""
+    return NOTHING if value is None else value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def clock(seconds: float | None) -> str:
+    """A time in a video: 1:02.7, or 1:01:02.7."""
+    if seconds is None:
+        return NOTHING
+    tenths = max(0, round(seconds * 10))
+    hours, tenths = divmod(tenths, 36_000)
+    minutes, tenths = divmod(tenths, 600)
+    rest = f"{tenths // 10:02}.{tenths % 10}"
+    return f"{hours}:{minutes:02}:{rest}" if hours else f"{minutes}:{rest}"
+
+
+def duration(seconds: float | None) -> str:
+    """How long something takes, in the largest unit that fits: 45 s, 12 min, 3 h, 2 days."""
+    if seconds is None:
+        return NOTHING
+    for unit, length in (("days", 172_800), ("h", 7200), ("min", 120)):
+        if seconds >= length:
+            return f"{seconds / {'days': 86_400, 'h': 3600, 'min': 60}[unit]:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def since(value: datetime | None, now: datetime | None = None) -> str:
+    """How long ago a moment was."""
+    if value is None:
+        return NOTHING
+    seconds = ((now or datetime.now(UTC)) - value).total_seconds()
+    return "just now" if seconds < 5 else f"{duration(seconds)} ago"
+
+
+def size(count: int | None) -> str:
+    """A number of bytes in decimal units: 1.2 MB."""
+    if count is None:
+        return NOTHING
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"

@@ -1,0 +1,104 @@
+"""Database connections: SQLite in WAL mode on one machine, PostgreSQL on many."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as NoConnection
+from sqlalchemy.orm import Session
+
+from core.errors import ServiceUnavailable, SettingsError
+
+BUSY_TIMEOUT_SECONDS = 30  # SQLite has one writer at a time; the others wait
+READS = "facewarden_reads"  # execution option of a transaction that only reads
+
+
+def connect(url: str) -> Engine:
+    """An engine for `url`. Make one per process and never carry one across a fork."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    # A statement's values may be hashes of passwords and tokens: no traceback shows them.
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, hide_parameters=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, record: Any) -> None:
+    del record
+    connection.isolation_level = None  # this module begins transactions itself, see below
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reads = bool(connection.get_execution_options().get(READS))
+    connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reads else 'OFF'}")
+    # A deferred transaction that reads first and writes later fails at once with "database is locked"
+    # when another process wrote in between; taking the write lock first makes it wait instead.
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """One short transaction: committed at the end, rolled back by an exception.
+
+    Raises ServiceUnavailable where the database does not answer, SettingsError where it is not migrated.
+    """
+    with named_failures(engine), Session(engine, expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """One moment's view of the database, which waits for no writer and keeps none waiting.
+
+    A write is refused by the database. Raises what `transaction` raises.
+    """
+    options: dict[str, Any] = {READS: True}
+    if engine.dialect.name == "postgresql":
+        # All queries of a page see the same moment, as they do on SQLite.
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    reader = engine.execution_options(**options)
+    with named_failures(engine), Session(reader, expire_on_commit=False) as session:
+        yield session
+
+
+@contextmanager
+def named_failures(engine: Engine) -> Iterator[None]:
+    """Turn the driver's complaints into errors that name the setting."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, ProgrammingError) as error:
+        if _without_tables(error):
+            reason = "the database has no tables of Facewarden yet; run `facewarden migrate`"
+            raise SettingsError(setting="FACEWARDEN_DATABASE_URL", reason=reason) from error
+        if isinstance(error, ProgrammingError):
+            raise
+        raise _unavailable(engine, error) from error
+    except NoConnection as error:
+        raise _unavailable(engine, error) from error
+
+
+def _without_tables(error: DatabaseError | InterfaceError) -> bool:
+    # SQLite says it in an OperationalError, PostgreSQL with the SQLSTATE of an undefined table.
+    return "no such table" in str(error.orig) or getattr(error.orig, "sqlstate", "") == "42P01"
+
+
+def _unavailable(engine: Engine, error: DatabaseError | InterfaceError | NoConnection) -> ServiceUnavailable:
+    cause = str(getattr(error, "orig", None) or error) or type(error).__name__
+    return ServiceUnavailable(
+        service="The database",
+        address=engine.url.render_as_string(hide_password=True),
+        reason=cause.splitlines()[0],
+        setting="FACEWARDEN_DATABASE_URL",
+    )

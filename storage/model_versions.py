@@ -1,0 +1,43 @@
+"""Model versions: a score means nothing without the one that gave it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from storage.tables import ModelVersionRow
+
+
+def register(
+    session: Session,
+    *,
+    version_id: str,
+    architecture: str,
+    label: str,
+    weights_sha256: str,
+    input_size: int,
+    details: Mapping[str, Any],
+) -> None:
+    """Make the version known; doing it again changes nothing."""
+    if session.get(ModelVersionRow, version_id) is None:
+        session.add(
+            ModelVersionRow(
+                id=version_id,
+                architecture=architecture,
+                label=label,
+                weights_sha256=weights_sha256,
+                input_size=input_size,
+                details=dict(details),
+            )
+        )
+        session.flush()
+
+
+def is_known(session: Session, version_id: str) -> bool:
+    return session.get(ModelVersionRow, version_id) is not None
+
+
+def known(session: Session) -> list[ModelVersionRow]:
+    """All versions, the newest first."""
+    return list(session.scalars(select(ModelVersionRow).order_by(ModelVersionRow.created_at.desc())))

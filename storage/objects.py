@@ -1,0 +1,142 @@
+"""Where the bytes lie: videos, flagged frames, crops and overlays, each under the hash of its content.
+
+Content addressing makes every write idempotent: a job that runs twice stores nothing twice.
+"""
+
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from core.errors import FileVanished, ObjectStoreError
+
+INCOMING = ".incoming-"  # content on its way in; a process that was killed leaves it behind
+LEFT_BEHIND_SECONDS = 24 * 3600.0  # no upload or copy takes longer
+KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}(\.[a-z0-9]{1,8})?")
+
+
+class Sink(Protocol):
+    """Takes content piece by piece; `key` is known once all of it has been committed."""
+
+    key: str
+    sha256: str
+
+    def write(self, piece: bytes) -> None: ...
+
+
+class ObjectStore(Protocol):
+    """What a store must do. Keys look like `ab/cdef….jpg`: the SHA-256 and an optional suffix."""
+
+    def put_bytes(self, content: bytes, suffix: str = "") -> str:
+        """Store `content`; returns its key."""
+
+    def write_stream(self) -> "contextmanager[Sink]":  # type: ignore[valid-type]
+        """A context manager whose sink is committed at its end and dropped by an exception."""
+
+    def open(self, key: str) -> BinaryIO:
+        """Raises FileVanished where nothing lies under `key`."""
+
+    def local_path(self, key: str) -> "contextmanager[Path]":  # type: ignore[valid-type]
+        """A context manager with a path that a decoder can open; a remote store downloads it."""
+
+    def exists(self, key: str) -> bool: ...
+
+
+class _FileSink:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.key = self.sha256 = ""
+
+    def write(self, piece: bytes) -> None:
+        self._hash.update(piece)
+        self._file.write(piece)
+
+    def finish(self, suffix: str) -> None:
+        self.sha256 = self._hash.hexdigest()
+        self.key = f"{self.sha256[:2]}/{self.sha256[2:]}{suffix}"
+
+
+class FolderStore:
+    """An object store in a folder. A name appears only once its content is whole and on disk."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put_bytes(self, content: bytes, suffix: str = "") -> str:
+        with self._stream(suffix) as sink:
+            sink.write(content)
+        return sink.key
+
+    @contextmanager
+    def write_stream(self) -> Iterator[_FileSink]:
+        with self._stream("") as sink:
+            yield sink
+
+    @contextmanager
+    def _stream(self, suffix: str) -> Iterator[_FileSink]:
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(prefix=INCOMING, dir=self._root)
+        except OSError as error:
+            raise ObjectStoreError(key=self._root, reason=error.strerror) from error
+        partial = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                sink = _FileSink(file)
+                yield sink
+                file.flush()
+                os.fsync(file.fileno())
+            sink.finish(suffix)
+            target = self._path(sink.key)
+            target.parent.mkdir(exist_ok=True)
+            partial.replace(target)
+        except OSError as error:
+            raise ObjectStoreError(key=self._root, reason=error.strerror) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def sweep(self) -> int:
+        """Delete what killed processes left half written; returns how many files that were."""
+        oldest = time.time() - LEFT_BEHIND_SECONDS
+        left = [path for path in self._root.glob(f"{INCOMING}*") if path.stat().st_mtime < oldest]
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+    def open(self, key: str) -> BinaryIO:
+        try:
+            return self._path(key).open("rb")
+        except FileNotFoundError as error:
+            raise FileVanished(name=key) from error
+        except OSError as error:
+            raise ObjectStoreError(key=key, reason=error.strerror) from error
+
+    def read(self, key: str) -> bytes:
+        with self.open(key) as file:
+            return file.read()
+
+    @contextmanager
+    def local_path(self, key: str) -> Iterator[Path]:
+        path = self._path(key)
+        if not path.is_file():
+            raise FileVanished(name=key)
+        yield path
+
+    def exists(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def path(self, key: str) -> Path:
+        """The file of `key`, for people who want to look at it."""
+        return self._path(key)
+
+    def _path(self, key: str) -> Path:
+        # The pattern has no dots but the suffix's: no key can climb out of the folder.
+        if not KEY.fullmatch(key):
+            raise ObjectStoreError(key=key, reason="that is no key of an object")
+        return self._root / key

@@ -1,0 +1,74 @@
+"""What a reviewer asks the queue for, and where in the answer a page ends."""
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from core.errors import InvalidQuery
+from core.outcomes import DecisionState, ScreeningStatus, Verdict
+
+LONGEST_CURSOR = 500  # characters; ours have about 60
+
+
+class Sort(StrEnum):
+    SCORE = "score"  # videos without a score come last
+    TIME = "time"  # at which the video was first seen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Empty and None mean "any"; what is given must all be true."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    statuses: tuple[ScreeningStatus, ...] = ()
+    score_min: float | None = None  # [0, 1], inclusive; leaves out what has no score
+    score_max: float | None = None  # [0, 1], inclusive
+    since: datetime | None = None  # the video was first seen then or later
+    until: datetime | None = None  # and before this moment
+    source: str | None = None  # in which the video was first seen
+    model_version: str | None = None  # None: the screening that stands for the video, see Screening.latest
+    text: str | None = None  # a part of a name, at least name_search.SHORTEST characters
+    decision_states: tuple[DecisionState, ...] = ()
+    sort: Sort = Sort.SCORE
+    ascending: bool = False  # the lowest score, the oldest first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """The last row of a page: the next page begins just behind it."""
+
+    id: int  # of the screening
+    score: float | None  # where sorted by score; None: among the videos that have none
+    added_at: datetime | None  # where sorted by time
+
+    def to_cursor(self) -> str:
+        moment = None if self.added_at is None else self.added_at.astimezone(UTC).isoformat()
+        packed = json.dumps([self.id, self.score, moment], separators=(",", ":"))
+        return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+
+
+def parse_cursor(cursor: str, sort: Sort) -> Position:
+    """The position that `to_cursor` packed. Raises InvalidQuery for anything else."""
+    try:
+        position = _unpacked(cursor)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        reason = "it is no cursor of this list; begin again without one"
+        raise InvalidQuery(parameter="cursor", reason=reason) from error
+    if (sort is Sort.TIME) != (position.added_at is not None):
+        raise InvalidQuery(parameter="cursor", reason="it belongs to another order; begin again without one")
+    return position
+
+
+def _unpacked(cursor: str) -> Position:
+    if len(cursor) > LONGEST_CURSOR:
+        raise ValueError("too long")
+    padded = cursor + "=" * (-len(cursor) % 4)
+    id_, score, moment = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    if type(id_) is not int or not 0 <= id_ < 2**31 or type(score) not in {float, int, type(None)}:
+        raise ValueError("no position")
+    if score is not None and not 0 <= score <= 1:
+        raise ValueError("no score")
+    added_at = None if moment is None else datetime.fromisoformat(moment).astimezone(UTC)
+    return Position(id=id_, score=score, added_at=added_at)

@@ -1,0 +1,433 @@
+"""The tables. A change here is a new Alembic revision in `migrations/versions`.
+
+Words: a video is content, known by its SHA-256; a sighting is a name under which it (or something that is
+no video) was seen; a screening is one model version's look at one video.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+    true,
+)
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from core.outcomes import (
+    DecisionOutcome,
+    DecisionState,
+    ExplainStatus,
+    ExplanationMethod,
+    MediaKind,
+    ScreeningStatus,
+    Verdict,
+)
+from core.roles import Role
+from storage.folding import folded
+
+
+class Utc(TypeDecorator[datetime]):
+    """A moment: goes in aware, lies in the database as UTC, comes out aware."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone must not be stored")
+        value = value.astimezone(UTC)
+        # SQLite keeps no zone; a naive UTC text keeps its order under comparison.
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _one_of(column: str, words: type[Any]) -> CheckConstraint:
+    listed = ", ".join(f"'{word.value}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+def _unit(column: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} >= 0 AND {column} <= 1", name=f"{column}_unit")
+
+
+def _folded_name(context: DefaultExecutionContext) -> str:
+    parameters: dict[str, Any] = context.get_current_parameters()  # type: ignore[no-untyped-call]
+    return folded(parameters["name"])
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  SQLAlchemy reads it from the class
+        datetime: Utc,
+        dict[str, Any]: JSON,
+        list[float]: JSON,
+        list[str]: JSON,
+        list[list[float]]: JSON,
+        str: Text,
+    }
+
+
+class Video(Base):
+    __tablename__ = "video"
+    __table_args__ = (_one_of("media_kind", MediaKind),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    media_kind: Mapped[str] = mapped_column(String(16))
+    object_key: Mapped[str]  # of the content in the object store
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+
+
+class Sighting(Base):
+    """A file under a name. Without a video it was refused, and says why."""
+
+    __tablename__ = "sighting"
+    __table_args__ = (UniqueConstraint("source", "name", "size_bytes", "mtime_ns"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str]  # "bucket:/path", "path", ...
+    name: Mapped[str]  # path below the source, escaped where it is no valid text
+    folded_name: Mapped[str] = mapped_column(default=_folded_name)  # what a search is compared with
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    video_id: Mapped[int | None] = mapped_column(ForeignKey("video.id"), index=True)
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None]
+    seen_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ModelVersionRow(Base):
+    __tablename__ = "model_version"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    architecture: Mapped[str]
+    label: Mapped[str]
+    weights_sha256: Mapped[str] = mapped_column(String(64))
+    input_size: Mapped[int]
+    details: Mapped[dict[str, Any]]  # crop, calibration, thresholds, training record
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+def _queue_indexes() -> list[Index]:
+    """What storage.queue_plan walks along: by score and by time, through all videos, a source or a model.
+
+    The last column is there so that a range of it is checked without a look at the row.
+    """
+    orders = {"score": ("score", "id", "added_at"), "time": ("added_at", "id", "score")}
+    leads: dict[str, tuple[str, ...]] = {"": (), "source_": ("source",), "model_": ("model_version_id",)}
+    latest: dict[str, Any] = {"sqlite_where": text("latest = 1"), "postgresql_where": text("latest")}
+    return [
+        Index(
+            f"ix_screening_queue_{lead}{order}",
+            *leads[lead],
+            *("status", "verdict", "decision_state"),
+            *orders[order],
+            # A superseded screening is found only under its model version.
+            **({} if lead == "model_" else latest),
+        )
+        for lead in leads
+        for order in orders
+    ]
+
+
+class Screening(Base):
+    """The current screening of one video by one model version."""
+
+    __tablename__ = "screening"
+    __table_args__ = (
+        UniqueConstraint("video_id", "model_version_id"),
+        _one_of("status", ScreeningStatus),
+        _one_of("decision_state", DecisionState),
+        CheckConstraint(
+            "verdict IS NULL OR verdict IN (" + ", ".join(f"'{v.value}'" for v in Verdict) + ")",
+            name="verdict_known",
+        ),
+        _unit("score"),
+        _unit("coverage"),
+        CheckConstraint("(status = 'done') = (verdict IS NOT NULL)", name="verdict_when_done"),
+        CheckConstraint("(status = 'failed') = (error_code IS NOT NULL)", name="error_when_failed"),
+        Index(None, "status", "lease_expires_at"),
+        # The dashboard's, with all that it groups by.
+        Index("ix_screening_finished", "finished_at", "verdict", "error_code", "model_version_id", "score"),
+        Index(None, "model_version_id", "id"),
+        *_queue_indexes(),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    video_id: Mapped[int] = mapped_column(ForeignKey("video.id"))
+    model_version_id: Mapped[str] = mapped_column(ForeignKey("model_version.id"))
+    # The fencing token: a worker's write counts only while its attempt is the row's.
+    attempt: Mapped[int] = mapped_column(default=1)
+    failures: Mapped[int] = mapped_column(default=0)  # attempts since the request that ended without a result
+    status: Mapped[str] = mapped_column(String(16), default=ScreeningStatus.QUEUED)
+    lease_owner: Mapped[str | None]
+    lease_expires_at: Mapped[datetime | None]
+    queued_at: Mapped[datetime] = mapped_column(default=utc_now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    verdict: Mapped[str | None] = mapped_column(String(16))
+    score: Mapped[float | None]  # calibrated probability of a fake, [0, 1]
+    raw_score: Mapped[float | None]  # the aggregated logit behind it
+    coverage: Mapped[float | None]  # decoded samples / expected samples, [0, 1]
+    partial: Mapped[bool] = mapped_column(default=False)  # coverage below 1
+    probe: Mapped[dict[str, Any] | None]  # container, codec, size, duration
+    timings: Mapped[dict[str, Any] | None]  # seconds per stage
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None]
+    # The last three are of the video, repeated here for the queue's indexes.
+    # Whether this screening stands for its video in the queue: the one that was done last, or the first one
+    # while none is done.
+    latest: Mapped[bool] = mapped_column(default=True, server_default=true())
+    added_at: Mapped[datetime] = mapped_column(default=utc_now)  # video.created_at
+    source: Mapped[str] = mapped_column(default="", server_default="")  # in which it was first seen
+    # storage.decisions keeps it.
+    decision_state: Mapped[str] = mapped_column(
+        String(16), default=DecisionState.OPEN, server_default=DecisionState.OPEN
+    )
+
+
+class FaceTrack(Base):
+    __tablename__ = "face_track"
+    __table_args__ = (UniqueConstraint("screening_id", "number"), _unit("score"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    screening_id: Mapped[int] = mapped_column(ForeignKey("screening.id", ondelete="CASCADE"))
+    number: Mapped[int]  # from 0 within the screening
+    start_seconds: Mapped[float]
+    end_seconds: Mapped[float]
+    frames: Mapped[int]
+    usable_frames: Mapped[int]
+    score: Mapped[float | None]
+    raw_score: Mapped[float | None]
+    supported: Mapped[bool]  # enough usable frames for a say in the verdict
+
+
+class FaceRow(Base):
+    """A face in one frame."""
+
+    __tablename__ = "face"
+    __table_args__ = (_unit("probability"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    screening_id: Mapped[int] = mapped_column(ForeignKey("screening.id", ondelete="CASCADE"), index=True)
+    track_id: Mapped[int] = mapped_column(ForeignKey("face_track.id", ondelete="CASCADE"), index=True)
+    frame_index: Mapped[int]
+    time_seconds: Mapped[float]
+    x0: Mapped[float]
+    y0: Mapped[float]
+    x1: Mapped[float]
+    y1: Mapped[float]
+    landmarks: Mapped[list[list[float]]]
+    probability: Mapped[float]
+    sharpness: Mapped[float]
+    yaw: Mapped[float]
+    rejected_because: Mapped[str | None]  # by the quality gate; null means usable
+
+
+class FrameScore(Base):
+    """The raw logit of a usable face, kept so that policies can be re-run without a GPU."""
+
+    __tablename__ = "frame_score"
+
+    face_id: Mapped[int] = mapped_column(ForeignKey("face.id", ondelete="CASCADE"), primary_key=True)
+    logit: Mapped[float]
+
+
+class FlaggedFrame(Base):
+    __tablename__ = "flagged_frame"
+    __table_args__ = (
+        UniqueConstraint("screening_id", "rank"),
+        _unit("score"),
+        _one_of("explain_status", ExplainStatus),
+        Index(None, "explain_status", "lease_expires_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    screening_id: Mapped[int] = mapped_column(ForeignKey("screening.id", ondelete="CASCADE"))
+    face_id: Mapped[int] = mapped_column(ForeignKey("face.id", ondelete="CASCADE"))
+    track_number: Mapped[int]
+    rank: Mapped[int]  # 0 is the most suspicious
+    time_seconds: Mapped[float]
+    score: Mapped[float]  # calibrated frame score, [0, 1]
+    image_key: Mapped[str]  # JPEG of the whole frame
+    crop_key: Mapped[str]  # PNG of exactly what was classified
+    explain_status: Mapped[str] = mapped_column(String(16), default=ExplainStatus.QUEUED)
+    explain_attempt: Mapped[int] = mapped_column(default=1)
+    explain_error: Mapped[str | None]
+    lease_owner: Mapped[str | None]
+    lease_expires_at: Mapped[datetime | None]
+
+
+class ExplanationRow(Base):
+    __tablename__ = "explanation"
+    __table_args__ = (
+        UniqueConstraint("flagged_frame_id", "method"),
+        _one_of("method", ExplanationMethod),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    flagged_frame_id: Mapped[int] = mapped_column(ForeignKey("flagged_frame.id", ondelete="CASCADE"))
+    method: Mapped[str] = mapped_column(String(16))
+    parameters: Mapped[dict[str, Any]]
+    seed: Mapped[int | None]
+    segments: Mapped[bytes | None] = mapped_column(LargeBinary)  # models.explain.run_length
+    weights: Mapped[list[float]]
+    intercept: Mapped[float | None]
+    local_prediction: Mapped[float | None]
+    r2: Mapped[float | None]
+    stability: Mapped[float | None]
+    overlays: Mapped[dict[str, Any]]  # name -> object key of a PNG
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Account(Base):
+    """Someone who signs in, or a machine that comes with tokens. Accounts are disabled, never deleted."""
+
+    __tablename__ = "account"
+    __table_args__ = (_one_of("role", Role), CheckConstraint("name = lower(name)", name="name_lowercase"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    password_hash: Mapped[str | None]  # Argon2id; null can never sign in
+    role: Mapped[str] = mapped_column(String(16))
+    active: Mapped[bool] = mapped_column(default=True)
+    must_change: Mapped[bool] = mapped_column(default=False)  # the password, before anything else
+    blind: Mapped[bool] = mapped_column(default=False)  # the reviewer's choice: scores hidden until decided
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class LoginSession(Base):
+    """A browser that has signed in. Only the hash of its cookie is kept."""
+
+    __tablename__ = "login_session"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of the cookie's token, hex
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    csrf_token: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    last_seen_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ApiToken(Base):
+    """A machine's key to the API. Only its hash is kept; it is revoked, never deleted."""
+
+    __tablename__ = "api_token"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list[str]]  # core.roles.Scope
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class SignInAttempt(Base):
+    """A try at signing in, kept for a day to limit how often anyone may guess."""
+
+    __tablename__ = "sign_in_attempt"
+    __table_args__ = (Index(None, "name", "at"), Index(None, "address", "at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))  # as typed, lowercase, cut; need not be an account's
+    address: Mapped[str] = mapped_column(String(64))  # IPv4 address or IPv6 /64 network
+    at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+    succeeded: Mapped[bool] = mapped_column(default=False)
+
+
+class Decision(Base):
+    """What a reviewer said about a video, and what they saw then. The latest of an account counts."""
+
+    __tablename__ = "decision"
+    __table_args__ = (_one_of("outcome", DecisionOutcome), Index(None, "video_id", "id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    video_id: Mapped[int] = mapped_column(ForeignKey("video.id"))
+    screening_id: Mapped[int | None] = mapped_column(ForeignKey("screening.id"))  # that the reviewer saw
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    outcome: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None]
+    note: Mapped[str | None]
+    blind: Mapped[bool] = mapped_column(default=False)  # the score was hidden
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+
+
+class ReviewClaim(Base):
+    """A reviewer's lease on a video: no other reviewer gets it until then."""
+
+    __tablename__ = "review_claim"
+
+    video_id: Mapped[int] = mapped_column(ForeignKey("video.id"), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    claimed_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ReviewSkip(Base):
+    """A reviewer who does not want this video next."""
+
+    __tablename__ = "review_skip"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    video_id: Mapped[int] = mapped_column(ForeignKey("video.id"), primary_key=True, index=True)
+    at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class AuditEvent(Base):
+    """What happened, by whom. Triggers refuse to change or delete a row; storage.audit chains the rows."""
+
+    __tablename__ = "audit_event"
+    # Unique: no two rows can follow the same one, whoever writes them.
+    __table_args__ = (
+        Index(None, "previous_hash", unique=True),
+        Index(None, "actor", "id"),
+        Index(None, "action", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+    actor: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    previous_hash: Mapped[str] = mapped_column(String(64), server_default="")
+    hash: Mapped[str] = mapped_column(
+        String(64), server_default=""
+    )  # SHA-256, hex; see storage.audit.event_hash

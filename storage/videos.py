@@ -1,0 +1,95 @@
+"""Videos by content, and the names under which content (or its lack) was seen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from core.outcomes import MediaKind
+from storage.tables import Sighting, Video
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A file as a source shows it: the same four values mean the same file."""
+
+    source: str
+    name: str
+    size_bytes: int
+    mtime_ns: int
+
+
+def add(
+    session: Session, *, sha256: str, size_bytes: int, media_kind: MediaKind, object_key: str
+) -> tuple[int, bool]:
+    """The id of the video with this content, and whether it is new."""
+    known = session.scalar(select(Video.id).where(Video.sha256 == sha256))
+    if known is not None:
+        return known, False
+    video = Video(sha256=sha256, size_bytes=size_bytes, media_kind=media_kind, object_key=object_key)
+    session.add(video)
+    session.flush()
+    return video.id, True
+
+
+def sight(session: Session, seen: Seen, *, video_id: int) -> None:
+    """Note that the video was seen under this name; a refusal noted before is taken back."""
+    row = _sighting(session, seen)
+    row.video_id, row.error_code, row.error_message = video_id, None, None
+
+
+def refuse(session: Session, seen: Seen, *, code: str, message: str) -> None:
+    """Note a file that never became a video, and why."""
+    row = _sighting(session, seen)
+    row.video_id, row.error_code, row.error_message = None, code, message
+
+
+def _sighting(session: Session, seen: Seen) -> Sighting:
+    row = session.scalar(
+        select(Sighting).where(
+            Sighting.source == seen.source,
+            Sighting.name == seen.name,
+            Sighting.size_bytes == seen.size_bytes,
+            Sighting.mtime_ns == seen.mtime_ns,
+        )
+    )
+    if row is None:
+        row = Sighting(source=seen.source, name=seen.name, size_bytes=seen.size_bytes, mtime_ns=seen.mtime_ns)
+        session.add(row)
+    return row
+
+
+def seen_in(session: Session, source: str, *, but: str | None = None) -> Iterator[Seen]:
+    """Everything that was ever seen in a source, so that a restart hashes nothing again.
+
+    What was refused with the error code `but` is left out.
+    """
+    statement = select(Sighting.name, Sighting.size_bytes, Sighting.mtime_ns).where(Sighting.source == source)
+    if but is not None:
+        statement = statement.where(or_(Sighting.error_code.is_(None), Sighting.error_code != but))
+    rows = session.execute(statement)
+    for name, size_bytes, mtime_ns in rows:
+        yield Seen(source=source, name=name, size_bytes=size_bytes, mtime_ns=mtime_ns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    name: str
+    code: str
+    message: str
+
+
+def refusals(session: Session, limit: int = 1000) -> list[Refusal]:
+    """The files that never became videos, the newest first."""
+    rows = session.execute(
+        select(Sighting.name, Sighting.error_code, Sighting.error_message)
+        .where(Sighting.error_code.is_not(None))
+        .order_by(Sighting.id.desc())
+        .limit(limit)
+    )
+    return [Refusal(name=name, code=code or "", message=message or "") for name, code, message in rows]
+
+
+def count(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Video)) or 0

@@ -1,0 +1,76 @@
+"""`facewarden screen` in a process of its own, as scripts call it."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+Screen = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def screen(tmp_path: Path, checkpoint: Path) -> Screen:
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cli", "screen", "--weights", str(checkpoint), *map(str, words)],
+            cwd=ROOT,
+            env=os.environ
+            | {
+                "FACEWARDEN_HOME": str(tmp_path / "home"),
+                "FACEWARDEN_BACKEND": "fp32",
+                "FACEWARDEN_SAMPLING__MAX_FRAMES": "6",
+                "FACEWARDEN_LIME__SAMPLES": "10",
+                "COLUMNS": "300",
+            },
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return run
+
+
+def test_one_object_a_line_and_a_bad_file_stops_nothing(
+    screen: Screen, tmp_path: Path, face_clip: Path
+) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("not a film")
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    missing = tmp_path / "missing.mp4"
+    ended = screen("--json", "--overlays", tmp_path / "why", missing, pipe, text, face_clip)
+    assert ended.returncode == 3, ended.stderr
+    rows = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [row["path"] for row in rows] == [str(path) for path in (missing, pipe, text, face_clip)]
+    assert rows[0]["error"]["code"] == "file_vanished"
+    assert all(row["verdict"] is None and row["score"] is None and row["error"] for row in rows[:3])
+    whole = rows[3]
+    assert whole["error"] is None
+    assert whole["sha256"] == hashlib.sha256(face_clip.read_bytes()).hexdigest()
+    assert whole["verdict"] == "fake"
+    assert 0 <= whole["score"] <= 1
+    assert whole["coverage"] == 1.0
+    assert whole["model_label"] == "untrained-demo"
+    assert {"decode", "detect", "crop", "classify", "track", "aggregate", "total"} <= set(
+        whole["timings_seconds"]
+    )
+    track = max(whole["tracks"], key=lambda each: each["frames"])
+    assert track["frames"] == 6  # her face; the detector may see another in the background now and then
+    assert 0 <= track["start_seconds"] < track["end_seconds"] <= 5
+    pictures = [Path(path) for frame in whole["flagged_frames"] for path in frame["overlays"].values()]
+    assert pictures
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def test_the_table_names_the_model_and_flagged_files_fail_on_request(screen: Screen, face_clip: Path) -> None:
+    ended = screen("--fail-on-flagged", face_clip)
+    assert ended.returncode == 10, ended.stderr
+    assert "untrained-demo" in ended.stdout
+    assert "fake" in ended.stdout

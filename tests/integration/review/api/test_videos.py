@@ -1,0 +1,149 @@
+"""Lists and one video in full."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.review.api.site import CLEAR, FAILED, FLAGGED, QUEUED, SUSPECT, Site
+
+
+def names(answer: Any) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [item["name"] for item in answer.json()["items"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", [FLAGGED, SUSPECT, CLEAR, QUEUED, FAILED]),
+        ("ascending=true", [CLEAR, SUSPECT, FLAGGED, FAILED, QUEUED]),
+        ("sort=time", [QUEUED, FAILED, CLEAR, SUSPECT, FLAGGED]),
+        ("verdict=fake&verdict=suspect", [FLAGGED, SUSPECT]),
+        ("status=failed", [FAILED]),
+        ("score_min=0.5&score_max=0.9", [SUSPECT]),
+        ("text=FLAG", [FLAGGED]),
+        ("source=bucket:/in&status=queued", [QUEUED]),
+        ("source=elsewhere", []),
+        ("since=2100-01-01T00:00:00Z", []),
+        ("until=2100-01-01&verdict=clear", [CLEAR]),
+        ("decision_state=decided", []),
+        ("model_version=nobody", []),
+        ("verdict=&text=&status=failed", [FAILED]),
+    ],
+)
+def test_a_list_holds_what_its_filters_name(shared: Site, query: str, expected: list[str]) -> None:
+    assert names(shared.client().get(f"/v1/videos?{query}")) == expected
+
+
+def test_pages_follow_one_another(shared: Site) -> None:
+    client, found, cursor = shared.client(), [], ""
+    while cursor is not None:
+        page = client.get(
+            "/v1/videos", params={"limit": 2, "count": True} | ({"cursor": cursor} if cursor else {})
+        )
+        found += names(page)
+        cursor = page.json()["next_cursor"]
+        assert page.json()["count"] == {"value": 5, "more": False}
+    assert found == [FLAGGED, SUSPECT, CLEAR, QUEUED, FAILED]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "verdict=maybe",
+        "verdicts=fake",
+        "score_min=2",
+        "score_min=nan",
+        "since=yesterday",
+        "since=0001-01-01T00:00:00%2B14:00",
+        "text=ab",
+        "cursor=%00",
+        "cursor=W10",
+        "limit=0",
+        "source=a%00b",
+    ],
+)
+def test_what_is_not_understood_is_a_problem_that_says_so(shared: Site, query: str) -> None:
+    answer = shared.client().get(f"/v1/videos?{query}")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"]
+
+
+def test_a_video_in_full(shared: Site) -> None:
+    answer = shared.client().get(f"/v1/videos/{shared.ids[FLAGGED]}")
+    found = answer.json()
+    assert found["video"]["verdict"] == "fake"
+    assert found["video"]["duration_seconds"] == 4.5
+    (track,) = found["tracks"]
+    (face,) = track["faces"]
+    assert face["box"] == [1, 2, 30, 40]
+    assert face["score"] == pytest.approx(shared.version.calibration.probability(2.0))
+    (frame,) = found["flagged_frames"]
+    assert frame["explanations"][0]["overlays"] == ["heat"]
+    assert found["sightings"][0]["source"] == "bucket:/in"
+    again = shared.client().get(
+        f"/v1/videos/{shared.ids[FLAGGED]}", headers={"If-None-Match": answer.headers["etag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_failed_video_says_why(shared: Site) -> None:
+    video = shared.client().get(f"/v1/videos/{shared.ids[FAILED]}").json()["video"]
+    assert (video["status"], video["error_code"], video["score"]) == ("failed", "broken_media", None)
+
+
+@pytest.mark.parametrize("path", ["/v1/videos/999", "/v1/videos/1?model_version=nobody"])
+def test_what_is_not_there_is_not_found(shared: Site, path: str) -> None:
+    answer = shared.client().get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_a_blind_reviewer_sees_the_answer_after_deciding(site: Site) -> None:
+    site.blind("reviewer")
+    client, video = site.client(), site.ids[FLAGGED]
+    second = site.client("second")
+    assert second.post(f"/v1/videos/{video}/decisions", json={"outcome": "fake"}).status_code == 201
+    hidden = client.get(f"/v1/videos/{video}").json()
+    shown = [
+        hidden["video"]["score"],
+        hidden["video"]["verdict"],
+        hidden["raw_score"],
+        hidden["tracks"][0]["score"],
+    ]
+    assert [*shown, hidden["tracks"][0]["faces"][0]["score"], hidden["screenings"][0]["score"]] == [None] * 6
+    assert hidden["flagged_frames"] == hidden["decisions"] == []
+    assert all(
+        item["score_hidden"] and item["verdict"] is None for item in client.get("/v1/videos").json()["items"]
+    )
+    frame = second.get(f"/v1/videos/{video}").json()["flagged_frames"][0]
+    explanation = frame["explanations"][0]["id"]
+    for path in (
+        "/v1/videos?verdict=fake",
+        "/v1/videos?sort=score",
+        "/v1/videos?score_min=0.5",
+        "/v1/counts",
+        f"/v1/videos/{video}/thumbnail",
+        f"/v1/frames/{frame['id']}/image",
+        f"/v1/frames/{frame['id']}/crop",
+        f"/v1/explanations/{explanation}",
+        f"/v1/explanations/{explanation}/heat.png",
+    ):
+        assert client.get(path).json()["code"] == "hidden_until_decided", path
+    assert client.get(f"/v1/videos/{video}/decisions").json() == []
+    assert client.post(f"/v1/videos/{video}/decisions", json={"outcome": "genuine"}).status_code == 201
+    seen = client.get(f"/v1/videos/{video}").json()
+    assert (seen["video"]["score"], len(seen["flagged_frames"]), len(seen["decisions"])) == (0.97, 1, 2)
+    assert [each["blind"] for each in seen["decisions"]] == [False, True]
+    assert client.get(f"/v1/explanations/{explanation}").status_code == 200
+
+
+def test_the_document_describes_every_route_of_the_api(shared: Site) -> None:
+    document = shared.client().get("/v1/openapi.json").json()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            declared = set(operation["responses"])
+            assert {"401", "403", "422", "503"} <= declared, path
+            assert operation["description"], path
+            for status in declared & {"401", "403", "404", "409", "413", "415", "422", "503"}:
+                assert list(operation["responses"][status]["content"]) == ["application/problem+json"], path

@@ -1,0 +1,281 @@
+"""The same behaviour on SQLite and on PostgreSQL."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, select, text
+from sqlalchemy.exc import DatabaseError
+
+from core.errors import NotMedia, ServiceUnavailable, SettingsError, StaleAttempt
+from core.outcomes import ExplanationMethod, MediaKind, Verdict
+from storage import audit, explanations, model_versions, queries, screenings, videos
+from storage.engine import connect, transaction
+from storage.explanations import ExplainTicket, ExplanationResult
+from storage.migrate import is_current, upgrade
+from storage.name_search import SEARCH_TABLE
+from storage.results import FaceResult, FlaggedFrameResult, ScreeningResult, TrackResult, complete
+from storage.screenings import Claim, Ticket
+from storage.tables import Base, FaceRow, utc_now
+from storage.videos import Seen
+
+LEASE = 30.0
+HASH = "a" * 64
+
+
+@pytest.fixture
+def ticket(engine: Engine) -> Ticket:
+    """A queued screening of a fresh video."""
+    with transaction(engine) as session:
+        model_versions.register(
+            session,
+            version_id="m-1",
+            architecture="m",
+            label="test",
+            weights_sha256=HASH,
+            input_size=64,
+            details={},
+        )
+        video_id, new = videos.add(
+            session, sha256=HASH, size_bytes=5, media_kind=MediaKind.VIDEO, object_key="aa/" + "a" * 62
+        )
+        assert new
+        videos.sight(session, Seen(source="s", name="clip.mp4", size_bytes=5, mtime_ns=1), video_id=video_id)
+        made = screenings.request(session, video_id=video_id, model_version_id="m-1")
+        assert made is not None
+        assert screenings.request(session, video_id=video_id, model_version_id="m-1") is None
+        return made
+
+
+def claim(engine: Engine, ticket: Ticket, owner: str = "w1") -> Claim | None:
+    with transaction(engine) as session:
+        return screenings.claim(session, ticket, owner=owner, lease_seconds=LEASE)
+
+
+def held(engine: Engine, ticket: Ticket, owner: str = "w1") -> Claim:
+    claimed = claim(engine, ticket, owner)
+    assert claimed is not None
+    return claimed
+
+
+def result(score: float = 0.9) -> ScreeningResult:
+    face = FaceResult(
+        track_number=0,
+        frame_index=0,
+        time_seconds=0.5,
+        box=(1, 2, 30, 40),
+        landmarks=[[1.0, 2.0]] * 5,
+        probability=0.99,
+        sharpness=100.0,
+        yaw=0.1,
+        rejected_because=None,
+        logit=2.0,
+    )
+    return ScreeningResult(
+        verdict=Verdict.FAKE,
+        score=score,
+        raw_score=2.0,
+        coverage=0.5,
+        probe={"codec": "h264"},
+        timings={"total": 1.0},
+        tracks=[
+            TrackResult(
+                number=0,
+                start_seconds=0,
+                end_seconds=1,
+                frames=2,
+                usable_frames=2,
+                score=score,
+                raw_score=2.0,
+                supported=True,
+            )
+        ],
+        faces=[face, face],
+        flagged_frames=[
+            FlaggedFrameResult(
+                face_number=1, track_number=0, time_seconds=0.5, score=score, image_key="i", crop_key="c"
+            )
+        ],
+    )
+
+
+def test_the_migrated_schema_is_that_of_the_tables(engine: Engine) -> None:
+    assert is_current(engine)
+    upgrade(engine)  # again: changes nothing
+    # The index of names is no table of ours, and on PostgreSQL of no kind that metadata can say.
+    opts = {"include_name": lambda name, *_: SEARCH_TABLE not in (name or "")}
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=opts)
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_processes_that_migrate_at_once_take_turns(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'race.sqlite3'}"
+
+    def migrate(_: int) -> bool:
+        engine = connect(url)
+        upgrade(engine)
+        current = is_current(engine)
+        engine.dispose()
+        return current
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(migrate, range(4)))
+
+
+def test_of_many_claims_exactly_one_wins(engine: Engine, ticket: Ticket) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(lambda n: claim(engine, ticket, f"w{n}"), range(8)))
+    assert sum(claimed is not None for claimed in claims) == 1
+
+
+def test_a_result_is_stored_whole_and_once(engine: Engine, ticket: Ticket) -> None:
+    claimed = held(engine, ticket)
+    with transaction(engine) as session:
+        (flagged,) = complete(session, claimed, result())
+    with transaction(engine) as session:
+        (video,) = queries.list_videos(session, verdicts=queries.FLAGGED)
+    assert (video.verdict, video.score, video.partial, video.names) == ("fake", 0.9, True, ["clip.mp4"])
+    assert [frame.id for frame in video.flagged_frames] == [flagged]
+    assert video.flagged_frames[0].box == (1, 2, 30, 40)
+    with pytest.raises(StaleAttempt), transaction(engine) as session:
+        complete(session, claimed, result(0.1))  # the job ran twice
+    with transaction(engine) as session:
+        assert queries.list_videos(session)[0].score == 0.9
+
+
+def test_a_worker_that_was_given_up_cannot_write(engine: Engine, ticket: Ticket) -> None:
+    slow = held(engine, ticket)
+    later = utc_now() + timedelta(seconds=2 * LEASE)
+    with transaction(engine) as session:
+        (second,) = screenings.take_back_expired(session, max_attempts=3, now=later)
+    assert second.attempt == 2
+    quick = held(engine, second, "w2")
+    with transaction(engine) as session:
+        assert not screenings.renew(session, slow, lease_seconds=LEASE)
+    with pytest.raises(StaleAttempt), transaction(engine) as session:
+        complete(session, slow, result(0.1))
+    with pytest.raises(StaleAttempt), transaction(engine) as session:
+        screenings.fail(session, slow, NotMedia(name="clip.mp4", reason="x"))
+    with transaction(engine) as session:
+        complete(session, quick, result(0.8))
+    with transaction(engine) as session:
+        assert queries.list_videos(session)[0].score == 0.8
+
+
+def test_a_video_that_kills_its_workers_is_given_up(engine: Engine, ticket: Ticket) -> None:
+    now = utc_now()
+    for attempt in (1, 2, 3):
+        held(engine, Ticket(screening_id=ticket.screening_id, attempt=attempt))
+        now += timedelta(days=1)
+        with transaction(engine) as session:
+            screenings.take_back_expired(session, max_attempts=3, now=now)
+    with transaction(engine) as session:
+        (video,) = queries.list_videos(session)
+    assert (video.status, video.error_code) == ("failed", "attempts_exhausted")
+    assert "3 attempts" in (video.error_message or "")
+
+
+def test_a_rescreening_replaces_the_old_rows(engine: Engine, ticket: Ticket) -> None:
+    claimed = held(engine, ticket)
+    with transaction(engine) as session:
+        complete(session, claimed, result())
+    with transaction(engine) as session:
+        video_id = queries.list_videos(session)[0].video_id
+        again = screenings.request(session, video_id=video_id, model_version_id="m-1", again=True)
+    assert again == Ticket(screening_id=ticket.screening_id, attempt=2)
+    claimed = held(engine, again)
+    with transaction(engine) as session:
+        complete(session, claimed, result(0.7))
+    with transaction(engine) as session:
+        assert len(session.scalars(select(FaceRow)).all()) == 2
+        assert [video.score for video in queries.list_videos(session)] == [0.7]
+
+
+def test_explanations_are_fenced_and_replaced(engine: Engine, ticket: Ticket) -> None:
+    claimed = held(engine, ticket)
+    with transaction(engine) as session:
+        (flagged,) = complete(session, claimed, result())
+    lime = ExplanationResult(
+        method=ExplanationMethod.LIME,
+        parameters={"samples": 10},
+        seed=0,
+        segments=b"x",
+        weights=[0.1],
+        intercept=0.0,
+        local_prediction=0.5,
+        r2=0.9,
+        stability=1.0,
+        overlays={"heat": "k"},
+    )
+    with transaction(engine) as session:
+        assert explanations.pending(session) == [ExplainTicket(flagged_frame_id=flagged, attempt=1)]
+        first = explanations.claim(
+            session, ExplainTicket(flagged_frame_id=flagged, attempt=1), owner="e1", lease_seconds=LEASE
+        )
+    assert first is not None
+    with transaction(engine) as session:
+        assert explanations.pending(session) == []
+        (again,) = explanations.take_back_expired(session, max_attempts=3, now=utc_now() + timedelta(days=1))
+        second = explanations.claim(session, again, owner="e2", lease_seconds=LEASE)
+    assert second is not None
+    with pytest.raises(StaleAttempt), transaction(engine) as session:
+        explanations.store(session, first, lime)
+    for _ in range(2):
+        with transaction(engine) as session:
+            explanations.store(session, second, lime)
+    with transaction(engine) as session:
+        explanations.finish(session, second)
+    with transaction(engine) as session:
+        (frame,) = queries.list_videos(session)[0].flagged_frames
+        assert queries.counts(session).busy == 0
+    assert (frame.explain_status, [each.method for each in frame.explanations]) == ("done", ["lime"])
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit_event SET actor = 'x'", "DELETE FROM audit_event"])
+def test_the_audit_log_only_grows(engine: Engine, statement: str) -> None:
+    with transaction(engine) as session:
+        audit.record(session, actor="a", action="b", subject="c")
+    with pytest.raises(DatabaseError, match="append-only"), engine.begin() as connection:
+        connection.execute(text(statement))
+
+
+def test_pages_follow_one_another_without_gap(engine: Engine, ticket: Ticket) -> None:
+    with transaction(engine) as session:
+        for number in range(10):
+            video_id, _ = videos.add(
+                session,
+                sha256=f"{number:064x}",
+                size_bytes=1,
+                media_kind=MediaKind.VIDEO,
+                object_key="k",
+            )
+            screenings.request(session, video_id=video_id, model_version_id="m-1")
+    seen: list[int] = []
+    after = None
+    with transaction(engine) as session:
+        while page := queries.list_videos(session, limit=3, after=after):
+            seen += [video.screening_id for video in page]
+            after = seen[-1]
+    assert seen == sorted(seen, reverse=True)
+    assert len(set(seen)) == 11
+
+
+def test_a_database_that_is_away_is_named_without_its_password() -> None:
+    engine = connect("postgresql+psycopg://me:hush@127.0.0.1:1/none")
+    with (
+        pytest.raises(ServiceUnavailable, match="FACEWARDEN_DATABASE_URL") as caught,
+        transaction(engine) as session,
+    ):
+        session.execute(text("SELECT 1"))
+    assert "hush" not in str(caught.value)
+
+
+def test_a_database_without_tables_says_what_to_run(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'bare.sqlite3'}")
+    with pytest.raises(SettingsError, match="facewarden migrate"), transaction(engine) as session:
+        queries.counts(session)
+    engine.dispose()

@@ -1,0 +1,357 @@
+"""Attempts and leases: what a job does when it fails, hangs, races or is overtaken."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Thread
+from time import sleep
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from rq.timeouts import JobTimeoutException
+from sqlalchemy import Engine, select, update
+
+from core import queues
+from core.errors import DecoderKilled, WeightsError
+from core.outcomes import ScreeningStatus, Verdict
+from core.settings import Settings
+from ingest.registration import Registrar
+from models.face import Box, Face
+from models.model_version import read_model_version
+from storage import screenings
+from storage.engine import transaction
+from storage.objects import FolderStore
+from storage.tables import FlaggedFrame, Screening
+from worker import context as contexts
+from worker import jobs
+from worker.aggregation import TrackScore, VideoScore
+from worker.context import Context
+from worker.decode import DecodeReport, Probe
+from worker.evidence import Evidence
+from worker.pipeline import STAGES, Screened, ScreenedFace, ScreenedTrack
+from worker.quality import Quality
+
+LONG = 60.0  # seconds that a test waits for what should come at once
+Alive = Callable[[], None]
+
+NOBODY = Screened(
+    probe=Probe(
+        container="mp4",
+        codec="h264",
+        pixel_format="yuv420p",
+        width=64,
+        height=64,
+        rotation=0,
+        duration_seconds=1.0,
+        frame_rate=25.0,
+        frames=25,
+        expected_samples=8,
+    ),
+    report=DecodeReport(expected=8, taken=8, damaged=0, decoded_frames=8, seconds=0.1),
+    faces=[],
+    tracks=[],
+    video=VideoScore(verdict=Verdict.NO_FACE, raw=None, score=None, track=None),
+    evidence=[],
+    timings=dict.fromkeys([*STAGES, "total"], 0.1),
+)
+
+
+FLAGGED = replace(
+    NOBODY,
+    faces=[
+        ScreenedFace(
+            frame=0,
+            time_seconds=0.5,
+            face=Face(
+                box=Box(x0=0, y0=0, x1=60, y1=60), landmarks=np.zeros((5, 2), np.float32), probability=0.99
+            ),
+            quality=Quality(sharpness=50.0, yaw=0.1, rejection=None),
+            track=0,
+            logit=2.0,
+        )
+    ],
+    tracks=[
+        ScreenedTrack(
+            number=0,
+            start_seconds=0.5,
+            end_seconds=0.5,
+            frames=1,
+            usable_frames=1,
+            score=TrackScore(raw=2.0, score=0.9, supported=True),
+        )
+    ],
+    video=VideoScore(verdict=Verdict.FAKE, raw=2.0, score=0.9, track=0),
+    evidence=[Evidence(face=0, score=0.9, image=b"a JPEG", crop=b"a PNG")],
+)
+
+
+class ScriptedPipeline:
+    """Does what the test says instead of screening."""
+
+    found = NOBODY
+
+    def __init__(self, act: Callable[[Alive], None]) -> None:
+        self.act, self.calls = act, 0
+
+    def screen(self, path: Path, *, name: str, alive: Alive) -> Screened:
+        assert path.is_file()
+        assert name == "clip.mp4"
+        self.calls += 1
+        self.act(alive)
+        return self.found
+
+
+@pytest.fixture
+def ticket(system: Settings, engine: Engine, tmp_path: Path) -> tuple[int, int]:
+    """A video that waits for its first attempt, number and attempt of its screening."""
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"\x00\x00\x00\x18ftypmp42" + bytes(100))
+    registrar = Registrar(system, engine, FolderStore(system.objects_folder))
+    assert registrar.register(path, name="clip.mp4", source="test").intake == "queued"
+    return (1, 1)
+
+
+Install = Callable[..., ScriptedPipeline]
+
+
+@pytest.fixture
+def install(system: Settings, engine: Engine) -> Iterator[Install]:
+    """Make this process a worker whose pipeline is scripted."""
+    made: list[Context] = []
+
+    def with_pipeline(act: Callable[[Alive], None], **changes: Any) -> ScriptedPipeline:
+        worker = system.worker.model_copy(update=changes)
+        context = Context.of(system.model_copy(update={"worker": worker}))
+        pipeline = ScriptedPipeline(act)
+        context.__dict__["pipeline"] = pipeline
+        context.__dict__["classifier"] = SimpleNamespace(version=read_model_version(system.weights))
+        contexts.install(context)
+        made.append(context)
+        return pipeline
+
+    yield with_pipeline
+    for context in made:
+        context.engine.dispose()
+
+
+@pytest.fixture
+def row(engine: Engine) -> Callable[[], Screening]:
+    def read() -> Screening:
+        with transaction(engine) as session:
+            return session.scalars(select(Screening)).one()
+
+    return read
+
+
+def queued_attempts(system: Settings) -> list[str]:
+    return queues.queue(queues.connect(system.queue_url), queues.SCREEN).get_job_ids()
+
+
+Row = Callable[[], Screening]
+
+
+def nothing(alive: Alive) -> None:
+    alive()
+
+
+def raising(error: BaseException) -> Callable[[Alive], None]:
+    def act(alive: Alive) -> None:
+        raise error
+
+    return act
+
+
+def test_a_job_that_runs_twice_screens_once(ticket: tuple[int, int], install: Install, row: Row) -> None:
+    pipeline = install(nothing)
+    jobs.screen(*ticket)
+    before = row()
+    jobs.screen(*ticket)
+    assert pipeline.calls == 1
+    assert (before.status, before.verdict, before.coverage) == (ScreeningStatus.DONE, Verdict.NO_FACE, 1.0)
+    assert row().finished_at == before.finished_at
+
+
+def test_of_two_workers_that_race_for_one_job_one_works(
+    ticket: tuple[int, int], install: Install, row: Row
+) -> None:
+    started, finish = Event(), Event()
+
+    def act(alive: Alive) -> None:
+        started.set()
+        assert finish.wait(LONG)
+
+    pipeline = install(act)
+    first = Thread(target=jobs.screen, args=ticket)
+    first.start()
+    assert started.wait(LONG)
+    jobs.screen(*ticket)  # returns at once
+    finish.set()
+    first.join(LONG)
+    assert pipeline.calls == 1
+    assert row().status == ScreeningStatus.DONE
+
+
+def test_the_result_of_an_attempt_that_was_overtaken_is_dropped(
+    ticket: tuple[int, int], install: Install, engine: Engine, row: Row
+) -> None:
+    def overtaken(alive: Alive) -> None:
+        with transaction(engine) as session:
+            screening = session.scalars(select(Screening)).one()
+            again = screenings.request(
+                session,
+                video_id=screening.video_id,
+                model_version_id=screening.model_version_id,
+                again=True,
+            )
+            assert again is not None
+
+    install(overtaken)
+    jobs.screen(*ticket)
+    left = row()
+    assert (left.status, left.attempt, left.verdict) == (ScreeningStatus.QUEUED, 2, None)
+
+
+def test_work_stops_once_its_lease_is_lost(
+    ticket: tuple[int, int], install: Install, engine: Engine, row: Row
+) -> None:
+    checks = 0
+
+    def until_lost(alive: Alive) -> None:
+        nonlocal checks
+        with transaction(engine) as session:
+            session.execute(update(Screening).values(lease_owner="another worker"))
+        lost = Event()
+        while not lost.wait(0.01) and checks < LONG * 100:
+            checks += 1
+            alive()
+
+    install(until_lost, lease_seconds=0.2)
+    jobs.screen(*ticket)
+    assert checks < LONG * 100
+    left = row()
+    assert (left.status, left.lease_owner) == (ScreeningStatus.SCREENING, "another worker")
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("a bug"), MemoryError()], ids=["bug", "memory"])
+def test_an_unknown_fault_is_tried_again_and_given_up_in_the_end(
+    fault: Exception, ticket: tuple[int, int], install: Install, system: Settings, row: Row
+) -> None:
+    pipeline = install(raising(fault), max_attempts=3)
+    for attempt in (1, 2):
+        jobs.screen(1, attempt)
+        left = row()
+        assert (left.status, left.attempt) == (ScreeningStatus.QUEUED, attempt + 1)
+        assert f"screen-1-{attempt + 1}" in queued_attempts(system)
+    jobs.screen(1, 3)
+    left = row()
+    assert pipeline.calls == 3
+    assert (left.status, left.error_code) == (ScreeningStatus.FAILED, "attempts_exhausted")
+    assert left.error_message is not None
+    assert type(fault).__name__ in left.error_message
+    assert left.error_message.startswith("clip.mp4: ")
+
+
+@pytest.mark.parametrize(
+    "end", [JobTimeoutException("too long"), SystemExit()], ids=["alarm", "told to stop"]
+)
+def test_an_interruption_gives_the_attempt_back_and_goes_on_up(
+    end: BaseException, ticket: tuple[int, int], install: Install, system: Settings, row: Row
+) -> None:
+    install(raising(end))
+    with pytest.raises(type(end)):
+        jobs.screen(*ticket)
+    left = row()
+    assert (left.status, left.attempt, left.lease_owner) == (ScreeningStatus.QUEUED, 2, None)
+    assert "screen-1-2" in queued_attempts(system)
+
+
+def test_a_job_past_its_deadline_is_given_back(ticket: tuple[int, int], install: Install, row: Row) -> None:
+    def endless(alive: Alive) -> None:
+        while True:
+            alive()
+            sleep(0.01)
+
+    install(endless, job_seconds=1)
+    jobs.screen(*ticket)
+    left = row()
+    assert (left.status, left.attempt) == (ScreeningStatus.QUEUED, 2)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DecoderKilled(name="clip.mp4", reason="it hung", setting="FACEWARDEN_DECODE__STALL_SECONDS"),
+        WeightsError(path="x", reason="they are broken"),
+    ],
+    ids=["input", "installation"],
+)
+def test_what_would_fail_again_is_not_tried_again(
+    error: Any, ticket: tuple[int, int], install: Install, row: Row
+) -> None:
+    install(raising(error))
+    jobs.screen(*ticket)
+    left = row()
+    assert (left.status, left.attempt, left.error_code) == (ScreeningStatus.FAILED, 1, error.code)
+    assert left.error_message == str(error)
+
+
+def test_a_score_is_never_stored_under_another_models_name(
+    ticket: tuple[int, int], install: Install, row: Row
+) -> None:
+    pipeline = install(nothing)
+    contexts.current().classifier.version = SimpleNamespace(id="xception-of-today")  # type: ignore[misc,assignment]
+    jobs.screen(*ticket)
+    left = row()
+    assert pipeline.calls == 0
+    assert (left.status, left.error_code) == (ScreeningStatus.FAILED, "weights_error")
+    assert "xception-of-today" in (left.error_message or "")
+
+
+def test_a_video_that_vanished_is_missed_under_its_own_name(
+    ticket: tuple[int, int], install: Install, system: Settings, row: Row
+) -> None:
+    install(nothing)
+    for path in system.objects_folder.rglob("*"):
+        if path.is_file():
+            path.unlink()
+    jobs.screen(*ticket)
+    left = row()
+    assert left.error_code == "file_vanished"
+    assert (left.error_message or "").startswith("clip.mp4: ")
+
+
+def test_a_verdict_stands_though_redis_is_away(
+    ticket: tuple[int, int], install: Install, engine: Engine, row: Row
+) -> None:
+    install(nothing).found = FLAGGED
+    context = contexts.current()
+    context.__dict__["settings"] = context.settings.model_copy(update={"redis_url": None})
+    jobs.screen(*ticket)
+    assert (row().status, row().verdict) == (ScreeningStatus.DONE, Verdict.FAKE)
+    with transaction(engine) as session:
+        (frame,) = session.scalars(select(FlaggedFrame)).all()
+    assert frame.explain_status == "queued"  # for the reconciler to find
+    assert context.objects.read(frame.image_key) == b"a JPEG"
+    assert context.objects.read(frame.crop_key) == b"a PNG"
+
+
+def test_a_failed_attempt_is_given_back_though_redis_is_away(
+    ticket: tuple[int, int], install: Install, row: Row
+) -> None:
+    install(raising(RuntimeError("a bug")))
+    context = contexts.current()
+    context.__dict__["settings"] = context.settings.model_copy(update={"redis_url": None})
+    jobs.screen(*ticket)
+    left = row()
+    assert (left.status, left.attempt) == (ScreeningStatus.QUEUED, 2)
+
+
+def test_a_job_for_nothing_changes_nothing(install: Install, engine: Engine) -> None:
+    pipeline = install(nothing)
+    jobs.screen(99, 1)
+    jobs.explain(99, 1)
+    assert pipeline.calls == 0
+    with transaction(engine) as session:
+        assert session.scalars(select(FlaggedFrame)).all() == []

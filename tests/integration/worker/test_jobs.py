@@ -1,0 +1,203 @@
+"""The jobs against SQLite and a real Valkey: every kind of bad file, the worker alive, the next job done."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from skimage.data import astronaut
+from sqlalchemy import Engine
+
+from core import queues
+from core.settings import Settings
+from ingest.folder import ingest_paths
+from ingest.reconciler import Reconciler
+from ingest.registration import Intake, Receipt, Registrar
+from storage import queries
+from storage.engine import transaction
+from storage.objects import FolderStore
+from storage.queries import VideoView
+from worker.process import run_worker
+
+Result = Callable[[Path], VideoView]
+
+
+def take_in(system: Settings, engine: Engine, *paths: Path) -> list[Receipt]:
+    return list(ingest_paths(list(paths), Registrar(system, engine, FolderStore(system.objects_folder))))
+
+
+def views(engine: Engine) -> dict[str, VideoView]:
+    with transaction(engine) as session:
+        return {name: video for video in queries.list_videos(session) for name in video.names}
+
+
+def write_video(
+    path: Path, pictures: list[np.ndarray], codec: str = "libx264", pixels: str = "yuv420p"
+) -> Path:
+    height, width = pictures[0].shape[:2]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = width, height, pixels
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def cut(path: Path, clip: Path, part: float) -> Path:
+    content = clip.read_bytes()
+    path.write_bytes(content[: int(len(content) * part)])
+    return path
+
+
+def test_bad_files_get_their_reasons_and_the_good_one_its_verdict(
+    system: Settings, engine: Engine, face_clip: Path, tmp_path: Path
+) -> None:
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    (drop / "empty.mp4").touch()
+    (drop / "text.mp4").write_text("this is no film\n" * 50)
+    (drop / "playlist.mp4").write_text(f"#EXTM3U\n#EXTINF:5,\n{face_clip}\n")
+    cut(drop / "no moov.mp4", face_clip, 0.6)
+    audio = drop / "audio.mp4"
+    with av.open(str(audio), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        sound.sample_rate = 44100
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode(None))
+    cv2.imwrite(str(drop / "pixel.png"), np.zeros((1, 1, 3), np.uint8))
+    cv2.imwrite(str(drop / "huge.png"), np.zeros((16384, 16384), np.uint8))
+    odd = drop / "na\nme 😀.mp4"
+    shutil.copy(face_clip, odd)
+
+    receipts = {Path(receipt.name).name: receipt for receipt in take_in(system, engine, drop)}
+    assert receipts["empty.mp4"].intake is Intake.FAILED
+    assert run_worker(queues.SCREEN, system, burst=True) == 0
+    found = {Path(name).name: video for name, video in views(engine).items()}
+    codes = {name: video.error_code for name, video in found.items()}
+    assert codes == {
+        "empty.mp4": "empty_file",
+        "text.mp4": "not_media",
+        "playlist.mp4": "not_media",
+        "no moov.mp4": "broken_media",
+        "audio.mp4": "no_video_stream",
+        "huge.png": "media_too_large",
+        "pixel.png": None,
+        odd.name: None,
+    }
+    assert found["pixel.png"].verdict == "no_face"
+    good = found[odd.name]
+    assert (good.verdict, good.coverage, good.partial) == ("fake", 1.0, False)
+    # Every sample of five seconds; the detector may see another face in the background now and then.
+    assert [track.usable_frames for track in good.tracks if track.score is not None] == [10]
+    for name, video in found.items():
+        if video.error_message is not None:
+            assert repr(name)[1:-1] in video.error_message, "the message names the file"
+
+
+def test_flagged_frames_are_explained_and_a_second_run_changes_nothing(
+    system: Settings, engine: Engine, face_clip: Path
+) -> None:
+    take_in(system, engine, face_clip)
+    run_worker(queues.SCREEN, system, burst=True)
+    run_worker(queues.EXPLAIN, system, burst=True)
+    (video,) = views(engine).values()
+    assert len(video.flagged_frames) == 3
+    objects = FolderStore(system.objects_folder)
+    for frame in video.flagged_frames:
+        assert frame.explain_status == "done"
+        methods = {explanation.method: explanation for explanation in frame.explanations}
+        assert set(methods) == {"lime", "grad_cam"}
+        assert set(methods["lime"].overlays) == {"boundaries", "heat", "positive"}
+        assert methods["lime"].r2 is not None
+        assert methods["lime"].stability is not None
+        assert all(
+            objects.path(key).stat().st_size > 0
+            for explanation in frame.explanations
+            for key in explanation.overlays.values()
+        )
+    queues.enqueue_screen(queues.connect(system.queue_url), video.screening_id, 1, job_seconds=60)
+    run_worker(queues.SCREEN, system, burst=True)
+    assert views(engine) == {video.names[0]: video}
+
+
+def test_the_same_content_under_two_names_is_screened_once(
+    system: Settings, engine: Engine, face_clip: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.mp4"
+    shutil.copy(face_clip, copy)
+    first, second = take_in(system, engine, face_clip, copy)
+    assert (first.intake, second.intake) == (Intake.QUEUED, Intake.KNOWN)
+    assert queues.depth(queues.connect(system.queue_url), queues.SCREEN) == 1
+    with transaction(engine) as session:
+        (video,) = queries.list_videos(session)
+    assert len(video.names) == 2
+
+
+def test_content_that_vanishes_before_screening_is_missed_by_name(
+    system: Settings, engine: Engine, face_clip: Path
+) -> None:
+    take_in(system, engine, face_clip)
+    shutil.rmtree(system.objects_folder)
+    assert run_worker(queues.SCREEN, system, burst=True) == 0
+    (video,) = views(engine).values()
+    assert video.error_code == "file_vanished"
+
+
+def test_a_link_is_refused_and_says_so(
+    system: Settings, engine: Engine, face_clip: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    (folder / "link.mp4").symlink_to(face_clip)
+    (receipt,) = take_in(system, engine, folder)
+    assert receipt.intake is Intake.REFUSED
+    assert receipt.error is not None
+    assert receipt.error.code == "unsafe_path"
+    assert views(engine) == {}
+
+
+def test_a_flushed_queue_is_filled_again(system: Settings, engine: Engine, face_clip: Path) -> None:
+    take_in(system, engine, face_clip)
+    connection = queues.connect(system.queue_url)
+    connection.flushall()
+    reconciler = Reconciler(system, engine)
+    assert reconciler.run_once().enqueued == 1
+    assert reconciler.run_once().enqueued == 0
+    run_worker(queues.SCREEN, system, burst=True)
+    connection.flushall()
+    assert reconciler.run_once().enqueued == 3  # the explanations
+    assert {video.status for video in views(engine).values()} == {"done"}
+
+
+def test_cut_off_damaged_gray_and_crowded_videos(
+    system: Settings, engine: Engine, face_clip: Path, tmp_path: Path
+) -> None:
+    photograph = np.ascontiguousarray(astronaut()[0:256, 96:352])
+    gray = np.repeat(photograph.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+    small = np.asarray(cv2.resize(photograph, (160, 160), interpolation=cv2.INTER_AREA), np.uint8)
+    crowd = np.tile(small, (5, 8, 1))
+    damaged = bytearray(face_clip.read_bytes())
+    middle = len(damaged) // 2
+    damaged[middle : middle + len(damaged) // 8] = bytes(len(damaged) // 8)
+    (tmp_path / "damaged.mp4").write_bytes(damaged)
+    paths = [
+        tmp_path / "damaged.mp4",
+        write_video(tmp_path / "gray.mp4", [gray] * 10, pixels="gray"),
+        write_video(tmp_path / "ten bits.mp4", [photograph] * 10, pixels="yuv420p10le"),
+        write_video(tmp_path / "one frame.mp4", [photograph]),
+        write_video(tmp_path / "nobody.mp4", [np.full((128, 128, 3), 90, np.uint8)] * 10),
+    ]
+    cv2.imwrite(str(tmp_path / "crowd.png"), crowd[..., ::-1])
+    take_in(system, engine, *paths, tmp_path / "crowd.png")
+    run_worker(queues.SCREEN, system, burst=True)
+    found = {Path(name).name: video for name, video in views(engine).items()}
+    assert found["damaged.mp4"].partial
+    assert 0 < (found["damaged.mp4"].coverage or 0) < 1
+    assert found["gray.mp4"].verdict == found["ten bits.mp4"].verdict == "fake"
+    assert found["one frame.mp4"].verdict == "fake"
+    assert found["nobody.mp4"].verdict == "no_face"
+    assert len(found["crowd.png"].tracks) >= 36

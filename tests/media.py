@@ -1,0 +1,151 @@
+"""Clips for tests, made in the test's own folder: `media.video("clip.mp4", frames=60)`.
+
+Every frame of a clip carries its number as black and white blocks along its upper edge, so that a test
+can tell which frame it got (`number_in`). Product code makes its clips in `cli.demo`; these are for tests.
+"""
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+BLOCK = 16  # pixels; survives any codec and chroma subsampling
+BITS = 12
+WIDTH, HEIGHT = BLOCK * BITS, 128
+TICKS = 90_000  # a second, in the time base in which clips are written
+
+
+def picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
+    """Frame `number`: a moving gradient under the blocks, uint8 (height, width, 3) RGB."""
+    rows, columns = np.mgrid[:height, :width]
+    image = np.stack(
+        [
+            (columns + 3 * number) % 256,
+            (2 * rows + number) % 256,
+            (columns // 2 + rows // 2 + 5 * number) % 256,
+        ],
+        axis=-1,
+    ).astype(np.uint8)
+    for bit in range(min(BITS, width // BLOCK)):
+        image[:BLOCK, bit * BLOCK : (bit + 1) * BLOCK] = 255 if number >> bit & 1 else 0
+    return image
+
+
+def number_in(image: NDArray[np.uint8]) -> int:
+    """The number that `picture` wrote into an upright frame."""
+    middle = image[BLOCK // 4 : 3 * BLOCK // 4].mean(axis=(0, 2))
+    bits = min(BITS, image.shape[1] // BLOCK)
+    return sum(
+        1 << bit
+        for bit in range(bits)
+        if middle[bit * BLOCK + BLOCK // 4 : (bit + 1) * BLOCK - 4].mean() > 127
+    )
+
+
+class Media:
+    """Writes clips into a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def video(
+        self,
+        name: str,
+        *,
+        frames: int = 60,
+        rate: int = 25,
+        size: tuple[int, int] = (WIDTH, HEIGHT),
+        codec: str = "libx264",
+        pixel_format: str = "yuv420p",
+        options: Mapping[str, str] | None = None,
+        container_options: Mapping[str, str] | None = None,
+        container: str | None = None,
+        seconds_of: Callable[[int], float] | None = None,
+        rotation: tuple[float, bool] | None = None,
+        draw: Callable[[int, int, int], NDArray[np.uint8]] = picture,
+    ) -> Path:
+        """A clip without sound.
+
+        Args:
+            size: width and height in pixels.
+            options: of the encoder; `container_options`: of the muxer.
+            seconds_of: presentation time of a frame; by default frame / rate.
+            rotation: degrees counter-clockwise and whether to mirror, as metadata.
+            draw: gives frame `number` of `width` and `height`.
+        """
+        path = self.folder / name
+        with av.open(str(path), "w", format=container, options=dict(container_options or {})) as output:
+            stream: Any = output.add_stream(codec, rate=rate)
+            stream.width, stream.height = size
+            stream.pix_fmt = pixel_format
+            # One thread: x264 would cut frames into slices, which few clips in the wild have.
+            stream.codec_context.thread_count = 1
+            stream.options = dict(options or {})
+            if seconds_of is not None:
+                stream.codec_context.time_base = Fraction(1, TICKS)
+            if rotation is not None:
+                stream.set_display_rotation(rotation[0], hflip=rotation[1])
+            for number in range(frames):
+                frame = av.VideoFrame.from_ndarray(draw(number, *size), format="rgb24")
+                if seconds_of is not None:
+                    frame.time_base, frame.pts = Fraction(1, TICKS), round(seconds_of(number) * TICKS)
+                else:
+                    frame.time_base, frame.pts = Fraction(1, rate), number
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+        return path
+
+    def audio(self, name: str, *, seconds: float = 1.0) -> Path:
+        path = self.folder / name
+        with av.open(str(path), "w") as output:
+            stream: Any = output.add_stream("aac", rate=44_100)
+            for _ in range(round(seconds * 44_100 / 1024)):
+                frame = av.AudioFrame.from_ndarray(
+                    np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
+                )
+                frame.rate = 44_100
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+        return path
+
+    def with_many_streams(self, name: str, streams: int) -> Path:
+        """As many video streams, one frame each."""
+        path = self.folder / name
+        with av.open(str(path), "w") as output:
+            made: list[Any] = []
+            for _ in range(streams):
+                stream: Any = output.add_stream("mpeg4", rate=25)
+                stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+                made.append(stream)
+            for stream in made:
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0), format="rgb24")))
+                output.mux(stream.encode(None))
+        return path
+
+    def remux(
+        self, source: Path, name: str, *, shift: float = 0.0, options: Mapping[str, str] | None = None
+    ) -> Path:
+        """The packets of `source`, which must have all their times (an MP4), `shift` seconds later."""
+        path = self.folder / name
+        with av.open(str(source)) as given, av.open(str(path), "w", options=dict(options or {})) as output:
+            streams = {stream.index: output.add_stream_from_template(stream) for stream in given.streams}
+            packet: Any
+            for packet in given.demux():
+                if packet.size == 0:
+                    continue
+                ticks = round(shift / packet.time_base)
+                packet.dts += ticks
+                packet.pts += ticks
+                packet.stream = streams[packet.stream.index]
+                output.mux(packet)
+        return path
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Media:
+    return Media(tmp_path)

@@ -1,0 +1,71 @@
+"""The options of `facewarden train` become the config of a run."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from models.training.config import TrainConfig
+from models.training.pseudofakes import TRAINED_KINDS
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Runs the command with options; gives the config that the training would have got, or the output."""
+
+    def ask(*options: str) -> TrainConfig | str:
+        given: list[TrainConfig] = []
+        monkeypatch.setattr("cli.training.run_training", lambda _settings, config: given.append(config))
+        result = CliRunner().invoke(app, ["train", "--data", str(tmp_path), *options])
+        return given[0] if given else result.output
+
+    return ask
+
+
+def test_the_default_preset_is_the_one_that_made_the_shipped_weights(asked: Any) -> None:
+    config = asked("--steps", "1700", "--seed", "1")
+    assert (config.steps, config.seed, config.preset, config.optimiser) == (1700, 1, "default", "adamw")
+    assert (config.start_size, config.input_size, config.pairs_per_batch) == (112, 128, 16)
+    assert config.kinds == TRAINED_KINDS
+    assert config.pseudo_share is None
+    assert asked().steps == 650
+
+
+def test_the_published_protocol_and_what_goes_before_it(asked: Any) -> None:
+    assert (asked("--preset", "paper").epochs, asked("--preset", "paper").head) == (20, "paper")
+    changed = asked("--preset", "paper", "--epochs", "3", "--batch-size", "32", "--optimiser", "sam")
+    assert (changed.epochs, changed.pairs_per_batch, changed.optimiser) == (3, 16, "sam")
+    assert changed.learning_rates == "plateau"
+    by_steps = asked("--preset", "paper", "--steps", "9")
+    assert (by_steps.steps, by_steps.epochs) == (9, None)
+
+
+def test_lists_of_numbers(asked: Any) -> None:
+    config = asked("--sizes", "112,224@0.5,299@0.8", "--split", "100000/20000/20000")
+    assert config.sizes == ((0.0, 112), (0.5, 224), (0.8, 299))
+    assert config.input_size == 299
+    assert config.shares == (100000, 20000, 20000)
+    config = asked("--kind", "swap", "--kind", "chroma", "--generator", "a", "--generator", "b")
+    assert config.kinds == ("swap", "chroma")
+    assert config.generators == (Path("a"), Path("b"))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--preset", "best"),
+        ("--optimiser", "sgd"),
+        ("--precision", "fp8"),
+        ("--kind", "magic"),
+        ("--split", "80/20"),
+        ("--split", "0/50/50"),
+        ("--sizes", "large"),
+        ("--sizes", "112@0.5"),
+        ("--sizes", "112,224@0.5,299@0.2"),
+        ("--sizes", "112,4@0.5"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(asked: Any, option: str, value: str) -> None:
+    assert option in asked(option, value)

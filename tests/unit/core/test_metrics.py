@@ -1,0 +1,29 @@
+"""Metrics as the textfile collector of node_exporter reads them."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from core import metrics
+from core.settings import Settings
+
+
+def test_a_file_is_whole_and_replaced_at_once(settings: Settings) -> None:
+    metrics.SIGHTED.labels(outcome="queued").inc()
+    metrics.STAGE_SECONDS.labels(stage="decode").observe(0.02)
+    metrics.write(settings, "ingest")
+    folder = settings.home / "metrics"
+    before = count(settings)
+    metrics.SIGHTED.labels(outcome="queued").inc(2)
+    metrics.write(settings, "ingest")
+    assert count(settings) == before + 2
+    assert [path.name for path in folder.iterdir()] == ["facewarden_ingest.prom"]
+
+
+def count(settings: Settings) -> float:
+    text = (settings.home / "metrics" / "facewarden_ingest.prom").read_text()
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert samples["facewarden_stage_seconds_count", "decode"] >= 1
+    return float(samples["facewarden_files_total", "queued"])

@@ -1,0 +1,73 @@
+"""Files are what their bytes say."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import EmptyFile, InputError, NotMedia
+from core.outcomes import MediaKind
+from ingest.sniffing import sniff
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\x00\x00\x00\x20ftypisom", MediaKind.VIDEO),
+        (b"\x00\x00\x00\x08wide\x00\x00\x00\x00mdat", MediaKind.VIDEO),
+        (b"\x1a\x45\xdf\xa3....", MediaKind.VIDEO),
+        (b"RIFF\x00\x00\x00\x00AVI LIST", MediaKind.VIDEO),
+        ((b"\x47" + bytes(187)) * 3, MediaKind.VIDEO),
+        (b"\xff\xd8\xff\xe0", MediaKind.IMAGE),
+        (b"\x89PNG\r\n\x1a\n", MediaKind.IMAGE),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", MediaKind.IMAGE),
+    ],
+)
+def test_signatures(head: bytes, kind: MediaKind) -> None:
+    assert sniff(head, "x") == kind
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (b"hello, this is no film\n", "it is text"),
+        (b"#EXTM3U\n#EXTINF:4,\nfile:///etc/passwd\n", "playlist"),
+        (b"ffconcat version 1.0\nfile other.mp4\n", "playlist"),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "it begins with"),
+        (b"%PDF-1.7\n\xe2\xe3\xcf\xd3", "it begins with"),
+    ],
+)
+def test_what_is_no_medium_is_refused_with_a_reason(head: bytes, reason: str) -> None:
+    with pytest.raises(NotMedia, match=reason):
+        sniff(head, "x.mp4")
+
+
+def test_an_empty_file_says_so() -> None:
+    with pytest.raises(EmptyFile, match=r"x\.mp4: the file is empty"):
+        sniff(b"", "x.mp4")
+
+
+@given(st.binary(max_size=2048))
+def test_any_bytes_give_a_kind_or_a_typed_error(head: bytes) -> None:
+    try:
+        assert sniff(head, "x") in (MediaKind.VIDEO, MediaKind.IMAGE)
+    except InputError as error:
+        assert error.code in ("empty_file", "not_media")
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        ((bytes(4) + b"\x47" + bytes(187)) * 3, MediaKind.VIDEO),  # as cameras write it
+        (b"BM" + bytes(12) + b"\x28\x00\x00\x00", MediaKind.IMAGE),
+    ],
+)
+def test_signatures_that_need_a_second_look(head: bytes, kind: MediaKind) -> None:
+    assert sniff(head, "x") == kind
+
+
+@pytest.mark.parametrize(
+    "head", [b"BMW sells cars, not films", "é".encode() * 511 + b"xx" + "é".encode()[:1], b"G" + b" " * 500]
+)
+def test_text_is_text_however_it_begins_and_wherever_it_is_cut(head: bytes) -> None:
+    with pytest.raises(NotMedia, match="it is text"):
+        sniff(head, "x.mp4")

@@ -1,0 +1,58 @@
+import cv2
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.crop import crop_face
+from models.face import Box, Image
+from models.model_version import CropSettings
+
+
+def gradient(height: int = 100, width: int = 200) -> Image:
+    """Red is x, green is y: a crop tells where it came from."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x, y, np.zeros_like(x)], axis=2).astype(np.uint8)
+
+
+def test_square_of_the_longer_side_times_margin() -> None:
+    crop = crop_face(gradient(), Box(x0=80, y0=30, x1=100, y1=70), CropSettings(margin=1.5), 60)
+    # centre (90, 50), side 60: x 60..119, y 20..79, no scaling
+    assert crop.shape == (60, 60, 3)
+    assert crop[0, 0].tolist() == [60, 20, 0]
+    assert crop[-1, -1].tolist() == [119, 79, 0]
+
+
+def test_edges_are_repeated_over_the_frame_border() -> None:
+    crop = crop_face(gradient(), Box(x0=-10, y0=-10, x1=10, y1=10), CropSettings(margin=2.0), 40)
+    assert (crop[:20, :20] == 0).all()  # above and left: the corner pixel
+    assert crop[0, -1].tolist() == [19, 0, 0]
+    assert crop[-1, -1].tolist() == [19, 19, 0]
+
+
+def test_shrinking_averages() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
+    crop = crop_face(noise, Box(x0=0, y0=0, x1=400, y1=400), CropSettings(margin=1.0), 20)
+    expected = noise.reshape(20, 20, 20, 20, 3).mean(axis=(1, 3))
+    assert np.abs(crop - expected).max() <= 1
+
+
+def test_enlarging_interpolates() -> None:
+    crop = crop_face(gradient(), Box(x0=50, y0=50, x1=60, y1=60), CropSettings(margin=1.0), 100)
+    assert len(np.unique(crop[:, :, 0])) == 10
+    assert np.abs(np.diff(crop[50, :, 0].astype(int))).max() <= 1
+    assert np.array_equal(crop, cv2.resize(gradient()[50:60, 50:60], (100, 100)))
+
+
+@given(
+    x=st.floats(-500, 700),
+    y=st.floats(-500, 600),
+    width=st.floats(0.01, 400),
+    height=st.floats(0.01, 400),
+    margin=st.floats(0.1, 3),
+)
+def test_any_box_gives_the_asked_size(x: float, y: float, width: float, height: float, margin: float) -> None:
+    box = Box(x0=x, y0=y, x1=x + width, y1=y + height)
+    crop = crop_face(gradient(), box, CropSettings(margin=margin), 32)
+    assert crop.shape == (32, 32, 3)
+    assert crop.dtype == np.uint8
+    assert crop.flags.c_contiguous

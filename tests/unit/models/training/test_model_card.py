@@ -1,0 +1,106 @@
+"""The model card: its numbers are those of the results, and the results those of the shipped weights."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.model_card import renew
+from core.errors import SettingsError
+from core.settings import SHIPPED_WEIGHTS
+from models.model_version import read_model_version
+from models.training.model_card import PARTS, renewed, train_command
+from models.training.results import read_results
+
+CARD = Path("docs/model-card.md")
+RESULTS = SHIPPED_WEIGHTS.with_suffix(".json")
+EMPTY = "\n\n".join(f"<!-- generated: {name} -->\n<!-- end: {name} -->" for name in PARTS)
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    return read_results(RESULTS)
+
+
+def test_the_card_in_the_repository_is_true_to_the_results() -> None:
+    root = Path(__file__).parents[4]
+    assert renew(RESULTS, root / CARD, check=True), "run `facewarden model-card`"
+
+
+def test_the_results_are_those_of_the_shipped_weights(results: dict[str, Any]) -> None:
+    version = read_model_version(SHIPPED_WEIGHTS)
+    stated = results["checkpoint"]
+    assert (stated["id"], stated["weights_sha256"]) == (version.id, version.weights_sha256)
+    assert stated["suspect_threshold"] == version.suspect_threshold
+    assert results["threshold"] == version.suspect_threshold
+
+
+def test_every_number_comes_from_the_results(results: dict[str, Any]) -> None:
+    card = renewed(EMPTY, results)
+    changed = json.loads(json.dumps(results))
+    row = changed["tables"]["pooled"][0]
+    row["metrics"]["auc"] = [0.4321, 0.4001, 0.5009]
+    row["fake_flagged"] = 12345
+    changed["tables"]["kinds"][0]["fake_flagged"] = 54321
+    changed["genuine_flagged"]["crf 23"]["all"] = [77, 99]
+    other = renewed(card, changed)
+    assert "0.432 (0.400 to 0.501)" in other
+    assert "54321 of" in other
+    assert "77 of 99" in other
+    assert not {"0.432 (0.400 to 0.501)", "54321 of", "77 of 99"} & set(card.split("|"))
+    assert renewed(other, results) == card
+
+
+def test_what_people_wrote_stays(results: dict[str, Any]) -> None:
+    card = renewed(f"# A title\n\n{EMPTY}\n\n## Known failures\n\n- profiles\n", results)
+    assert card.startswith("# A title\n")
+    assert card.endswith("## Known failures\n\n- profiles\n")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        EMPTY.replace("<!-- end: results -->", ""),
+        EMPTY.replace("<!-- generated: data -->", "<!-- generated: dates -->"),
+        EMPTY + EMPTY,
+    ],
+)
+def test_a_card_without_its_markers_is_refused(broken: str, results: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="generated"):
+        renewed(broken, results)
+
+
+def test_a_card_that_is_not_true_is_found_and_left_alone(tmp_path: Path, results: dict[str, Any]) -> None:
+    card = tmp_path / "card.md"
+    card.write_text(EMPTY)
+    assert not renew(RESULTS, card, check=True)
+    assert card.read_text() == EMPTY
+    assert renew(RESULTS, card, check=False)
+    assert renew(RESULTS, card, check=True)
+    assert "Eileen Collins" in card.read_text()
+
+
+def test_the_command_is_the_one_that_makes_such_a_config() -> None:
+    config = {"architecture": "xception", "steps": 1700, "seed": 1, "init": "backbone.safetensors"}
+    assert train_command(config).replace(" \\\n    ", " ") == (
+        'facewarden train --data "$FACEWARDEN_DATA" --out build/train --steps 1700 --seed 1 '
+        '--init "$FACEWARDEN_DATA/weights/backbone.safetensors"'
+    )
+    config = {
+        "architecture": "resnet50",
+        "preset": "paper",
+        "epochs": 3,
+        "steps": 99,
+        "optimiser": "adam",
+        "learning_rate": 0.001,
+        "precision": "auto",
+        "compile": True,
+        "generators": ["faces"],
+        "sizes": [[0.0, 112], [0.5, 224]],
+        "seed": 0,
+    }
+    assert train_command(config).replace(" \\\n    ", " ") == (
+        'facewarden train --data "$FACEWARDEN_DATA" --out build/train --arch resnet50 --preset paper '
+        "--epochs 3 --optimiser adam --learning-rate 0.001 --sizes 112,224@0.5 --generator faces --compile"
+    )

@@ -1,0 +1,3 @@
+from tests.media import media
+
+__all__ = ["media"]

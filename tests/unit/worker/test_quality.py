@@ -1,0 +1,48 @@
+"""The quality gate."""
+
+import cv2
+import numpy as np
+import pytest
+from skimage.data import astronaut
+
+from core.settings import QualitySettings
+from models.face import Box, Face, Image
+from worker.quality import Rejection, assess, sharpness, yaw
+
+FRONT = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32)
+CROP: Image = np.ascontiguousarray(astronaut()[0:224, 110:334])
+
+
+def face(*, side: float = 100.0, probability: float = 0.999, landmarks: np.ndarray = FRONT) -> Face:
+    return Face(box=Box(x0=0, y0=0, x1=side, y1=side), landmarks=landmarks, probability=probability)
+
+
+def rejection(one: Face, crop: Image = CROP) -> Rejection | None:
+    return assess(one, crop, QualitySettings()).rejection
+
+
+def test_a_sharp_frontal_face_passes() -> None:
+    assert rejection(face()) is None
+
+
+def test_each_fault_has_its_own_reason() -> None:
+    turned = FRONT.copy()
+    turned[2, 0] = 72
+    blurred = np.asarray(cv2.GaussianBlur(CROP, (0, 0), 12), np.uint8)
+    assert rejection(face(side=20)) is Rejection.SMALL
+    assert rejection(face(probability=0.91)) is Rejection.UNSURE
+    assert rejection(face(landmarks=turned)) is Rejection.TURNED
+    assert rejection(face(), blurred) is Rejection.BLURRED
+
+
+def test_yaw_does_not_mind_a_tilted_head() -> None:
+    angle = np.radians(40)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
+    assert yaw(FRONT @ rotation.T) == pytest.approx(yaw(FRONT), abs=1e-5)
+    assert yaw(np.zeros((5, 2), np.float32)) == 1.0
+
+
+def test_blur_lowers_sharpness_at_any_size() -> None:
+    for size in (64, 112, 224):
+        crop = np.asarray(cv2.resize(CROP, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+        assert sharpness(np.asarray(cv2.GaussianBlur(crop, (0, 0), 3), np.uint8)) < sharpness(crop)

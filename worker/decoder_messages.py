@@ -1,0 +1,110 @@
+"""The words that a reader and its decoder process exchange: one JSON object a line.
+
+    reader  -> decoder   Request, then one empty line for each frame that has been copied out
+    decoder -> reader    "ready", "alive" now and then, "probe", "frame" for each sample, and at the end
+                         "done", "error", "out_of_memory" or "crashed"
+
+The pixels travel in shared memory (`worker.shared_frames`), never in these lines.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from core.errors import MediaTooLarge
+
+# A longer line comes from no decoder of ours.
+LONGEST_LINE = 64 * 1024  # bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to decode, and within which bounds."""
+
+    name: str  # the file, as errors call it
+    file: int  # descriptor of the opened file
+    memory: int  # descriptor of the shared memory
+    parent: int  # process id of the reader
+    threads: int  # slice threads of the decoder
+    max_pixels: int
+    max_duration_seconds: float
+    max_streams: int
+    max_decoded_frames: int
+    memory_bytes: int  # address space
+    cpu_seconds: int
+    samples_per_second: float
+    min_samples: int
+    max_samples: int
+
+    def line(self) -> bytes:
+        return encode(asdict(self))
+
+    @classmethod
+    def parse(cls, line: bytes) -> "Request":
+        return cls(**json.loads(line))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orientation:
+    """How to turn a picture upright: transpose first, then flip."""
+
+    transpose: bool = False  # exchange rows and columns
+    flip_x: bool = False  # left to right
+    flip_y: bool = False  # top to bottom
+
+    @property
+    def degrees(self) -> int:
+        """The clockwise turn in it, mirroring left aside."""
+        if self.transpose:
+            return 90 if self.flip_x else 270
+        return 180 if self.flip_y else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameHeader:
+    """What is said of a frame whose pixels lie in the shared memory."""
+
+    index: int  # of the sample
+    seconds: float  # presentation time on a player's clock
+    keyframe: bool
+    damaged: bool
+    width: int  # pixels, as they lie there: before the picture is turned upright
+    height: int
+    orientation: Orientation
+
+    @property
+    def size(self) -> int:
+        """Bytes of its pixels."""
+        return 3 * self.width * self.height
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Width and height when upright."""
+        return (self.height, self.width) if self.orientation.transpose else (self.width, self.height)
+
+
+class Outlet(Protocol):
+    """The decoder's way to its reader."""
+
+    def say(self, kind: str, **fields: object) -> None: ...
+
+    def alive(self) -> None:
+        """A sign of life; may be called as often as convenient."""
+
+    def give(self, frame: FrameHeader, write: Callable[[memoryview], None]) -> None:
+        """Hand a frame over; `write` puts its RGB pixels into the place that it is given."""
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def too_many_pixels(request: Request, value: str) -> MediaTooLarge:
+    return MediaTooLarge(
+        name=request.name,
+        quantity="the size of a frame",
+        value=value,
+        limit=f"{request.max_pixels} pixels",
+        setting="FACEWARDEN_DECODE__MAX_PIXELS",
+    )

@@ -1,0 +1,92 @@
+"""The decoder: a process of its own, because every file is a stranger's.
+
+`worker.decode` starts it, writes a Request to its stdin and reads messages from its stdout; the words
+are in `worker.decoder_messages`. Nothing here imports torch, numpy or the settings: it starts once per
+file and has to start fast.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from io import FileIO
+from typing import BinaryIO
+
+from core.errors import InputError
+from worker import sandbox
+from worker.decoder_messages import FrameHeader, Outlet, Request, encode
+from worker.shared_frames import FrameWriter, region_bytes
+from worker.still_formats import HEAD_BYTES, still_format
+
+ALIVE_SECONDS = 0.5  # between two signs of life; the reader waits for tens of seconds
+
+Decoder = Callable[[FileIO, Request, Outlet], int]  # returns how many frames it decoded
+
+
+class Pipes:
+    """The pipes and the memory shared with the reader: the Outlet of a decoder."""
+
+    def __init__(self, words: BinaryIO, answers: FileIO) -> None:
+        self.waited = 0.0  # seconds spent waiting for the reader
+        self._words, self._answers = words, answers
+        self._spoke = time.monotonic()
+        self.request = Request.parse(words.readline())
+        self._writer = FrameWriter(self.request.memory, region_bytes(self.request.max_pixels), self._wait)
+
+    def say(self, kind: str, **fields: object) -> None:
+        self._answers.write(encode({"kind": kind, **fields}))
+        self._spoke = time.monotonic()
+
+    def alive(self) -> None:
+        if time.monotonic() - self._spoke > ALIVE_SECONDS:
+            self.say("alive")
+
+    def give(self, frame: FrameHeader, write: Callable[[memoryview], None]) -> None:
+        offset, place = self._writer.place(frame.size)
+        write(place)
+        self.say("frame", offset=offset, header=asdict(frame))
+
+    def _wait(self) -> None:
+        """Until one more frame has been taken."""
+        since = time.monotonic()
+        if not self._words.readline():  # the reader has gone
+            os._exit(0)
+        self.waited += time.monotonic() - since
+
+
+def main() -> None:
+    began = time.monotonic()
+    pipes = Pipes(sys.stdin.buffer, FileIO(sys.stdout.fileno(), "wb", closefd=False))
+    request = pipes.request
+    sandbox.die_with_parent(request.parent)
+    with FileIO(request.file, "rb") as file:
+        decode = _decoder_of(file)
+        sandbox.lock_down(memory_bytes=request.memory_bytes, cpu_seconds=request.cpu_seconds)
+        pipes.say("ready")
+        try:
+            decoded = decode(file, request, pipes)
+            pipes.say("done", decoded=decoded, seconds=time.monotonic() - began - pipes.waited)
+        except InputError as error:
+            fields = {name: str(value) for name, value in error.fields.items()}
+            pipes.say("error", code=error.code, fields=fields)
+        except MemoryError:
+            pipes.say("out_of_memory")
+        except Exception as error:  # a bug of ours or of a library: nothing can be written to stderr now
+            pipes.say("crashed", reason=f"{type(error).__name__}: {error}"[:500])
+
+
+def _decoder_of(file: FileIO) -> Decoder:
+    """The decoder for this kind of file, imported now because nothing can be opened later."""
+    if still_format(os.pread(file.fileno(), HEAD_BYTES, 0)):
+        from worker import stills  # noqa: PLC0415  a video has no use for Pillow
+
+        stills.prepare()
+        return stills.decode_still
+    from worker.video_decoding import decode_video  # noqa: PLC0415  nor a picture for libav
+
+    return decode_video
+
+
+if __name__ == "__main__":
+    main()

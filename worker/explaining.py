@@ -1,0 +1,67 @@
+"""Explaining one flagged frame: Grad-CAM first, because it is there at once, then LIME."""
+
+from collections.abc import Callable, Iterator
+
+import cv2
+import numpy as np
+
+from core.errors import WeightsError
+from core.settings import LimeSettings
+from models.classifier import Classifier
+from models.explain import grad_cam, lime, overlay, run_length
+from models.explain.explanation import Explanation
+from models.face import Image
+from storage.explanations import ExplainClaim, ExplanationResult
+from storage.objects import FolderStore
+from worker.context import Context
+
+
+def explain_frame(
+    context: Context, claimed: ExplainClaim, *, alive: Callable[[], None]
+) -> Iterator[ExplanationResult]:
+    """Yield each method's explanation as soon as it is there, its overlays stored.
+
+    Raises WeightsError where the frame was flagged by other weights than those loaded: an explanation by
+    another model would explain nothing.
+    """
+    classifier, settings = context.classifier, context.settings
+    if classifier.version.id != claimed.model_version_id:
+        reason = f"the frame was flagged by {claimed.model_version_id}; screen the video again"
+        raise WeightsError(path=settings.weights, reason=reason)
+    crop = decode_crop(context.objects.read(claimed.crop_key))
+    yield to_result(grad_cam.explain(crop, classifier.network, classifier.version), crop, context.objects)
+    alive()
+    explained = lime.explain(crop, classifier.probabilities, settings.lime, alive=alive)
+    yield to_result(explained, crop, context.objects)
+
+
+def explain_crop(crop: Image, classifier: Classifier, settings: LimeSettings) -> list[Explanation]:
+    """Both explanations of a crop, without a database."""
+    return [
+        grad_cam.explain(crop, classifier.network, classifier.version),
+        lime.explain(crop, classifier.probabilities, settings),
+    ]
+
+
+def decode_crop(png: bytes) -> Image:
+    """The crop (S, S, 3) that a PNG of ours holds."""
+    decoded = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+    return np.ascontiguousarray(decoded[..., ::-1])
+
+
+def to_result(explanation: Explanation, crop: Image, objects: FolderStore) -> ExplanationResult:
+    """Store the overlays and build the row."""
+    pictures = overlay.render(crop, explanation)
+    segments = explanation.segments
+    return ExplanationResult(
+        method=explanation.method,
+        parameters=explanation.parameters,
+        seed=explanation.seed,
+        segments=None if segments is None else run_length.encode(segments),
+        weights=list(explanation.weights),
+        intercept=explanation.intercept,
+        local_prediction=explanation.local_prediction,
+        r2=explanation.r2,
+        stability=explanation.stability,
+        overlays={name: objects.put_bytes(png, ".png") for name, png in pictures.items()},
+    )

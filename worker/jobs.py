@@ -1,0 +1,229 @@
+"""The two jobs. RQ calls them by name; what became of them stands in SQL, not in Redis.
+
+Running a job twice changes nothing: the second run finds the attempt taken or over and goes home.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from rq.timeouts import JobTimeoutException
+
+from core import metrics, queues
+from core.errors import (
+    FacewardenError,
+    FileVanished,
+    InputError,
+    PermanentError,
+    RetryableError,
+    StaleAttempt,
+    WeightsError,
+)
+from storage import explanations, screenings
+from storage.engine import transaction
+from storage.explanations import ExplainClaim, ExplainTicket
+from storage.results import complete
+from storage.screenings import Claim, Ticket
+from worker.context import Context, current
+from worker.lease import Lease
+from worker.outcome import to_result
+
+log = structlog.get_logger()
+
+Outcome = TypeVar("Outcome")
+
+
+def screen(screening_id: int, attempt: int) -> None:
+    """Screen the video of one screening and store what was found."""
+    context = current()
+    settings = context.settings.worker
+    ticket = Ticket(screening_id=screening_id, attempt=attempt)
+    with transaction(context.engine) as session:
+        claimed = screenings.claim(session, ticket, owner=context.owner, lease_seconds=settings.lease_seconds)
+    if claimed is None:
+        log.info("screening already taken or over", screening=screening_id, attempt=attempt)
+        return
+    with structlog.contextvars.bound_contextvars(screening=screening_id, attempt=attempt, video=claimed.name):
+        _settle(
+            lambda: _screen(context, claimed),
+            lambda error: _fail(context, claimed, error),
+            lambda reason: _release(context, claimed, reason),
+        )
+
+
+def _screen(context: Context, claimed: Claim) -> None:
+    settings = context.settings.worker
+    _require_model(context, claimed.model_version_id)
+
+    def renew() -> bool:
+        with transaction(context.engine) as session:
+            return screenings.renew(session, claimed, lease_seconds=settings.lease_seconds)
+
+    with (
+        Lease(
+            renew,
+            name=claimed.name,
+            attempt=claimed.ticket.attempt,
+            lease_seconds=settings.lease_seconds,
+            job_seconds=settings.job_seconds,
+        ) as lease,
+        _content(context, claimed) as path,
+    ):
+        screened = context.pipeline.screen(path, name=claimed.name, alive=lease.check)
+        result = to_result(screened, context.objects)
+        lease.check()
+        with transaction(context.engine) as session:
+            flagged = complete(session, claimed, result)
+    metrics.SCREENED.labels(outcome=result.verdict).inc()
+    for stage, seconds in result.timings.items():
+        metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
+    log.info("screened", verdict=result.verdict, score=result.score, seconds=result.timings["total"])
+    _enqueue_explanations(context, [ExplainTicket(flagged_frame_id=id_, attempt=1) for id_ in flagged])
+
+
+def _require_model(context: Context, wanted: str) -> None:
+    """Raises WeightsError where the scores would be stored under another model's name."""
+    loaded = context.classifier.version.id
+    if loaded != wanted:
+        reason = f"{wanted} was asked for and {loaded} is loaded; `facewarden ingest` the file again"
+        raise WeightsError(path=context.settings.weights, reason=reason)
+
+
+@contextmanager
+def _content(context: Context, claimed: Claim) -> Iterator[Path]:
+    try:
+        with context.objects.local_path(claimed.object_key) as path:
+            yield path
+    except FileVanished:
+        raise FileVanished(name=claimed.name) from None  # people know the file by this name, not by its key
+
+
+def _enqueue_explanations(context: Context, tickets: list[ExplainTicket]) -> None:
+    for ticket in tickets:
+        try:
+            queues.enqueue_explain(
+                context.redis,
+                ticket.flagged_frame_id,
+                ticket.attempt,
+                job_seconds=context.settings.worker.job_seconds,
+            )
+        except RetryableError as error:
+            log.warning("explanation not enqueued; the reconciler will", reason=str(error))
+            return
+
+
+def _fail(context: Context, claimed: Claim, error: FacewardenError) -> None:
+    with transaction(context.engine) as session:
+        screenings.fail(session, claimed, error)
+    metrics.SCREENED.labels(outcome=error.code).inc()
+
+
+def _release(context: Context, claimed: Claim, reason: str) -> None:
+    settings = context.settings.worker
+    with transaction(context.engine) as session:
+        ticket = screenings.release(session, claimed, reason=reason, max_attempts=settings.max_attempts)
+    if ticket is not None:
+        try:
+            queues.enqueue_screen(
+                context.redis, ticket.screening_id, ticket.attempt, job_seconds=settings.job_seconds
+            )
+        except RetryableError as error:
+            log.warning("next attempt not enqueued; the reconciler will", reason=str(error))
+
+
+def explain(flagged_frame_id: int, attempt: int) -> None:
+    """Explain one flagged frame: Grad-CAM at once, then LIME."""
+    context = current()
+    settings = context.settings.worker
+    ticket = ExplainTicket(flagged_frame_id=flagged_frame_id, attempt=attempt)
+    with transaction(context.engine) as session:
+        claimed = explanations.claim(
+            session, ticket, owner=context.owner, lease_seconds=settings.lease_seconds
+        )
+    if claimed is None:
+        log.info("explanation already taken or over", flagged_frame=flagged_frame_id, attempt=attempt)
+        return
+    with structlog.contextvars.bound_contextvars(flagged_frame=flagged_frame_id, attempt=attempt):
+        _settle(
+            lambda: _explain(context, claimed),
+            lambda error: _fail_explanation(context, claimed, error),
+            lambda reason: _release_explanation(context, claimed, reason),
+        )
+
+
+def _explain(context: Context, claimed: ExplainClaim) -> None:
+    # The screen worker need not load the explainers.
+    from worker.explaining import explain_frame  # noqa: PLC0415
+
+    settings = context.settings.worker
+
+    def renew() -> bool:
+        with transaction(context.engine) as session:
+            return explanations.renew(session, claimed, lease_seconds=settings.lease_seconds)
+
+    with Lease(
+        renew,
+        name=f"frame {claimed.ticket.flagged_frame_id}",
+        attempt=claimed.ticket.attempt,
+        lease_seconds=settings.lease_seconds,
+        job_seconds=settings.job_seconds,
+    ) as lease:
+        for result in explain_frame(context, claimed, alive=lease.check):
+            with transaction(context.engine) as session:
+                explanations.store(session, claimed, result)
+        with transaction(context.engine) as session:
+            explanations.finish(session, claimed)
+    metrics.EXPLAINED.labels(outcome="done").inc()
+    log.info("explained")
+
+
+def _fail_explanation(context: Context, claimed: ExplainClaim, error: FacewardenError) -> None:
+    with transaction(context.engine) as session:
+        explanations.fail(session, claimed, str(error))
+    metrics.EXPLAINED.labels(outcome=error.code).inc()
+
+
+def _release_explanation(context: Context, claimed: ExplainClaim, reason: str) -> None:
+    attempts = context.settings.worker.max_attempts
+    with transaction(context.engine) as session:
+        ticket = explanations.release(session, claimed, reason=reason, max_attempts=attempts)
+    if ticket is not None:
+        _enqueue_explanations(context, [ticket])
+
+
+def _settle(
+    work: Callable[[], None], fail: Callable[[FacewardenError], None], release: Callable[[str], None]
+) -> None:
+    """Do the work; a permanent fault is stored, any other gives the attempt back. The worker lives on."""
+    try:
+        work()
+    except StaleAttempt as error:
+        log.warning("result dropped", reason=str(error))
+    except JobTimeoutException:
+        # RQ's own alarm, raised wherever Python stood: it must reach RQ, but the row must not wait.
+        _unless_stale(release, "the job passed its deadline")
+        raise
+    except SystemExit:
+        _unless_stale(release, "its worker was told to stop at once")
+        raise
+    except InputError as error:
+        log.info("input refused", code=error.code, reason=str(error))
+        _unless_stale(fail, error)
+    except PermanentError as error:
+        log.exception("the installation is at fault")
+        _unless_stale(fail, error)
+    except Exception as error:
+        log.exception("attempt failed")
+        _unless_stale(release, f"{type(error).__name__}: {error}")
+
+
+def _unless_stale(write: Callable[[Outcome], None], outcome: Outcome) -> None:
+    try:
+        write(outcome)
+    except StaleAttempt as error:
+        log.warning("result dropped", reason=str(error))
+    except RetryableError as error:
+        # The database is away: the lease runs out, and the reconciler takes the row back.
+        log.warning("outcome not stored; the reconciler will take the attempt back", reason=str(error))

@@ -1,0 +1,64 @@
+"""From what the pipeline found to what is stored: pictures to the object store, the rest to rows."""
+
+from dataclasses import asdict
+
+from storage.objects import FolderStore
+from storage.results import FaceResult, FlaggedFrameResult, ScreeningResult, TrackResult
+from worker.evidence import Evidence
+from worker.pipeline import Screened, ScreenedFace, ScreenedTrack
+
+
+def to_result(screened: Screened, objects: FolderStore) -> ScreeningResult:
+    """Store the evidence's pictures (by content: a second run stores nothing new) and build the rows."""
+    return ScreeningResult(
+        verdict=screened.video.verdict,
+        score=screened.video.score,
+        raw_score=screened.video.raw,
+        coverage=screened.report.coverage,
+        probe=asdict(screened.probe),
+        timings=screened.timings,
+        tracks=[_track(track) for track in screened.tracks],
+        faces=[_face(face) for face in screened.faces],
+        flagged_frames=[_flagged(screened, evidence, objects) for evidence in screened.evidence],
+    )
+
+
+def _track(track: ScreenedTrack) -> TrackResult:
+    return TrackResult(
+        number=track.number,
+        start_seconds=track.start_seconds,
+        end_seconds=track.end_seconds,
+        frames=track.frames,
+        usable_frames=track.usable_frames,
+        score=track.score.score,
+        raw_score=track.score.raw,
+        supported=track.score.supported,
+    )
+
+
+def _face(face: ScreenedFace) -> FaceResult:
+    box = face.face.box
+    return FaceResult(
+        track_number=face.track,
+        frame_index=face.frame,
+        time_seconds=face.time_seconds,
+        box=(box.x0, box.y0, box.x1, box.y1),
+        landmarks=[[float(x), float(y)] for x, y in face.face.landmarks],
+        probability=face.face.probability,
+        sharpness=face.quality.sharpness,
+        yaw=face.quality.yaw,
+        rejected_because=face.quality.rejection,
+        logit=face.logit,
+    )
+
+
+def _flagged(screened: Screened, evidence: Evidence, objects: FolderStore) -> FlaggedFrameResult:
+    face = screened.faces[evidence.face]
+    return FlaggedFrameResult(
+        face_number=evidence.face,
+        track_number=face.track,
+        time_seconds=face.time_seconds,
+        score=evidence.score,
+        image_key=objects.put_bytes(evidence.image, ".jpg"),
+        crop_key=objects.put_bytes(evidence.crop, ".png"),
+    )

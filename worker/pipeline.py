@@ -1,0 +1,292 @@
+"""The pipeline: decode, detect, crop, classify, track, aggregate, on one page.
+
+The decoder runs ahead in a process of its own while this one detects and classifies. Frames are let go as
+soon as their faces are cut out; of the pictures only the few most suspicious are kept (worker.evidence).
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import WeightsError
+from core.settings import Settings
+from models.classifier import Classifier
+from models.crop import crop_face
+from models.detector import FaceDetector
+from models.face import Face
+from worker.aggregation import TrackScore, VideoScore, score_track, score_video, verdict_of
+from worker.decode import DecodeReport, Frame, Probe, VideoReader
+from worker.evidence import Candidate, Evidence, in_turn, jpeg, png, worth_keeping
+from worker.quality import Quality, assess
+from worker.tracks import Tracker, describe
+
+STAGES = ("decode", "detect", "crop", "classify", "track", "aggregate")
+
+Progress = Callable[[int, int], None]  # samples done, samples expected
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenedFace:
+    frame: int  # number of the sample
+    time_seconds: float
+    face: Face
+    quality: Quality
+    track: int
+    logit: float | None  # None where the quality gate kept it from the classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenedTrack:
+    number: int
+    start_seconds: float
+    end_seconds: float
+    frames: int
+    usable_frames: int
+    score: TrackScore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screened:
+    probe: Probe
+    report: DecodeReport
+    faces: list[ScreenedFace]
+    tracks: list[ScreenedTrack]
+    video: VideoScore
+    evidence: list[Evidence]  # of each flagged track, the worst track's first; empty unless flagged
+    timings: dict[str, float]  # seconds per stage, and "total"
+
+
+@dataclass
+class _Run:
+    """What one screening gathers on its way."""
+
+    tracker: Tracker
+    candidates: list[Candidate] = field(default_factory=list)
+    unclassified: list[Candidate] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    pictures: dict[int, bytes] = field(default_factory=dict)  # JPEG by sample, while worth keeping
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        since = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - since
+
+
+class Pipeline:
+    """Screens videos one after another with models that are loaded once."""
+
+    def __init__(self, settings: Settings, detector: FaceDetector, classifier: Classifier) -> None:
+        self.settings, self._detector, self._classifier = settings, detector, classifier
+
+    @property
+    def classifier(self) -> Classifier:
+        return self._classifier
+
+    def screen(
+        self,
+        path: Path,
+        *,
+        name: str | None = None,
+        progress: Progress | None = None,
+        alive: Callable[[], None] = lambda: None,
+    ) -> Screened:
+        """Screen one video or image.
+
+        Args:
+            path: the file; it is only read.
+            name: what messages call it.
+            progress: told the samples done and expected.
+            alive: called between batches; it may raise to stop (a lost lease, a deadline).
+
+        Raises InputError where the file cannot be screened.
+        """
+        began = time.perf_counter()
+        run = _Run(tracker=Tracker(self.settings.tracks))
+        with VideoReader(path, self.settings.decode, self.settings.sampling, name=name) as reader:
+            for frames in self._decode(reader, run):
+                alive()
+                faces = self._detect(frames, run)
+                cropped = self._crop(frames, faces, run)
+                self._classify(run, finish=False)
+                self._track(cropped, run)
+                self._forget(run)
+                if progress is not None:
+                    progress(frames[-1].index + 1, reader.probe.expected_samples)
+            alive()
+            self._classify(run, finish=True)
+            if reader.report is None:
+                raise RuntimeError("the decoder ended without a report")
+            tracks, video = self._aggregate(run, reader.report)
+            evidence = self._evidence(run, tracks, video)
+            run.seconds["total"] = time.perf_counter() - began
+            return Screened(
+                probe=reader.probe,
+                report=reader.report,
+                faces=[_screened(candidate) for candidate in run.candidates],
+                tracks=tracks,
+                video=video,
+                evidence=evidence,
+                timings={stage: round(seconds, 4) for stage, seconds in run.seconds.items()},
+            )
+
+    def _decode(self, reader: VideoReader, run: _Run) -> Iterator[list[Frame]]:
+        """Batches of frames; the time is that spent waiting for the decoder."""
+        frames = iter(reader)
+        while True:
+            with run.stage("decode"):
+                batch = list(islice(frames, self.settings.detection.batch_size))
+            if not batch:
+                return
+            yield batch
+
+    def _detect(self, frames: list[Frame], run: _Run) -> list[list[Face]]:
+        with run.stage("detect"):
+            return self._detector.detect([frame.image for frame in frames])
+
+    def _crop(self, frames: list[Frame], faces: list[list[Face]], run: _Run) -> list[list[Candidate]]:
+        """The faces of each frame, cut out and judged by the quality gate."""
+        version = self._classifier.version
+        with run.stage("crop"):
+            cropped = []
+            for frame, found in zip(frames, faces, strict=True):
+                candidates = []
+                for face in found:
+                    crop = crop_face(frame.image, face.box, version.crop, version.input_size)
+                    quality = assess(face, crop, self.settings.quality)
+                    candidates.append(
+                        Candidate(
+                            frame=frame.index,
+                            time=frame.time_seconds,
+                            face=face,
+                            quality=quality,
+                            crop=crop,
+                        )
+                    )
+                usable = [candidate for candidate in candidates if candidate.quality.rejection is None]
+                if usable:
+                    run.pictures[frame.index] = jpeg(frame.image)
+                run.unclassified += usable
+                run.candidates += candidates
+                cropped.append(candidates)
+            return cropped
+
+    def _classify(self, run: _Run, *, finish: bool) -> None:
+        """Classify in full batches, across frames and faces; what is left over waits for the next frames."""
+        size = self.settings.batch_size
+        with run.stage("classify"):
+            while len(run.unclassified) >= size or (finish and run.unclassified):
+                batch, run.unclassified = run.unclassified[:size], run.unclassified[size:]
+                logits = self._classifier.logits(
+                    np.stack([one.crop for one in batch if one.crop is not None])
+                )
+                if not np.isfinite(logits).all():
+                    # Compared with a threshold it would pass for clear.
+                    reason = "a score is no finite number; try FACEWARDEN_BACKEND=fp32, or other weights"
+                    raise WeightsError(path=self._classifier.version.id, reason=reason)
+                for candidate, logit in zip(batch, logits, strict=True):
+                    candidate.logit = float(logit)
+
+    def _track(self, cropped: list[list[Candidate]], run: _Run) -> None:
+        with run.stage("track"):
+            for faces in cropped:
+                seen = [(one.face.box, describe(one.crop)) for one in faces if one.crop is not None]
+                numbers = run.tracker.add(faces[0].time, seen) if faces else []
+                for candidate, number in zip(faces, numbers, strict=True):
+                    candidate.track = number
+
+    def _forget(self, run: _Run) -> None:
+        """Keep the pixels of what may still become evidence and of what waits to be classified."""
+        wanted = run.unclassified + worth_keeping(
+            run.candidates,
+            per_track=self.settings.scoring.flagged_frames,
+            top_fraction=self.settings.scoring.top_fraction,
+            min_frames=self.settings.tracks.min_frames,
+        )
+        kept = {id(candidate) for candidate in wanted}
+        for candidate in run.candidates:
+            if id(candidate) not in kept:
+                candidate.crop = None
+        frames = {candidate.frame for candidate in wanted}
+        run.pictures = {frame: coded for frame, coded in run.pictures.items() if frame in frames}
+
+    def _aggregate(self, run: _Run, report: DecodeReport) -> tuple[list[ScreenedTrack], VideoScore]:
+        with run.stage("aggregate"):
+            settings, version = self.settings, self._classifier.version
+            members: dict[int, list[Candidate]] = defaultdict(list)
+            for candidate in run.candidates:
+                members[candidate.track].append(candidate)
+            tracks = []
+            for number in sorted(members):
+                logits = [candidate.logit for candidate in members[number] if candidate.logit is not None]
+                score = score_track(
+                    logits,
+                    samples=report.taken,
+                    version=version,
+                    scoring=settings.scoring,
+                    tracks=settings.tracks,
+                )
+                tracks.append(_screened_track(number, members[number], len(logits), score))
+            scores = [track.score for track in tracks]
+            return tracks, score_video(scores, version=version, scoring=settings.scoring)
+
+    def _evidence(self, run: _Run, tracks: list[ScreenedTrack], video: VideoScore) -> list[Evidence]:
+        """The most suspicious frames of the flagged tracks: each track's best before any one's second."""
+        if not video.verdict.flagged:
+            return []
+        version, scoring = self._classifier.version, self.settings.scoring
+        flagged = sorted(
+            (
+                (track.score.raw, track.number)
+                for track in tracks
+                if track.score.supported and track.score.raw is not None and track.score.score is not None
+                if verdict_of(track.score.score, version, scoring).flagged
+            ),
+            reverse=True,
+        )
+        numbers = {id(candidate): number for number, candidate in enumerate(run.candidates)}
+        held = [one for one in run.candidates if one.crop is not None and one.logit is not None]
+        ranked = in_turn(
+            [[one for one in held if one.track == number] for _, number in flagged],
+            per_track=scoring.flagged_frames,
+        )
+        return [
+            Evidence(
+                face=numbers[id(one)],
+                score=version.calibration.probability(one.logit),
+                image=run.pictures[one.frame],
+                crop=png(one.crop),
+            )
+            for one in ranked[: scoring.flagged_frames]
+            if one.crop is not None and one.logit is not None
+        ]
+
+
+def _screened(candidate: Candidate) -> ScreenedFace:
+    return ScreenedFace(
+        frame=candidate.frame,
+        time_seconds=candidate.time,
+        face=candidate.face,
+        quality=candidate.quality,
+        track=candidate.track,
+        logit=candidate.logit,
+    )
+
+
+def _screened_track(number: int, members: list[Candidate], usable: int, score: TrackScore) -> ScreenedTrack:
+    return ScreenedTrack(
+        number=number,
+        start_seconds=min(candidate.time for candidate in members),
+        end_seconds=max(candidate.time for candidate in members),
+        frames=len(members),
+        usable_frames=usable,
+        score=score,
+    )

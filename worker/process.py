@@ -1,0 +1,148 @@
+"""A worker process: one queue, one device, the model loaded once.
+
+A subclass of RQ's SimpleWorker, since a forking worker cannot use a loaded CUDA model and a spawning one
+loads it for every job. One queue per worker: only then does RQ pop with LMOVE, which loses no job in a crash.
+"""
+
+import faulthandler
+import os
+import signal
+import threading
+import time
+import uuid
+from types import FrameType
+from typing import Any
+
+import structlog
+from redis.exceptions import RedisError
+from rq import SimpleWorker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from core import metrics, queues
+from core.errors import ServiceUnavailable
+from core.settings import Settings
+from storage.migrate import is_current
+from worker.context import Context, install
+
+log = structlog.get_logger()
+
+HEARTBEAT_SECONDS = 10
+WORKER_TTL_SECONDS = 45  # a killed worker is gone from RQ's list after this
+HANG_SECONDS = 120  # after a job's deadline: no alarm reaches native code, so the process ends itself
+STDERR = 2  # the descriptor: whatever becomes of sys.stderr, the log gets the stack
+EXPLAIN_NICENESS = 10  # screening goes first where both share a CPU
+RECYCLE_EXIT_CODE = 75  # "come again": whoever supervises starts a new process at once
+RECONNECT_SECONDS = 2.0
+
+
+class QueueWorker(SimpleWorker):
+    """Runs jobs in this process and tells Redis, during a job too, that it lives."""
+
+    jobs_done = 0
+    stopped = False
+
+    def execute_job(self, job: Job, queue: Any) -> None:
+        ended = threading.Event()
+        beating = threading.Thread(target=self._beat, args=(ended,), name="heartbeat", daemon=True)
+        beating.start()
+        if job.timeout:
+            # A thread of C's: it works even where the one that hangs holds Python's lock.
+            faulthandler.dump_traceback_later(job.timeout + HANG_SECONDS, exit=True, file=STDERR)
+        try:
+            super().execute_job(job, queue)
+            self.jobs_done += 1
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            ended.set()
+            beating.join()
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        del timeout
+        # RQ would have a worker that was killed in a job listed until that job's timeout.
+        super().heartbeat(WORKER_TTL_SECONDS, pipeline)
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        self.stopped = True
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def _beat(self, ended: threading.Event) -> None:
+        while not ended.wait(HEARTBEAT_SECONDS):
+            try:
+                self.connection.expire(self.key, WORKER_TTL_SECONDS)
+            except RedisError as error:
+                log.warning("heartbeat missed", reason=str(error))
+
+
+def run_worker(name: str, settings: Settings, *, burst: bool = False) -> int:
+    """Work on queue `name` until told to stop; returns the exit code.
+
+    SIGTERM or SIGINT ends it after the running job, with 0; a second one gives the job back and ends at
+    once. After `recycle_jobs` jobs it ends with RECYCLE_EXIT_CODE. A Redis that goes away is waited for.
+
+    Raises ServiceUnavailable where the database is not migrated or, in a burst, Redis is away.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit_now)  # until RQ's handlers take over there is no job to finish
+    context = Context.of(settings)
+    install(context)
+    _require_schema(context)
+    if name == queues.EXPLAIN:
+        os.nice(EXPLAIN_NICENESS)
+    _ = context.pipeline if name == queues.SCREEN else context.classifier  # loaded before the first job
+    try:
+        return _work(name, context, burst=burst)
+    finally:
+        metrics.write(settings, f"worker_{name}_{os.getpid()}")
+
+
+def _work(name: str, context: Context, *, burst: bool) -> int:
+    settings = context.settings
+    left = settings.worker.recycle_jobs
+    while left > 0:
+        worker = None
+        try:
+            worker = _worker(name, context)
+            log.info("worker ready", queue=name)
+            worker.work(burst=burst, max_jobs=left, logging_level="WARNING")
+        except (RedisError, OSError, ServiceUnavailable) as error:
+            if burst:
+                raise queues.unavailable(settings.queue_url, error) from error
+            log.warning("Redis is away; trying again", reason=str(error))
+        if worker is not None:
+            left -= worker.jobs_done
+            # Asked even where Redis failed: the request to stop must not go down with it.
+            if burst or worker.stopped:
+                return 0
+        context.forget_redis()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _exit_now)
+        time.sleep(RECONNECT_SECONDS if left > 0 else 0)
+    return RECYCLE_EXIT_CODE
+
+
+def _exit_now(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise SystemExit(0)
+
+
+def _worker(name: str, context: Context) -> QueueWorker:
+    connection = context.redis
+    return QueueWorker(
+        [queues.queue(connection, name)],
+        name=f"{name}-{context.owner}-{uuid.uuid4().hex[:6]}",
+        connection=connection,
+        serializer=JSONSerializer,
+        worker_ttl=WORKER_TTL_SECONDS,
+        job_monitoring_interval=HEARTBEAT_SECONDS,
+    )
+
+
+def _require_schema(context: Context) -> None:
+    if not is_current(context.engine):
+        raise ServiceUnavailable(
+            service="The database",
+            address=context.engine.url.render_as_string(hide_password=True),
+            reason="its schema is not that of this release; run `facewarden migrate`",
+            setting="FACEWARDEN_DATABASE_URL",
+        )

@@ -1,0 +1,98 @@
+"""Which frames of a video are looked at: arithmetic over presentation times, nothing else.
+
+The video is cut into as many slots of equal length as samples are wanted. A slot's sample is its
+keyframe, because that is the cheapest to reach and the least smoothed; without one, the frame
+nearest to the slot's middle. Slots that hold no frame (a video with a long frozen passage, a jump
+in the timestamps) hand their sample to the slots that hold the most.
+"""
+
+import heapq
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from math import ceil
+
+
+class Rank(IntEnum):
+    """How glad we are to sample a frame; lower is better."""
+
+    KEYFRAME = 0  # decodes alone
+    REFERENCE = 1  # has to be decoded anyway, for those that build on it
+    DISPOSABLE = 2  # nothing builds on it: decoding it costs extra
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One frame to look at. Numbers count the video's frames in order of presentation, from 0."""
+
+    frame: int  # the chosen one
+    first: int  # `first` to `end` (exclusive): frames that may stand in for it if it cannot be decoded
+    end: int
+
+
+def sample_count(frames: int, seconds: float, *, per_second: float, least: int, most: int) -> int:
+    """How many of `frames` frames, lasting `seconds`, are looked at; never more than there are."""
+    wanted = round(min(seconds * per_second, most))  # min first: a hostile duration may be huge
+    return min(max(wanted, least), most, frames)
+
+
+def plan_samples(times: Sequence[float], ranks: Sequence[int], count: int) -> list[Sample]:
+    """Choose `count` frames, spread evenly over the time that `times` spans.
+
+    Args:
+        times: presentation time of each frame in seconds (or any unit), ascending.
+        ranks: a `Rank` for each frame.
+        count: samples wanted, at most `len(times)`.
+
+    Returns the samples in order of presentation; their stand-in ranges do not overlap.
+    """
+    slots = _slots(times, count)
+    samples = []
+    for (first, end, middle), quota in zip(slots, _quotas(slots, count), strict=True):
+        for run_first, run_end in _runs(first, end, quota):
+            centre = middle if quota == 1 else (times[run_first] + times[run_end - 1]) / 2
+            # Of equals the earlier, so that a plan is the same on every machine.
+            _, _, chosen = min((ranks[i], abs(times[i] - centre), i) for i in range(run_first, run_end))
+            samples.append(Sample(frame=chosen, first=run_first, end=run_end))
+    return samples
+
+
+def expected_samples(planned: int, share: float) -> int:
+    """Samples that the whole video would have given, when `planned` come from a `share` of it.
+
+    A file that was cut off declares more than it holds; `share` in (0, 1] is the part that is there.
+    """
+    return planned if share >= 1 else max(planned + 1, ceil(planned / share))
+
+
+def _slots(times: Sequence[float], count: int) -> list[tuple[int, int, float]]:
+    """Per slot: its first frame, the frame after its last, the time of its middle."""
+    if count <= 0:
+        return []
+    start = times[0]
+    # The last frame is shown as long as the average one: its slot ends there, not on its first moment.
+    frame = (times[-1] - start) / max(len(times) - 1, 1)
+    length = (times[-1] - start + frame) / count
+    edges = [bisect_left(times, start + length * i) for i in range(count)] + [len(times)]
+    edges[0] = 0
+    return [(edges[i], edges[i + 1], start + length * (i + 0.5)) for i in range(count)]
+
+
+def _quotas(slots: list[tuple[int, int, float]], count: int) -> list[int]:
+    """Samples per slot: one each, and what empty slots leave over goes where frames are many."""
+    quotas = [1 if end > first else 0 for first, end, _ in slots]
+    crowded = [(-(end - first) / 2, i) for i, (first, end, _) in enumerate(slots) if end - first > 1]
+    heapq.heapify(crowded)
+    for _ in range(count - sum(quotas)):
+        _, i = heapq.heappop(crowded)
+        quotas[i] += 1
+        frames = slots[i][1] - slots[i][0]
+        if frames > quotas[i]:
+            heapq.heappush(crowded, (-frames / (quotas[i] + 1), i))
+    return quotas
+
+
+def _runs(first: int, end: int, quota: int) -> Iterator[tuple[int, int]]:
+    for i in range(quota):
+        yield first + i * (end - first) // quota, first + (i + 1) * (end - first) // quota
