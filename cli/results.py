@@ -40,9 +40,11 @@ def as_object(video: VideoView, objects: FolderStore) -> dict[str, Any]:
     values = asdict(video)
     values["timings_seconds"] = values.pop("timings")
     for frame in values["flagged_frames"]:
-        frame["image"] = str(objects.path(frame.pop("image_key")))
+        for picture in ("image", "crop"):
+            frame[picture] = str(objects.path(frame.pop(f"{picture}_key")))
         frame["explanation_ids"] = [explanation["id"] for explanation in frame["explanations"]]
         for explanation in frame["explanations"]:
+            explanation["created_at"] = explanation["created_at"].isoformat()
             explanation["overlays"] = {
                 name: str(objects.path(key)) for name, key in explanation["overlays"].items()
             }

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
 from sqlalchemy.orm import Session
 
 from core.errors import FileVanished
@@ -23,14 +22,9 @@ from review.calibration import frame_probability
 from review.pages import video_view
 from review.rendering import STATIC, render
 from storage import explanation_detail
+from storage.flagged_frames import ExplanationDetail, FlaggedFrameDetail
 from storage.objects import FolderStore
-from storage.video_detail import (
-    ExplanationDetail,
-    FlaggedFrameDetail,
-    ModelDetail,
-    TrackDetail,
-    VideoDetail,
-)
+from storage.video_detail import ModelDetail, TrackDetail, VideoDetail
 
 FORMAT = "facewarden-evidence/1"  # raise the number when a field changes its meaning
 STYLES = ("app.css", "parts.css", "evidence.css")
@@ -163,23 +157,9 @@ def _explanation(session: Session, shown: ExplanationDetail) -> dict[str, Any]:
         "intercept": shown.intercept,
         "local_prediction": shown.local_prediction,
         "weights": stored.weights,
-        "segments": None if stored.segments is None else _segments(stored.segments),
+        "segments": None if stored.segments is None else run_length.runs(stored.segments),
         "overlays_sha256": {name: digest(key) for name, key in sorted(shown.overlays.items())},
         "created_at": _plain(shown.created_at),
-    }
-
-
-def _segments(packed: bytes) -> dict[str, Any]:
-    """Where the segments lie: rows from above, as runs of equal numbers."""
-    segments = run_length.decode(packed)
-    flat = segments.ravel()
-    starts = np.flatnonzero(np.diff(flat, prepend=flat[0] - 1))
-    height, width = segments.shape
-    return {
-        "height": height,
-        "width": width,
-        "values": flat[starts].tolist(),
-        "lengths": np.diff(starts, append=len(flat)).tolist(),
     }
 
 

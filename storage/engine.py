@@ -1,5 +1,7 @@
 """Database connections: SQLite in WAL mode on one machine, PostgreSQL on many."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from sqlalchemy.orm import Session
 from core.errors import ServiceUnavailable, SettingsError
 
 BUSY_TIMEOUT_SECONDS = 30  # SQLite has one writer at a time; the others wait
+WAL_RETRY_SECONDS = 0.02
 READS = "facewarden_reads"  # execution option of a transaction that only reads
 
 
@@ -34,10 +37,25 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     del record
     connection.isolation_level = None  # this module begins transactions itself, see below
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _use_wal(cursor)
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _use_wal(cursor: sqlite3.Cursor) -> None:
+    # SQLite's busy timeout does not cover this switch: while another process makes it for a new file, or
+    # takes the log away with its last connection, the answer is "database is locked" at once.
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(WAL_RETRY_SECONDS)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -9,9 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.outcomes import ScreeningStatus, Verdict
+from storage import flagged_frames
+from storage.flagged_frames import FlaggedFrameDetail
 from storage.tables import (
-    ExplanationRow,
-    FaceRow,
     FaceTrack,
     FlaggedFrame,
     ModelVersionRow,
@@ -34,29 +34,6 @@ class TrackView:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExplanationView:
-    id: int
-    method: str
-    seed: int | None
-    r2: float | None
-    stability: float | None
-    overlays: dict[str, Any]  # name -> object key
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlaggedFrameView:
-    id: int
-    track: int
-    time_seconds: float
-    box: tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
-    score: float
-    image_key: str
-    explain_status: str
-    explain_error: str | None
-    explanations: list[ExplanationView]
-
-
-@dataclass(frozen=True, kw_only=True)
 class VideoView:
     screening_id: int
     video_id: int
@@ -74,7 +51,7 @@ class VideoView:
     error_message: str | None
     timings: dict[str, Any] | None
     tracks: list[TrackView]
-    flagged_frames: list[FlaggedFrameView]
+    flagged_frames: list[FlaggedFrameDetail]
 
 
 def list_videos(
@@ -106,7 +83,7 @@ def list_videos(
     screening_ids = [screening.id for screening, _, _ in rows]
     names = _names(session, [video.id for _, video, _ in rows])
     tracks = _tracks(session, screening_ids)
-    flagged = _flagged(session, screening_ids)
+    flagged = flagged_frames.of_screenings(session, screening_ids)
     return [
         VideoView(
             screening_id=screening.id,
@@ -125,7 +102,7 @@ def list_videos(
             error_message=screening.error_message,
             timings=screening.timings,
             tracks=tracks[screening.id],
-            flagged_frames=flagged[screening.id],
+            flagged_frames=flagged.get(screening.id, []),
         )
         for screening, video, label in rows
     ]
@@ -152,47 +129,6 @@ def _tracks(session: Session, screening_ids: list[int]) -> dict[int, list[TrackV
                 frames=track.frames,
                 usable_frames=track.usable_frames,
                 score=track.score,
-            )
-        )
-    return found
-
-
-def _flagged(session: Session, screening_ids: list[int]) -> dict[int, list[FlaggedFrameView]]:
-    query = (
-        select(FlaggedFrame, FaceRow)
-        .join(FaceRow, FaceRow.id == FlaggedFrame.face_id)
-        .where(FlaggedFrame.screening_id.in_(screening_ids))
-        .order_by(FlaggedFrame.rank)
-    )
-    rows = session.execute(query).all()
-    explanations: dict[int, list[ExplanationView]] = defaultdict(list)
-    ids = [frame.id for frame, _ in rows]
-    for row in session.scalars(
-        select(ExplanationRow).where(ExplanationRow.flagged_frame_id.in_(ids)).order_by(ExplanationRow.id)
-    ):
-        explanations[row.flagged_frame_id].append(
-            ExplanationView(
-                id=row.id,
-                method=row.method,
-                seed=row.seed,
-                r2=row.r2,
-                stability=row.stability,
-                overlays=row.overlays,
-            )
-        )
-    found: dict[int, list[FlaggedFrameView]] = defaultdict(list)
-    for frame, face in rows:
-        found[frame.screening_id].append(
-            FlaggedFrameView(
-                id=frame.id,
-                track=frame.track_number,
-                time_seconds=frame.time_seconds,
-                box=(face.x0, face.y0, face.x1, face.y1),
-                score=frame.score,
-                image_key=frame.image_key,
-                explain_status=frame.explain_status,
-                explain_error=frame.explain_error,
-                explanations=explanations[frame.id],
             )
         )
     return found

@@ -12,13 +12,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
-from storage import decisions, review_queue
+from storage import decisions, flagged_frames, review_queue
 from storage.decisions import DecisionView
 from storage.explanation_detail import FrameObjects
+from storage.flagged_frames import FlaggedFrameDetail
 from storage.queue_plan import Found
 from storage.review_queue import QueueItem
 from storage.tables import (
-    ExplanationRow,
     FaceRow,
     FaceTrack,
     FlaggedFrame,
@@ -56,36 +56,6 @@ class TrackDetail:
     score: float | None  # calibrated, [0, 1]
     supported: bool  # enough usable frames for a say in the verdict
     faces: list[FaceView]  # by time
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExplanationDetail:
-    id: int
-    method: str
-    parameters: dict[str, Any]
-    seed: int | None
-    r2: float | None  # of the local model, at most 1
-    stability: float | None  # [0, 1]: how much other seeds agree
-    intercept: float | None
-    local_prediction: float | None
-    overlays: dict[str, str]  # name -> object key of a PNG
-    created_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlaggedFrameDetail:
-    id: int
-    rank: int  # 0 is the most suspicious
-    track: int
-    face_id: int
-    time_seconds: float
-    box: tuple[float, float, float, float]  # as in FaceView
-    score: float  # calibrated, [0, 1]
-    image_key: str  # JPEG of the whole frame
-    crop_key: str  # PNG of exactly what was classified
-    explain_status: str
-    explain_error: str | None
-    explanations: list[ExplanationDetail]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +133,7 @@ def detail(
             details=model.details,
         ),
         tracks=_tracks(session, screening.id),
-        flagged_frames=flagged_frames(session, screening.id),
+        flagged_frames=flagged_frames.of_screenings(session, [screening.id]).get(screening.id, []),
         screenings=_screenings(session, video_id),
         decisions=decisions.history(session, video_id),
         sightings=_sightings(session, video_id),
@@ -265,55 +235,6 @@ def _tracks(session: Session, screening_id: int) -> list[TrackDetail]:
             faces=faces[track.id],
         )
         for track in session.scalars(tracks)
-    ]
-
-
-def flagged_frames(session: Session, screening_id: int) -> list[FlaggedFrameDetail]:
-    """The flagged frames of a screening with their explanations."""
-    query = (
-        select(FlaggedFrame, FaceRow)
-        .join(FaceRow, FaceRow.id == FlaggedFrame.face_id)
-        .where(FlaggedFrame.screening_id == screening_id)
-        .order_by(FlaggedFrame.rank)
-    )
-    rows = session.execute(query).all()
-    explained: dict[int, list[ExplanationDetail]] = defaultdict(list)
-    ids = [frame.id for frame, _ in rows]
-    explanations = select(
-        # All but the segments, which are large and asked for one by one.
-        ExplanationRow.id,
-        ExplanationRow.flagged_frame_id,
-        ExplanationRow.method,
-        ExplanationRow.parameters,
-        ExplanationRow.seed,
-        ExplanationRow.r2,
-        ExplanationRow.stability,
-        ExplanationRow.intercept,
-        ExplanationRow.local_prediction,
-        ExplanationRow.overlays,
-        ExplanationRow.created_at,
-    )
-    for row in session.execute(
-        explanations.where(ExplanationRow.flagged_frame_id.in_(ids)).order_by(ExplanationRow.id)
-    ):
-        values = dict(row._mapping)
-        explained[values.pop("flagged_frame_id")].append(ExplanationDetail(**values))
-    return [
-        FlaggedFrameDetail(
-            id=frame.id,
-            rank=frame.rank,
-            track=frame.track_number,
-            face_id=face.id,
-            time_seconds=frame.time_seconds,
-            box=(face.x0, face.y0, face.x1, face.y1),
-            score=frame.score,
-            image_key=frame.image_key,
-            crop_key=frame.crop_key,
-            explain_status=frame.explain_status,
-            explain_error=frame.explain_error,
-            explanations=explained[frame.id],
-        )
-        for frame, face in rows
     ]
 
 

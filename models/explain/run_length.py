@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +10,19 @@ from numpy.typing import NDArray
 LARGEST = 4096 * 4096  # pixels: a stored row must not blow up memory
 
 
+class Runs(TypedDict):
+    """A segmentation row by row: `values[i]` comes `lengths[i]` times, `height` x `width` in all."""
+
+    height: int
+    width: int
+    values: list[int]
+    lengths: list[int]
+
+
 def encode(segments: NDArray[np.int32]) -> bytes:
     """Pack (H, W) segment numbers."""
-    flat = segments.ravel()
-    starts = np.flatnonzero(np.diff(flat, prepend=flat[0] - 1))
-    lengths = np.diff(starts, append=len(flat))
-    packed = {"shape": segments.shape, "values": flat[starts].tolist(), "lengths": lengths.tolist()}
+    found = _runs(segments)
+    packed = {"shape": segments.shape, "values": found["values"], "lengths": found["lengths"]}
     return zlib.compress(json.dumps(packed).encode())
 
 
@@ -24,6 +32,19 @@ def decode(content: bytes) -> NDArray[np.int32]:
         return _unpack(json.loads(zlib.decompress(content)))
     except (zlib.error, KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError("these are no run lengths of a segmentation") from error
+
+
+def runs(content: bytes) -> Runs:
+    """The run lengths in what `encode` packed; raises ValueError where it did not."""
+    return _runs(decode(content))
+
+
+def _runs(segments: NDArray[np.int32]) -> Runs:
+    flat = segments.ravel()
+    starts = np.flatnonzero(np.diff(flat, prepend=flat[0] - 1))
+    height, width = segments.shape
+    lengths = np.diff(starts, append=len(flat)).tolist()
+    return Runs(height=height, width=width, values=flat[starts].tolist(), lengths=lengths)
 
 
 def _unpack(packed: dict[str, list[int]]) -> NDArray[np.int32]:

@@ -3,7 +3,6 @@
 from io import BytesIO
 from typing import Annotated
 
-import numpy as np
 from fastapi import APIRouter, Path, Query, Request, Response
 from PIL import Image
 
@@ -177,21 +176,8 @@ def _explanation(found: StoredExplanation) -> schemas.Explanation:
             for name in schemas.Explanation.model_fields
             if name not in {"segments", "overlays"}
         },
-        segments=None if found.segments is None else _segments(found.segments),
+        segments=None if found.segments is None else schemas.Segments(**run_length.runs(found.segments)),
         overlays=sorted(found.overlays),
-    )
-
-
-def _segments(packed: bytes) -> schemas.Segments:
-    segments = run_length.decode(packed)
-    flat = segments.ravel()
-    starts = np.flatnonzero(np.diff(flat, prepend=flat[0] - 1))
-    height, width = segments.shape
-    return schemas.Segments(
-        height=height,
-        width=width,
-        values=flat[starts].tolist(),
-        lengths=np.diff(starts, append=len(flat)).tolist(),
     )
 
 

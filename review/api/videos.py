@@ -14,8 +14,9 @@ from review.filters import FilterParams, ListParams, Text
 from review.resources import Database
 from storage import review_queue, video_detail
 from storage.engine import reading
+from storage.flagged_frames import FlaggedFrameDetail
 from storage.queue_filters import Filters, Sort
-from storage.video_detail import FlaggedFrameDetail, TrackDetail, VideoDetail
+from storage.video_detail import TrackDetail, VideoDetail
 
 router = APIRouter(tags=["videos"])
 

@@ -13,8 +13,9 @@ from review.pages import timeline
 from review.pages.timeline import Lane, Sample, Tick
 from review.words import Judgement, Tone, named, percent
 from storage.decisions import DecisionView
+from storage.flagged_frames import ExplanationDetail, FlaggedFrameDetail
 from storage.review_queue import QueueItem, blinded
-from storage.video_detail import ExplanationDetail, FlaggedFrameDetail, TrackDetail, VideoDetail
+from storage.video_detail import TrackDetail, VideoDetail
 
 SHOWN_LANES = 6  # the others, less suspicious, are folded away
 LEAST_STAGE = 960  # pixels: a small video is shown at this width where there is room

@@ -3,19 +3,16 @@
 import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
-from skimage.data import astronaut
 from typer.testing import CliRunner
 
 from cli.main import app
 from core.errors import SettingsError
 from models.model_version import read_model_version
-from models.training.blending import MEAN_LANDMARKS
 from models.training.clips import write
 from models.training.faces import load_photos
 from models.training.held_out import moving_camera
+from tests import face_folder
 
 SMALL = ["--photos", "1", "--windows", "1", "--frames", "8"]
 
@@ -23,17 +20,8 @@ SMALL = ["--photos", "1", "--windows", "1", "--frames", "8"]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like the corpus: eighty photographs of one face, two videos, both held out of training."""
-    folder = tmp_path_factory.mktemp("data")
-    (folder / "faces").mkdir()
+    folder = face_folder.make(tmp_path_factory.mktemp("data"), faces=80)
     (folder / "videos").mkdir()
-    crop = np.ascontiguousarray(astronaut()[0:224, 110:334, ::-1])
-    landmarks = (MEAN_LANDMARKS * 36 + np.array([112, 100])).tolist()
-    with (folder / "faces.jsonl").open("w") as lines:
-        for number in range(80):
-            name = f"face_{number}.jpg"
-            cv2.imwrite(str(folder / "faces" / name), cv2.convertScaleAbs(crop, alpha=0.7 + number / 160))
-            row = {"file": name, "box": [50, 30, 174, 190], "landmarks": landmarks, "source": "test"}
-            lines.write(json.dumps(row) + "\n")
     record = load_photos(folder)[0]
     for name in ("a", "b", "c", "d"):
         write(folder / "videos" / f"{name}.mp4", iter(moving_camera(record, 10).frames), crf=20)

@@ -11,9 +11,10 @@ from core.outcomes import DecisionOutcome, DecisionState, MediaKind, Verdict
 from storage import audit, claims, dashboard, decisions, model_versions, screenings, videos
 from storage.engine import reading, transaction
 from storage.queue_filters import Filters
-from storage.results import ScreeningResult, complete
+from storage.results import complete
 from storage.tables import Account, ReviewClaim, Screening, utc_now
 from storage.videos import Seen
+from tests.screening_results import screening_result
 
 REVIEWERS = ("ada", "ben", "cleo", "dan")
 VIDEOS = 6
@@ -25,18 +26,7 @@ def screened(engine: Engine, version: str, video: int, verdict: Verdict, score: 
         assert ticket is not None
         claimed = screenings.claim(session, ticket, owner="w", lease_seconds=60)
         assert claimed is not None
-        result = ScreeningResult(
-            verdict=verdict,
-            score=score,
-            raw_score=score,
-            coverage=1.0,
-            probe={},
-            timings={},
-            tracks=[],
-            faces=[],
-            flagged_frames=[],
-        )
-        complete(session, claimed, result)
+        complete(session, claimed, screening_result(verdict, score, flagged_faces=[]))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -11,16 +12,17 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DatabaseError
 
 from core.errors import NotMedia, ServiceUnavailable, SettingsError, StaleAttempt
-from core.outcomes import ExplanationMethod, MediaKind, Verdict
+from core.outcomes import ExplanationMethod, MediaKind
 from storage import audit, explanations, model_versions, queries, screenings, videos
 from storage.engine import connect, transaction
 from storage.explanations import ExplainTicket, ExplanationResult
 from storage.migrate import is_current, upgrade
 from storage.name_search import SEARCH_TABLE
-from storage.results import FaceResult, FlaggedFrameResult, ScreeningResult, TrackResult, complete
+from storage.results import ScreeningResult, complete
 from storage.screenings import Claim, Ticket
 from storage.tables import Base, FaceRow, utc_now
 from storage.videos import Seen
+from tests.screening_results import screening_result
 
 LEASE = 30.0
 HASH = "a" * 64
@@ -62,44 +64,7 @@ def held(engine: Engine, ticket: Ticket, owner: str = "w1") -> Claim:
 
 
 def result(score: float = 0.9) -> ScreeningResult:
-    face = FaceResult(
-        track_number=0,
-        frame_index=0,
-        time_seconds=0.5,
-        box=(1, 2, 30, 40),
-        landmarks=[[1.0, 2.0]] * 5,
-        probability=0.99,
-        sharpness=100.0,
-        yaw=0.1,
-        rejected_because=None,
-        logit=2.0,
-    )
-    return ScreeningResult(
-        verdict=Verdict.FAKE,
-        score=score,
-        raw_score=2.0,
-        coverage=0.5,
-        probe={"codec": "h264"},
-        timings={"total": 1.0},
-        tracks=[
-            TrackResult(
-                number=0,
-                start_seconds=0,
-                end_seconds=1,
-                frames=2,
-                usable_frames=2,
-                score=score,
-                raw_score=2.0,
-                supported=True,
-            )
-        ],
-        faces=[face, face],
-        flagged_frames=[
-            FlaggedFrameResult(
-                face_number=1, track_number=0, time_seconds=0.5, score=score, image_key="i", crop_key="c"
-            )
-        ],
-    )
+    return screening_result(score=score, flagged_faces=[1], coverage=0.5)
 
 
 def test_the_migrated_schema_is_that_of_the_tables(engine: Engine) -> None:
@@ -124,6 +89,28 @@ def test_processes_that_migrate_at_once_take_turns(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(migrate, range(4)))
+
+
+def test_connections_that_come_and_go_at_once_wait_for_each_other(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path / 'race.sqlite3'}"
+    together = Barrier(4)
+
+    def come_and_go(_: int) -> None:
+        together.wait()
+        for _ in range(100):
+            engine = connect(url)
+            with engine.begin() as connection:
+                connection.execute(text("CREATE TABLE IF NOT EXISTS written (number INTEGER)"))
+                connection.execute(text("INSERT INTO written VALUES (1)"))
+            engine.dispose()  # the last connection takes the log away
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, range(4)))
+
+    with connect(url).connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM written")) == 400
 
 
 def test_of_many_claims_exactly_one_wins(engine: Engine, ticket: Ticket) -> None:

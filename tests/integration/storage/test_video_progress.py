@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine
 
 from core.errors import BrokenMedia
-from core.outcomes import DecisionOutcome, ExplanationMethod, MediaKind, Verdict
+from core.outcomes import DecisionOutcome, ExplanationMethod, MediaKind
 from core.roles import Role
 from storage import (
     accounts,
@@ -18,9 +18,10 @@ from storage import (
 )
 from storage.engine import reading, transaction
 from storage.explanations import ExplainTicket, ExplanationResult
-from storage.results import FaceResult, FlaggedFrameResult, ScreeningResult, TrackResult, complete
+from storage.results import complete
 from storage.screenings import Claim
 from storage.video_progress import Progress
+from tests.screening_results import screening_result
 
 
 def add(engine: Engine, number: int, source: str) -> tuple[int, Claim]:
@@ -48,47 +49,6 @@ def add(engine: Engine, number: int, source: str) -> tuple[int, Claim]:
         claimed = screenings.claim(session, ticket, owner="w", lease_seconds=60)
     assert claimed is not None
     return video_id, claimed
-
-
-def flagged() -> ScreeningResult:
-    face = FaceResult(
-        track_number=0,
-        frame_index=0,
-        time_seconds=0.0,
-        box=(0, 0, 1, 1),
-        landmarks=[[0, 0]] * 5,
-        probability=1.0,
-        sharpness=1.0,
-        yaw=0.0,
-        rejected_because=None,
-        logit=2.0,
-    )
-    track = TrackResult(
-        number=0,
-        start_seconds=0.0,
-        end_seconds=0.0,
-        frames=1,
-        usable_frames=1,
-        score=0.9,
-        raw_score=2.0,
-        supported=True,
-    )
-    frames = [
-        FlaggedFrameResult(
-            face_number=0, track_number=0, time_seconds=0.0, score=0.9, image_key="i", crop_key="c"
-        )
-    ] * 2
-    return ScreeningResult(
-        verdict=Verdict.FAKE,
-        score=0.9,
-        raw_score=2.0,
-        coverage=1.0,
-        probe={},
-        timings={},
-        tracks=[track],
-        faces=[face],
-        flagged_frames=frames,
-    )
 
 
 def explain(engine: Engine, flagged_frame_id: int) -> None:
@@ -125,7 +85,7 @@ def test_progress_tells_each_step(engine: Engine) -> None:
         (failed, "screening", None),
     ]
     with transaction(engine) as session:
-        first, _ = complete(session, done_claim, flagged())
+        first, _ = complete(session, done_claim, screening_result(flagged_faces=[0, 1]))
         screenings.fail(session, failed_claim, BrokenMedia(name="a.mp4", reason="no moov"))
     explain(engine, first)
     with transaction(engine) as session:

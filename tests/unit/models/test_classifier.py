@@ -54,11 +54,12 @@ def test_any_number_of_crops_keeps_its_order(exact: Classifier, fast: Classifier
     images = crops(11)
     every = exact.logits(images)
     assert np.ptp(exact.probability(every)) > 0.1  # the pictures do differ
-    for classifier in (exact, fast):
+    # OpenVINO takes bf16 where the CPU computes it: 8 bits of a logit.
+    for classifier, tolerance in ((exact, 1e-3), (fast, TOLERANCE)):
         logits = classifier.logits(images[::-1][:count])
         assert logits.shape == (count,)
         assert logits.dtype == np.float32
-        np.testing.assert_allclose(logits, every[::-1][:count], rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(logits, every[::-1][:count], rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize(("name", "size"), [("smallcnn", 64), ("xception", 96)])

@@ -13,9 +13,9 @@ from core.settings import LimeSettings
 from models.architectures import ARCHITECTURES, last_conv
 from models.classifier import Classifier
 from models.explain import grad_cam, lime
-from models.training.blending import MEAN_LANDMARKS
 from models.training.config import TrainConfig
 from models.training.train import train
+from tests import face_folder
 
 SMALLEST = 80  # pixels, below which the Inceptions have nothing left to pool
 SEGMENTS = (np.arange(SMALLEST * SMALLEST) // (SMALLEST * 20)).reshape(SMALLEST, SMALLEST).astype(np.int32)
@@ -24,17 +24,7 @@ SEGMENTS = (np.arange(SMALLEST * SMALLEST) // (SMALLEST * 20)).reshape(SMALLEST,
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Thirty pictures of one face in changing light, as thirty persons."""
-    folder = tmp_path_factory.mktemp("data")
-    (folder / "faces").mkdir()
-    crop = np.ascontiguousarray(astronaut()[0:224, 110:334, ::-1])
-    landmarks = (MEAN_LANDMARKS * 52 + np.array([112, 90])).tolist()
-    with (folder / "faces.jsonl").open("w") as lines:
-        for number in range(30):
-            name = f"face_{number}.jpg"
-            cv2.imwrite(str(folder / "faces" / name), cv2.convertScaleAbs(crop, alpha=0.6 + number / 60))
-            row = {"file": name, "box": [40, 30, 184, 210], "landmarks": landmarks, "source": "test"}
-            lines.write(json.dumps(row) + "\n")
-    return folder
+    return face_folder.make(tmp_path_factory.mktemp("data"), faces=30)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

@@ -24,8 +24,9 @@ from review.app import create_app
 from storage import accounts, explanations, migrate, screenings, tokens, videos
 from storage.engine import connect, transaction
 from storage.objects import FolderStore
-from storage.results import FaceResult, FlaggedFrameResult, ScreeningResult, TrackResult, complete
+from storage.results import ScreeningResult, complete
 from storage.tables import Account
+from tests.screening_results import screening_result
 
 SEGMENTS = np.repeat(np.arange(4, dtype=np.int32), 4).reshape(4, 4)
 FLAGGED, SUSPECT, CLEAR = "in/flagged.mp4", "in/suspect.mp4", "in/clear.mp4"
@@ -99,44 +100,12 @@ class Site:
         return video_id
 
     def _result(self, verdict: Verdict, score: float | None) -> ScreeningResult:
-        face = FaceResult(
-            track_number=0,
-            frame_index=0,
-            time_seconds=0.5,
-            box=(1, 2, 30, 40),
-            landmarks=[[1.0, 2.0]] * 5,
-            probability=0.99,
-            sharpness=100.0,
-            yaw=0.1,
-            rejected_because=None,
-            logit=2.0,
-        )
-        image = self.objects.put_bytes(picture("JPEG"), ".jpg")
-        crop = self.objects.put_bytes(picture("PNG"), ".png")
-        flagged = FlaggedFrameResult(
-            face_number=0, track_number=0, time_seconds=0.5, score=score or 0, image_key=image, crop_key=crop
-        )
-        return ScreeningResult(
-            verdict=verdict,
-            score=score,
-            raw_score=2.0,
-            coverage=1.0,
+        return screening_result(
+            verdict,
+            score,
             probe={"codec": "h264", "duration_seconds": 4.5},
-            timings={"total": 1.0},
-            tracks=[
-                TrackResult(
-                    number=0,
-                    start_seconds=0,
-                    end_seconds=1,
-                    frames=1,
-                    usable_frames=1,
-                    score=score,
-                    raw_score=2.0,
-                    supported=True,
-                )
-            ],
-            faces=[face],
-            flagged_frames=[flagged] if verdict.flagged else [],
+            image_key=self.objects.put_bytes(picture("JPEG"), ".jpg"),
+            crop_key=self.objects.put_bytes(picture("PNG"), ".png"),
         )
 
     def _explain(self, frame: int) -> None:

@@ -76,7 +76,7 @@ def test_a_video_in_full(shared: Site) -> None:
     assert found["video"]["verdict"] == "fake"
     assert found["video"]["duration_seconds"] == 4.5
     (track,) = found["tracks"]
-    (face,) = track["faces"]
+    face, _ = track["faces"]
     assert face["box"] == [1, 2, 30, 40]
     assert face["score"] == pytest.approx(shared.version.calibration.probability(2.0))
     (frame,) = found["flagged_frames"]

@@ -1,22 +1,19 @@
 """Held-out clips: no person or video is on two sides; clips are what they say."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
-from skimage.data import astronaut
 
 from core.errors import SettingsError
-from models.training.blending import MEAN_LANDMARKS
 from models.training.clips import GENUINE, write
 from models.training.faces import load_photos, split
 from models.training.held_out import Clip, HeldOut, Plan, moving_camera, side_of_person, sides_of_videos
 from models.training.held_out_crops import held_out_crops
 from models.training.robustness import CONDITIONS
+from tests import face_folder
 
 PLAN = Plan(frames=8, windows=1, photos=1, robustness=True, kinds=("swap", "poisson"))
 
@@ -24,17 +21,8 @@ PLAN = Plan(frames=8, windows=1, photos=1, robustness=True, kinds=("swap", "pois
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like the corpus: eighty photographs, and four videos of a photograph under a moving camera."""
-    folder = tmp_path_factory.mktemp("data")
-    (folder / "faces").mkdir()
+    folder = face_folder.make(tmp_path_factory.mktemp("data"), faces=80)
     (folder / "videos").mkdir()
-    crop = np.ascontiguousarray(astronaut()[0:224, 110:334, ::-1])
-    landmarks = (MEAN_LANDMARKS * 36 + np.array([112, 100])).tolist()
-    with (folder / "faces.jsonl").open("w") as lines:
-        for number in range(80):
-            name = f"face_{number}.jpg"
-            cv2.imwrite(str(folder / "faces" / name), cv2.convertScaleAbs(crop, alpha=0.7 + number / 160))
-            row = {"file": name, "box": [50, 30, 174, 190], "landmarks": landmarks, "source": "test"}
-            lines.write(json.dumps(row) + "\n")
     for number, record in enumerate(load_photos(folder)[:4]):
         write(folder / "videos" / f"video_{number}.mp4", iter(moving_camera(record, 16).frames), crf=20)
     return folder

@@ -6,38 +6,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from skimage.data import astronaut
 
 from core.errors import SettingsError, WeightsError
 from models.checkpoint import load_checkpoint
 from models.model_version import read_model_version
-from models.training.blending import MEAN_LANDMARKS
 from models.training.config import TrainConfig, paper
 from models.training.faces import load_faces, split
 from models.training.model_card import train_commands
 from models.training.schedule import learning_rate, picture_size, schedule
 from models.training.train import train
 from models.training.warm_start import first_network
+from tests import face_folder
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like the corpus: forty pictures of one face in changing light, as forty persons."""
-    folder = tmp_path_factory.mktemp("data")
-    (folder / "faces").mkdir()
-    crop = np.ascontiguousarray(astronaut()[0:224, 110:334, ::-1])
-    landmarks = (MEAN_LANDMARKS * 52 + np.array([112, 90])).tolist()
-    with (folder / "faces.jsonl").open("w") as lines:
-        for number in range(40):
-            name = f"face_{number}.jpg"
-            cv2.imwrite(str(folder / "faces" / name), cv2.convertScaleAbs(crop, alpha=0.6 + number / 60))
-            row = {"file": name, "box": [40, 30, 184, 210], "landmarks": landmarks, "source": "test"}
-            lines.write(json.dumps(row) + "\n")
-    return folder
+    return face_folder.make(tmp_path_factory.mktemp("data"), faces=40)
 
 
 def config(data: Path, out: Path, **changes: object) -> TrainConfig:

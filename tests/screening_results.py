@@ -1,0 +1,65 @@
+"""What a screening leaves to be stored, where a test is not about what is in it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.outcomes import Verdict
+from storage.results import FaceResult, FlaggedFrameResult, ScreeningResult, TrackResult
+
+FACE = FaceResult(
+    track_number=0,
+    frame_index=0,
+    time_seconds=0.5,
+    box=(1, 2, 30, 40),
+    landmarks=[[1.0, 2.0]] * 5,
+    probability=0.99,
+    sharpness=100.0,
+    yaw=0.1,
+    rejected_because=None,
+    logit=2.0,
+)
+
+
+def screening_result(
+    verdict: Verdict = Verdict.FAKE,
+    score: float | None = 0.9,
+    *,
+    flagged_faces: Sequence[int] = (0,),
+    coverage: float = 1.0,
+    probe: Mapping[str, Any] | None = None,
+    image_key: str = "i",
+    crop_key: str = "c",
+) -> ScreeningResult:
+    """One track of two like faces; those numbered `flagged_faces` are flagged where the verdict is."""
+    track = TrackResult(
+        number=0,
+        start_seconds=0.0,
+        end_seconds=1.0,
+        frames=2,
+        usable_frames=2,
+        score=score,
+        raw_score=2.0,
+        supported=True,
+    )
+    flagged = [
+        FlaggedFrameResult(
+            face_number=number,
+            track_number=0,
+            time_seconds=FACE.time_seconds,
+            score=score or 0.0,
+            image_key=image_key,
+            crop_key=crop_key,
+        )
+        for number in flagged_faces
+    ]
+    return ScreeningResult(
+        verdict=verdict,
+        score=score,
+        raw_score=2.0,
+        coverage=coverage,
+        probe=dict(probe or {}),
+        timings={"total": 1.0},
+        tracks=[track],
+        faces=[FACE, FACE],
+        flagged_frames=flagged if verdict.flagged else [],
+    )
