@@ -14,11 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from skimage.data import astronaut
 
-from bench import clips, explaining, memory, yardstick
+from bench import bench_console, clips, explaining, memory, yardstick
 from core.logs import configure
 from core.settings import Settings
 from models.classifier import Classifier
@@ -91,7 +90,7 @@ def _lime(photograph: Any, pipeline: Pipeline, settings: Settings) -> dict[str, 
 
 
 def _print(report: dict[str, Any]) -> None:
-    console = Console()
+    console = bench_console()
     screening, lime, long = report["screening"], report["lime"], report["memory"]
     table = Table(title=f"{SECONDS} s of 1080p30 on {report['machine']['cores']} cores, {report['backend']}")
     for column in ("stage", "obvious, s", "Facewarden, s", "ratio"):

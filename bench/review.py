@@ -31,7 +31,7 @@ from rich.table import Table
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.orm import Session
 
-from bench import review_rows
+from bench import bench_console, review_rows
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
 from storage import dashboard, queue_plan, review_queue, video_detail
 from storage.engine import connect, reading
@@ -102,7 +102,7 @@ def main() -> None:
         "rounds": ROUNDS,
         "databases": {},
     }
-    console = Console()
+    console = bench_console()
     for kind in ("sqlite", "postgresql") if arguments.database == "both" else (arguments.database,):
         folder = arguments.folder / kind
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 Three clips (a genuine one, a swapped one, one with two faces) go through the real pipeline, the flagged
 ones through the real explainers. Around them lie other videos, made of the same clips and faces, in every
-state that the queue shows; their scores are drawn from a seed, not measured.
+state that the queue shows; their scores and ages are those of `OTHERS`, not measured.
 """
 
 from collections.abc import Iterable, Sequence
