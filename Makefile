@@ -42,7 +42,7 @@ imports: $(READY)
 bench: $(READY)  ## speed against the obvious pipeline, side by side; writes build/bench.json
 	$(BIN)/python -m bench
 
-bench-review: $(READY)  ## the review queue over a million videos in both databases (10 GB, an hour); writes build/bench-review.json
+bench-review: $(READY)  ## the review queue over a million videos in both databases (10 GB, 10 to 60 minutes); writes build/bench-review.json
 	$(BIN)/python -m bench.review
 
 settings-docs: $(READY)  ## write docs/settings.md and .env.example from core/settings.py

@@ -40,6 +40,21 @@ class _Order(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Search:
+    """The text that names are searched for, looked up once for a whole page."""
+
+    sought: str
+    few: bool  # so few names have it that all are fetched
+
+    @classmethod
+    def of(cls, session: Session, filters: Filters) -> "_Search | None":
+        if filters.text is None:
+            return None
+        sought = name_search.checked(filters.text)
+        return cls(sought=sought, few=name_search.few(session, sought, limit=FEW))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Found:
     id: int  # of the screening
     video_id: int
@@ -59,25 +74,25 @@ def find(
 
     Raises InvalidQuery for a text too short to search.
     """
+    search = _Search.of(session, filters)
     if filters.sort is Sort.TIME:
-        return _stretch(session, filters, _Order.TIMED, after=after, limit=limit, besides=besides)
+        return _stretch(session, filters, search, _Order.TIMED, after=after, limit=limit, besides=besides)
     found: list[Found] = []
     if after is None or after.score is not None:
-        found = _stretch(session, filters, _Order.SCORED, after=after, limit=limit, besides=besides)
+        found = _stretch(session, filters, search, _Order.SCORED, after=after, limit=limit, besides=besides)
     if len(found) < limit and filters.score_min is None and filters.score_max is None:
         behind = after if after is not None and after.score is None else None
         left = limit - len(found)
-        found += _stretch(session, filters, _Order.UNSCORED, after=behind, limit=left, besides=besides)
+        found += _stretch(
+            session, filters, search, _Order.UNSCORED, after=behind, limit=left, besides=besides
+        )
     return found
 
 
 def count(session: Session, filters: Filters, *, at_most: int) -> tuple[int, bool]:
     """How many match, and whether there may be more: it stops counting at `at_most`."""
     if filters.text is not None:
-        sought = name_search.checked(filters.text)
-        if name_search.few(session, sought, limit=FEW):
-            query = _by_text(session, filters, sought, _ranges(filters))
-            return _counted(session, query, at_most)
+        return _counted_by_text(session, filters, name_search.checked(filters.text), at_most)
     order = _Order.SCORED if _has_score_range(filters) else _Order.TIMED
     crossing = _crossing(filters, order)
     wanted = _stretches(filters, order)
@@ -101,6 +116,12 @@ def _counted(session: Session, query: Rows, at_most: int) -> tuple[int, bool]:
     return min(total, at_most), total > at_most
 
 
+def _counted_by_text(session: Session, filters: Filters, sought: str, at_most: int) -> tuple[int, bool]:
+    names = name_search.matching(session, sought).limit(SCANNED)
+    total, more = _counted(session, _by_text(filters, names, _ranges(filters)), at_most)
+    return total, more or not name_search.few(session, sought, limit=SCANNED)
+
+
 def _is_long(session: Session, filters: Filters, order: _Order, stretch: Stretch) -> bool:
     """Whether a bounded count cannot look at all of it."""
     within = [*_on_index(filters, order, stretch), *_range(filters, order)]
@@ -111,6 +132,7 @@ def _is_long(session: Session, filters: Filters, order: _Order, stretch: Stretch
 def _stretch(
     session: Session,
     filters: Filters,
+    search: _Search | None,
     order: _Order,
     *,
     after: Position | None,
@@ -119,7 +141,7 @@ def _stretch(
 ) -> list[Found]:
     if not _stretches(filters, order):
         return []
-    rows = _plan(session, filters, order, after=after, limit=limit, besides=besides).subquery()
+    rows = _plan(session, filters, search, order, after=after, limit=limit, besides=besides).subquery()
     ordered = select(rows.c.id, rows.c.video_id, rows.c.score, rows.c.added_at)
     ordered = ordered.order_by(*_ordering(filters, order, rows.c)).limit(limit)
     return [Found(**row._mapping) for row in session.execute(ordered)]
@@ -128,6 +150,7 @@ def _stretch(
 def _plan(
     session: Session,
     filters: Filters,
+    search: _Search | None,
     order: _Order,
     *,
     after: Position | None,
@@ -136,14 +159,13 @@ def _plan(
 ) -> Rows:
     wanted, behind = _stretches(filters, order), _behind(filters, order, after)
     here = [*_range(filters, order), *behind, *besides]
-    if filters.text is not None:
-        sought = name_search.checked(filters.text)
-        if name_search.few(session, sought, limit=FEW):
-            return _by_text(session, filters, sought, [*_ranges(filters), *behind, *besides, *_scored(order)])
+    if search is not None and search.few:
+        names = name_search.matching(session, search.sought)
+        return _by_text(filters, names, [*_ranges(filters), *behind, *besides, *_scored(order)])
     if order is not _Order.UNSCORED:
         other = _Order.TIMED if order is _Order.SCORED else _Order.SCORED
         across = _range(filters, other)
-        if across and filters.text is None:
+        if across and search is None:
             return _across(session, filters, order, other=other, here=[*here, *_scored(order)], limit=limit)
     crossing = _crossing(filters, order)
     walks = [
@@ -194,10 +216,11 @@ def _union(queries: Sequence[Rows]) -> Rows:
     return parts[0] if len(parts) == 1 else select(union_all(*parts).subquery())
 
 
-def _by_text(session: Session, filters: Filters, sought: str, conditions: Conditions) -> Rows:
+def _by_text(filters: Filters, names: Select[int | None], conditions: Conditions) -> Rows:
+    """The rows of the videos whose ids `names` gives."""
     states = filters.decision_states or tuple(DecisionState)
     wanted = [
-        Screening.video_id.in_(name_search.matching(session, sought)),
+        Screening.video_id.in_(names),
         *_scope(filters),
         Screening.decision_state.in_(states),
     ]

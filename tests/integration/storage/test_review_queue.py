@@ -211,7 +211,7 @@ def test_each_list_page_walks_along_an_index(filled: Engine) -> None:
             Filters(model_version="m-1"),
         ):
             query = queue_plan._plan(
-                session, filters, queue_plan._Order.SCORED, after=None, limit=50, besides=[]
+                session, filters, None, queue_plan._Order.SCORED, after=None, limit=50, besides=[]
             ).compile(connection, compile_kwargs={"literal_binds": True})
             plans += [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}")]
     assert any("USING INDEX ix_screening_queue_score" in line or "COVERING INDEX" in line for line in plans)
