@@ -4,15 +4,17 @@ import { follow, typing } from "./live.js";
 const list = () => document.getElementById("list");
 const rows = () => [...list().querySelectorAll("[data-row]")];
 const nextPage = () => list().querySelector("a[rel=next]");
+const address = (row) => row.querySelector("a.name").href;
 let chosen = -1;
+let chosenAddress = "";
 
 function choose(index) {
   const all = rows();
   if (!all.length) return;
   chosen = Math.max(0, Math.min(index, all.length - 1));
   all.forEach((row, number) => row.setAttribute("aria-selected", String(number === chosen)));
-  const link = all[chosen].querySelector("a.name");
-  link.focus({ preventScroll: true });
+  chosenAddress = address(all[chosen]);
+  all[chosen].querySelector("a.name").focus({ preventScroll: true });
   all[chosen].scrollIntoView({ block: "nearest" });
 }
 
@@ -24,7 +26,10 @@ const actions = {
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && event.target.id === "q") event.target.blur();
+  if (event.key === "Escape" && event.target.id === "q") {
+    event.preventDefault(); // browsers would clear the search
+    event.target.blur();
+  }
   if (typing(event)) return;
   const action = actions[event.key];
   if (!action) return;
@@ -39,7 +44,10 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("htmx:afterSwap", () => {
+  // The list may be the same again: who has chosen a row in it keeps it, who types elsewhere keeps typing.
+  const kept = rows().findIndex((row) => address(row) === chosenAddress);
   chosen = -1;
+  if (kept >= 0 && document.activeElement === document.body) choose(kept);
   const query = list().dataset.query;
   document.querySelector("[data-next]")?.setAttribute("action", `/queue/next?${query}`);
   const found = rows().length;

@@ -262,8 +262,8 @@ def play_and_jump(anna: Visitor) -> None:
     lanes.press("Home")
     assert anna.time() == 0
     page.keyboard.press("]")
-    flagged = float(page.locator("[data-flagged]").first.get_attribute("data-flagged"))
-    assert anna.time() == pytest.approx(flagged, abs=0.05)
+    flagged = page.locator("[data-flagged]").evaluate_all("marks => marks.map((one) => +one.dataset.flagged)")
+    assert anna.time() == pytest.approx(min(at for at in flagged if at > 0), abs=0.05)
     expect(page.locator(".box").first).to_have_attribute("width", re.compile(r"\d"))
 
 
