@@ -42,10 +42,11 @@ def main() -> None:
         long = Path(folder) / "long.mp4"
         clips.loop(clip, long, LONG_MINUTES * 60 // SECONDS)
         pipeline, load = _pipeline(settings)
+        backend = pipeline.classifier.backend
         report: dict[str, Any] = {
             "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "python": platform.python_version()},
             "model": pipeline.classifier.version.id,
-            "backend": pipeline.classifier.backend.name,
+            "backend": f"{backend.name} {backend.precision}",
             "load_seconds": load,
             "screening": _screening(clip, pipeline, settings, None if full else MEASURED_FRAMES),
             "memory": memory.run(long, settings, minutes=LONG_MINUTES),

@@ -57,6 +57,7 @@ class Context:
             version=classifier.version.id,
             label=classifier.version.label,
             backend=classifier.backend.name,
+            precision=classifier.backend.precision,
         )
         return classifier
 

@@ -21,6 +21,7 @@ from models.backends import (
     Logits,
     OpenVINOBackend,
     TorchBackend,
+    openvino_precisions,
 )
 from models.checkpoint import load_checkpoint
 from models.classifier import choose_backend
@@ -32,7 +33,7 @@ from models.training.held_out_crops import LabelledCrops
 
 log = structlog.get_logger()
 
-BACKENDS = ("fp32", "bf16", "fp16", "openvino")
+BACKENDS = ("fp32", "bf16", "fp16", "openvino fp32", "openvino bf16")
 TOLERANCE = 0.002  # largest difference in AUC that a backend may show
 MOST_CROPS = 192  # compared: fp32 at 299 px takes a third of a second for each on a CPU
 ROUNDED = "this CPU has no such arithmetic: rounded as it would"
@@ -46,7 +47,7 @@ class RoundingBackend:
     """
 
     def __init__(self, network: CropNetwork, *, name: str, device: str) -> None:
-        self.name = name
+        self.name = self.precision = name
         self._dtype = AUTOCAST[name]
         rounded = copy.deepcopy(network)
         for module in rounded.modules():
@@ -133,11 +134,14 @@ def start(name: str, module: CropNetwork, version: ModelVersion, device: str) ->
 
     Raises SettingsError where the device has no such backend.
     """
-    if name == "openvino" and device == "cpu":
-        return OpenVINOBackend(converted(module, version, None), precision="f32"), ""
+    library, _, precision = name.rpartition(" ")
+    if library and device == "cpu":
+        if precision not in openvino_precisions():
+            raise SettingsError(setting="--backends", reason=f"this CPU has no {precision}")
+        return OpenVINOBackend(converted(module, version, None), precision=precision), ""
     if name in AUTOCAST and device == "cpu" and (name == "fp16" or not cpu_has_bf16()):
         return RoundingBackend(module, name=name, device=device), ROUNDED
-    backend = choose_backend(name, device)
+    backend = choose_backend(library or name, device)
     return TorchBackend(module, name=backend, device=device, batch_size=16), ""
 
 
