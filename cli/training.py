@@ -60,6 +60,12 @@ def train(
     ] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames of each labelled video.")] = None,
     sizes: Annotated[str | None, typer.Option(help="Pixels as they grow: 112,224@0.5,299@0.8.")] = None,
+    easy_until: Annotated[
+        float | None, typer.Option(min=0.01, max=1, help="Part of the run over which forgeries grow hard.")
+    ] = None,
+    localisation: Annotated[
+        float | None, typer.Option(min=0, help="Weight of the loss for where the forgery is; 0 for none.")
+    ] = None,
     optimiser: Annotated[str | None, typer.Option(help="adamw, adam or sam.")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=1e-8, max=1, help="The highest.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
@@ -93,6 +99,8 @@ def train(
         "kinds": _kinds(kind),
         "shares": _shares(split),
         "frames_per_video": frames,
+        "easy_until": easy_until,
+        "localisation": localisation,
         "optimiser": optimiser and _one_of("--optimiser", optimiser, get_args(Optimiser)),
         "learning_rate": learning_rate,
         "precision": precision and _one_of("--precision", precision, get_args(Precision)),
@@ -184,10 +192,9 @@ def _one_of(option: str, value: str, known: tuple[str, ...]) -> str:
 
 
 def _kinds(wanted: list[str] | None) -> tuple[str, ...] | None:
-    from models.training.pseudofakes import FURTHER_KINDS, KINDS
+    from models.training.pseudofakes import KINDS
 
-    known = (*KINDS, *FURTHER_KINDS)
-    return tuple(_one_of("--kind", kind, known) for kind in wanted) if wanted else None
+    return tuple(_one_of("--kind", kind, tuple(KINDS)) for kind in wanted) if wanted else None
 
 
 def _shares(text: str | None) -> tuple[float, float, float] | None:

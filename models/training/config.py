@@ -57,6 +57,7 @@ class TrainConfig:
     warmup_steps: int = 40
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
+    localisation: float = 1.0  # weight of the loss for where the forgery is; 0 for none
     ema_decay: float = 0.995  # fast: runs are short; 0 for no average
     keep: Literal["last", "best"] = "last"  # best: by validation loss
     precision: Precision = "auto"  # bf16 on CUDA, fp32 on a CPU
@@ -123,6 +124,7 @@ def paper(config: TrainConfig) -> TrainConfig:
         warmup_steps=0,
         weight_decay=0.0,
         label_smoothing=0.0,
+        localisation=0.0,
         ema_decay=0.0,
         keep="best",
     ).with_batch_size(64)

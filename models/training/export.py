@@ -22,8 +22,13 @@ def checkpoint_path(config: TrainConfig) -> Path:
     return config.out / f"{config.architecture}.safetensors"
 
 
-def export(config: TrainConfig, network: nn.Module, state: TrainState, world: World) -> Path:
-    """Write the weights as a checkpoint; returns its path."""
+def export(
+    config: TrainConfig, network: nn.Module, state: TrainState, world: World, started_from: dict[str, Any]
+) -> Path:
+    """Write the weights as a checkpoint; returns its path.
+
+    `started_from`: the training record of the checkpoint that the run began with, empty for none.
+    """
     entry = architecture(config.architecture)
     validated = [item for item in state.history if "validation_loss" in item]
     if config.keep == "best" and validated:
@@ -44,6 +49,7 @@ def export(config: TrainConfig, network: nn.Module, state: TrainState, world: Wo
             "processes": world.size,
             "seconds": round(state.seconds),
             "validation": validated[-1] if validated else {},
+            "started_from": started_from,
         },
     )
     path = checkpoint_path(config)

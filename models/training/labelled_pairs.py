@@ -11,7 +11,8 @@ from models.model_version import CropSettings
 from models.training.config import Augmentation
 from models.training.degradation import draw
 from models.training.faces import FaceRecord, canvas
-from models.training.pairs import ClipMaker, Schedule, finished, labels_of
+from models.training.localisation import parts_of
+from models.training.pairs import ClipMaker, Pairs, Schedule, finished, labels_of
 from models.training.pseudofakes import as_gray
 
 
@@ -37,19 +38,23 @@ class LabelledMaker:
         self._augmentation = augmentation
         self._orders: dict[int, tuple[int, NDArray[np.int64]]] = {}  # of each class: the pass, its order
 
-    def clip(self, number: int, schedule: Schedule) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Pictures uint8 (2 * pairs, S, S, 3) and labels float32, 1 for fake."""
+    def clip(self, number: int, schedule: Schedule) -> Pairs:
+        """The pairs of this number; where a fake is forged, nobody knows."""
         rng = np.random.default_rng((self._seed, number, 2))
         places = range(number * self._pairs, (number + 1) * self._pairs)
         pairs = [(self._face(0, place), self._face(1, place)) for place in places]
         if self._augmentation == "flips":
             pictures = [self._as_screened(face, schedule.size, rng) for pair in pairs for face in pair]
-            return np.stack(pictures), labels_of(self._pairs)
+            return self._labelled(np.stack(pictures))
         side = 2 * int(rng.integers(56, 129))
         shared = draw(rng, strength=schedule.strength)
         worn = [image for pair in pairs for image in self._worn(pair, side, schedule, rng)]
         order = np.random.default_rng((self._seed, number, 3))
-        return finished(worn, shared, schedule.size, order), labels_of(self._pairs)
+        return self._labelled(finished(worn, shared, schedule.size, order))
+
+    def _labelled(self, images: NDArray[np.uint8]) -> Pairs:
+        labels = labels_of(self._pairs)
+        return Pairs(images, labels, parts_of(labels))
 
     def _face(self, which: int, place: int) -> FaceRecord:
         faces = self._classes[which]
@@ -83,7 +88,7 @@ class MixedMaker:
         """`share`: of the clips that come from `some`, in [0, 1]."""
         self._most, self._some, self._share, self._seed = most, some, share, seed
 
-    def clip(self, number: int, schedule: Schedule) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def clip(self, number: int, schedule: Schedule) -> Pairs:
         """A clip of either."""
         coin = np.random.default_rng((self._seed, number, 5)).random()
         return (self._some if coin < self._share else self._most).clip(number, schedule)

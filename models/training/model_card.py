@@ -10,6 +10,7 @@ from typing import Any
 
 from core.errors import SettingsError
 from models.model_version import UNTRAINED_LABEL
+from models.training.pseudofakes import TRAINED_KINDS
 from models.training.report import WORDS
 
 Results = Mapping[str, Any]
@@ -40,6 +41,8 @@ OPTIONS: tuple[tuple[str, str, Any], ...] = (
     ("preset", "--preset", "default"),
     ("epochs", "--epochs", None),
     ("limit", "--limit", None),
+    ("easy_until", "--easy-until", 0.6),
+    ("localisation", "--localisation", 1.0),
     ("optimiser", "--optimiser", "adamw"),
     ("learning_rate", "--learning-rate", 3e-4),
     ("precision", "--precision", "auto"),
@@ -164,9 +167,10 @@ def _sizes(config: Mapping[str, Any]) -> str:
     return f"{config['start_size']} px, {config['input_size']} px from {config['grow_at']:.0%} of the run"
 
 
-def train_command(config: Mapping[str, Any]) -> str:
-    """The `facewarden train` that makes such a config."""
-    words = ["facewarden train", '--data "$FACEWARDEN_DATA"', "--out build/train"]
+def train_command(config: Mapping[str, Any], *, number: int = 1) -> str:
+    """The `facewarden train` that makes such a config; `number`: of runs that start from each other's end."""
+    config = {"localisation": 0.0, **config}  # a record without it is of a run before there was any
+    words = ["facewarden train", '--data "$FACEWARDEN_DATA"', f"--out {_folder(number)}"]
     if not config.get("epochs"):
         words.append(f"--steps {config['steps']}")
     if config.get("stop_at"):
@@ -177,15 +181,23 @@ def train_command(config: Mapping[str, Any]) -> str:
     if config.get("sizes"):
         steps = [f"{pixels}@{part:g}" if part else str(pixels) for part, pixels in config["sizes"]]
         words.append("--sizes " + ",".join(steps))
+    if tuple(config.get("kinds") or TRAINED_KINDS) != TRAINED_KINDS:
+        words += [f"--kind {kind}" for kind in config["kinds"]]
     words += [f"--generator {name}" for name in config.get("generators") or []]
     words += [
         option
         for name, option in (("pretrained", "--pretrained"), ("compile", "--compile"))
         if config.get(name)
     ]
-    if config.get("init"):
+    if number > 1:
+        words.append(f"--init {_folder(number - 1)}/{config['init']}")
+    elif config.get("init"):
         words.append(f'--init "$FACEWARDEN_DATA/weights/{config["init"]}"')
     return _folded(words)
+
+
+def _folder(number: int) -> str:
+    return "build/train" if number == 1 else f"build/train-{number}"
 
 
 def _folded(words: Sequence[str]) -> str:
@@ -199,17 +211,24 @@ def _folded(words: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def runs(training: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The training records of a checkpoint and of those it was started from, the first one first."""
+    if not training.get("config"):
+        return []
+    return [*runs(training.get("started_from") or {}), training]
+
+
 def train_commands(training: Mapping[str, Any]) -> list[str]:
     """The runs, one after the other, that made a checkpoint with such a training record."""
-    config = training.get("config")
-    if not config:
-        return []
-    plans = training.get("plans") or [[0, config["steps"]]]
-    starts = [start for start, _ in plans[1:]]
-    return [
-        train_command({**config, "steps": steps, "stop_at": stop_at})
-        for (_, steps), stop_at in zip(plans, [*starts, config.get("stop_at")], strict=True)
-    ]
+    commands = []
+    for number, run in enumerate(runs(training), start=1):
+        plans = run.get("plans") or [[0, run["config"]["steps"]]]
+        stops = [start for start, _ in plans[1:]] + [run["config"].get("stop_at")]
+        commands += [
+            train_command({**run["config"], "steps": steps, "stop_at": stop}, number=number)
+            for (_, steps), stop in zip(plans, stops, strict=True)
+        ]
+    return commands
 
 
 def _commands(results: Results) -> str:

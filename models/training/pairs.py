@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from models.face import Image
 from models.training.degradation import Degradation, draw, through_codec
 from models.training.faces import FaceRecord, Source, canvas
+from models.training.localisation import Parts, forged_part, parts_of
 from models.training.pseudofakes import Forgery, make
 
 # How often each source is drawn: colour photographs and video look like what will be screened.
@@ -29,9 +30,17 @@ class Schedule:
     size: int  # pixels of the finished crops
 
 
+class Pairs(NamedTuple):
+    """A genuine picture, a fake one, a genuine one, ..."""
+
+    images: NDArray[np.uint8]  # (2 * pairs, S, S, 3) RGB
+    labels: NDArray[np.float32]  # (2 * pairs,), 1 for fake
+    forged: Parts  # (2 * pairs, GRID, GRID): where
+
+
 class ClipMaker(Protocol):
-    def clip(self, number: int, schedule: Schedule) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Pictures uint8 (2 * pairs, S, S, 3) and labels float32, 1 for fake; from the number alone."""
+    def clip(self, number: int, schedule: Schedule) -> Pairs:
+        """The pairs that share a pass through the codec; from the number alone."""
         ...
 
 
@@ -57,19 +66,22 @@ class PairMaker:
         self._seed = seed
         self._pairs = pairs
 
-    def clip(self, number: int, schedule: Schedule) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Pictures uint8 (2 * pairs, S, S, 3) and labels float32, 1 for fake."""
+    def clip(self, number: int, schedule: Schedule) -> Pairs:
+        """The pairs of this number."""
         rng = np.random.default_rng((self._seed, number))
         side = 2 * int(rng.integers(56, 129))
         shared = draw(rng, strength=schedule.strength)
         pictures: list[Image] = []
-        for _ in range(self._pairs):
-            pictures += self._pair(rng, side, schedule)
+        labels = labels_of(self._pairs)
+        forged = parts_of(labels)
+        for pair in range(self._pairs):
+            halves, forged[2 * pair + 1] = self._pair(rng, side, schedule)
+            pictures += halves
         # A generator of its own draws the order in the codec.
         order = np.random.default_rng((self._seed, number, 1))
-        return finished(pictures, shared, schedule.size, order), labels_of(self._pairs)
+        return Pairs(finished(pictures, shared, schedule.size, order), labels, forged)
 
-    def _pair(self, rng: np.random.Generator, side: int, schedule: Schedule) -> list[Image]:
+    def _pair(self, rng: np.random.Generator, side: int, schedule: Schedule) -> tuple[list[Image], Parts]:
         target, other = self._draw(rng), self._draw(rng)
         if other.source != target.source and "gray_photo" in (other.source, target.source):
             other = self._draw_from(rng, target.source)  # colour on gray would give the forgery away
@@ -82,7 +94,8 @@ class PairMaker:
         )
         kind = self._kinds[int(rng.integers(len(self._kinds)))]
         degradation = draw(rng, strength=schedule.strength)
-        return [degradation.photometric(image) for image in (forgery.target.image, make(kind, forgery))]
+        genuine, fake = forgery.target.image, make(kind, forgery)
+        return [degradation.photometric(image) for image in (genuine, fake)], forged_part(genuine, fake)
 
     def _draw(self, rng: np.random.Generator) -> FaceRecord:
         sources = list(SOURCE_WEIGHTS)
@@ -114,7 +127,15 @@ def labels_of(pairs: int) -> NDArray[np.float32]:
     return np.tile(np.array([0, 1], np.float32), pairs)
 
 
-class PairStream(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
+class Batch(NamedTuple):
+    """Pairs as tensors."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    forged: torch.Tensor
+
+
+class PairStream(IterableDataset[Batch]):
     """Batches for steps `start..`, each of `clips` clips, in order whatever the number of loaders.
 
     Of `world` processes that train together each gets clips of its own.
@@ -133,7 +154,7 @@ class PairStream(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
         self._maker, self._schedules, self._start, self._clips = maker, schedules, start, clips
         self._rank, self._world = rank, world
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)
         # The loader takes a batch from each of its processes in turn.
         loader = get_worker_info()
@@ -141,6 +162,5 @@ class PairStream(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
         for step in range(self._start + first, len(self._schedules), every):
             numbers = [(step * self._clips + i) * self._world + self._rank for i in range(self._clips)]
             made = [self._maker.clip(number, self._schedules[step]) for number in numbers]
-            images = np.concatenate([images for images, _ in made])
-            labels = np.concatenate([labels for _, labels in made])
-            yield torch.from_numpy(images), torch.from_numpy(labels)
+            images, labels, forged = (np.concatenate(part) for part in zip(*made, strict=True))
+            yield Batch(torch.from_numpy(images), torch.from_numpy(labels), torch.from_numpy(forged))

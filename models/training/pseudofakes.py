@@ -6,11 +6,11 @@
     mouth, eyes  only that part is made anew, as lip-sync and reenactment do
     upsample     traces of a generator's upsampling: checkerboard, missing high frequencies
     warp         smoothly moved and re-rendered, as reenactment does
+    autoencode, codebook, chroma     made anew from little (models.training.resynthesis)
     poisson      a swap blended in the gradient domain (Perez et al., 2003)      held out
     denoise      re-rendered by an edge-keeping smoother, as neural textures are  held out
 
-Kinds that are held out are never trained on; only they are believed in validation. Further kinds, which
-take part where a run asks for them, are in models.training.resynthesis.
+Kinds that are held out are never trained on; only they are believed in validation.
 """
 
 from collections.abc import Callable
@@ -29,10 +29,9 @@ from models.training.blending import (
     transfer_colour,
 )
 from models.training.forgery import Forgery, GenuineFace, as_gray
-from models.training.resynthesis import FURTHER_KINDS
+from models.training.resynthesis import RESYNTHESES
 
 __all__ = [
-    "FURTHER_KINDS",
     "HELD_OUT_KINDS",
     "KINDS",
     "TRAINED_KINDS",
@@ -44,8 +43,8 @@ __all__ = [
 
 
 def make(kind: str, forgery: Forgery) -> Image:
-    """One pseudo-fake of `kind`, one of KINDS or FURTHER_KINDS: uint8, shaped like the target."""
-    fake = (KINDS.get(kind) or FURTHER_KINDS[kind])(forgery)
+    """One pseudo-fake of `kind`, one of KINDS: uint8, shaped like the target."""
+    fake = KINDS[kind](forgery)
     return as_gray(fake) if forgery.target.gray else fake
 
 
@@ -214,6 +213,7 @@ KINDS: dict[str, Callable[[Forgery], Image]] = {
     "eyes": _part("eyes"),
     "upsample": _upsample,
     "warp": _warp,
+    **RESYNTHESES,
     "poisson": _poisson,
     "denoise": _denoise,
 }

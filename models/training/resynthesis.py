@@ -1,4 +1,4 @@
-"""Further kinds of pseudo-fakes: the face made anew from little, as generators do. A run has to name them.
+"""Kinds of pseudo-fakes where the face is made anew from little, as generators do.
 
 autoencode   the face through a few principal components of another person's patches, as a decoder that
              was trained on that person gives it back
@@ -124,7 +124,7 @@ def _another_range(luma: NDArray[np.float64], forgery: Forgery) -> NDArray[np.fl
     return luma + part * (other - luma)
 
 
-FURTHER_KINDS: dict[str, Callable[[Forgery], Image]] = {
+RESYNTHESES: dict[str, Callable[[Forgery], Image]] = {
     "autoencode": _autoencode,
     "codebook": _codebook,
     "chroma": _chroma,

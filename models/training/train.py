@@ -19,18 +19,20 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from models.architectures import architecture
 from models.training.config import TrainConfig
 from models.training.crops import CropStore
 from models.training.crops import Progress as CropProgress
 from models.training.export import checkpoint_path, export
 from models.training.history import Board, open_board, plot_history, show, write_history
+from models.training.localisation import Localising, bare, pointing_loss
 from models.training.material import Material, is_genuine, load_material
 from models.training.optimisers import SharpnessAware
-from models.training.pairs import PairStream
+from models.training.pairs import Batch, PairStream
 from models.training.schedule import learning_rate, schedule
 from models.training.state import Entry, TrainState, begin, chosen, keep_best, save
 from models.training.validation import normalised
-from models.training.warm_start import first_network, placed
+from models.training.warm_start import first_network, origin, placed
 from models.training.world import World, joined
 
 __all__ = ["TrainConfig", "train"]
@@ -73,13 +75,14 @@ def train(
         material = _material(config, world, store, on_crops)
         if config.epochs is not None:
             config = config.with_epochs(config.epochs, material.pairs, world.size)
-        network = placed(first_network(config), world.device)
+        started_from = origin(config)
+        network = placed(_network(config), world.device)
         state = begin(config, network, world.device)
         state.plan(config.steps)
         stepper = _stepper(config, world, network)
         since = time.monotonic()
-        for images, labels in _batches(config, world, state.step, material):
-            entry = _step(stepper, state, images, labels)
+        for batch in _batches(config, world, state.step, material):
+            entry = _step(stepper, state, batch)
             state.history.append(entry)
             state.step += 1
             now = time.monotonic()
@@ -93,7 +96,7 @@ def train(
                 break
         if world.first:
             plot_history(config.out, state.history)
-            export(config, chosen(config, state), state, world)
+            export(config, bare(chosen(config, state)), state, world, started_from)
         world.wait()
     return checkpoint_path(config)
 
@@ -119,9 +122,15 @@ def _material(config: TrainConfig, world: World, store: CropStore | None, progre
     return material
 
 
-def _batches(
-    config: TrainConfig, world: World, start: int, material: Material
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _network(config: TrainConfig) -> nn.Module:
+    network = first_network(config)
+    if not config.localisation:
+        return network
+    entry = architecture(config.architecture)
+    return Localising(network, entry.last_conv, entry.features)
+
+
+def _batches(config: TrainConfig, world: World, start: int, material: Material) -> Iterator[Batch]:
     schedules = [schedule(config, step) for step in range(config.steps)]
     stream = PairStream(
         material.maker,
@@ -149,7 +158,7 @@ def _stepper(config: TrainConfig, world: World, network: nn.Module) -> _Stepper:
     return _Stepper(config=config, world=world, forward=forward, sam=sam)
 
 
-def _step(stepper: _Stepper, state: TrainState, images: torch.Tensor, labels: torch.Tensor) -> Entry:
+def _step(stepper: _Stepper, state: TrainState, batch: Batch) -> Entry:
     config, world = stepper.config, stepper.world
     # Dropout draws from the step alone, so that a resumed run draws what the whole one would.
     torch.manual_seed((config.seed * 1_000_003 + state.step) * 4096 + world.rank)
@@ -157,32 +166,44 @@ def _step(stepper: _Stepper, state: TrainState, images: torch.Tensor, labels: to
         for group in state.optimiser.param_groups:
             group["lr"] = learning_rate(config, state.step)
     state.network.train()
-    labels = labels.to(world.device)
-    inputs = normalised(config, images, world.device)
+    batch = Batch(
+        normalised(config, batch.images, world.device),
+        batch.labels.to(world.device),
+        batch.forged.to(world.device),
+    )
     state.optimiser.zero_grad(set_to_none=True)
-    loss, logits = _loss(stepper, inputs, labels)
-    loss.backward()
+    losses, logits = _losses(stepper, batch)
+    _sum(losses).backward()
     if stepper.sam is not None:
         with stepper.sam:
-            _loss(stepper, inputs, labels)[0].backward()
+            _sum(_losses(stepper, batch)[0]).backward()
     nn.utils.clip_grad_norm_(state.network.parameters(), LONGEST_GRADIENT)
     state.optimiser.step()
     state.follow(config.ema_decay)
-    right = ((logits.detach() > 0) == (labels > 0.5)).float().mean()
+    right = ((logits.detach() > 0) == (batch.labels > 0.5)).float().mean()
     return {
         "step": state.step,
-        "loss": round(world.mean(loss), 5),
+        **{name: round(world.mean(loss), 5) for name, loss in losses.items()},
         "accuracy": round(world.mean(right), 4),
     }
 
 
-def _loss(stepper: _Stepper, inputs: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _losses(stepper: _Stepper, batch: Batch) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """What the step lowers, weighted, and the logits (N,)."""
     config, device = stepper.config, stepper.world.device.split(":")[0]
     half = config.precision == "bf16" or (config.precision == "auto" and device == "cuda")
-    wanted = labels * (1 - config.label_smoothing) + config.label_smoothing / 2
+    wanted = batch.labels * (1 - config.label_smoothing) + config.label_smoothing / 2
     with torch.autocast(device, dtype=torch.bfloat16, enabled=half):
-        logits = stepper.forward(inputs).squeeze(1)
-    return nn.functional.binary_cross_entropy_with_logits(logits.float(), wanted), logits
+        answers = stepper.forward(batch.images).float()
+    logits, cells = answers[:, 0], answers[:, 1:]
+    losses = {"loss": nn.functional.binary_cross_entropy_with_logits(logits, wanted)}
+    if config.localisation:
+        losses["localisation_loss"] = config.localisation * pointing_loss(cells, batch.forged)
+    return losses, logits
+
+
+def _sum(losses: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.stack(tuple(losses.values())).sum()
 
 
 def _validate(config: TrainConfig, world: World, state: TrainState, material: Material) -> None:

@@ -44,8 +44,8 @@ def validate(config: TrainConfig, network: nn.Module, records: Sequence[FaceReco
             records, kinds, margin=config.margin, seed=config.seed + 1, pairs=config.pairs_per_clip
         )
         clips = [maker.clip(number, fixed) for number in range(config.validation_clips)]
-        labels = np.concatenate([labels for _, labels in clips])
-        logits = np.concatenate([_logits(config, network, images) for images, _ in clips])
+        labels = np.concatenate([clip.labels for clip in clips])
+        logits = np.concatenate([_logits(config, network, clip.images) for clip in clips])
         results[name] = round(float(roc_auc_score(labels, logits)), 4)
         seen.append((logits, labels))
     return results | _loss_and_accuracy(*(np.concatenate(part) for part in zip(*seen, strict=True)))

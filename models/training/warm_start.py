@@ -1,6 +1,7 @@
 """The network that a run begins with."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -9,6 +10,7 @@ from torch import nn
 
 from core.errors import WeightsError
 from models.architectures import architecture, build
+from models.model_version import read_model_version
 from models.training.config import TrainConfig
 
 
@@ -21,6 +23,19 @@ def first_network(config: TrainConfig) -> nn.Module:
     if config.init is not None:
         _load_backbone(network, config.init, architecture(config.architecture).classifier)
     return network
+
+
+def origin(config: TrainConfig) -> dict[str, Any]:
+    """How the weights that a run starts from were trained, where they are a checkpoint of this project."""
+    if config.init is None:
+        return {}
+    try:
+        version = read_model_version(config.init)
+    except WeightsError:  # a backbone of another maker
+        return {}
+    return {"id": version.id} | {
+        key: value for key, value in version.training.items() if key != "calibration"
+    }
 
 
 def _load_backbone(network: nn.Module, path: Path, classifier: str) -> None:

@@ -29,12 +29,14 @@ def test_the_default_preset_is_the_one_that_made_the_shipped_weights(asked: Any)
     assert (config.steps, config.seed, config.preset, config.optimiser) == (1700, 1, "default", "adamw")
     assert (config.start_size, config.input_size, config.pairs_per_batch) == (112, 128, 16)
     assert config.kinds == TRAINED_KINDS
+    assert (config.easy_until, config.localisation) == (0.6, 1.0)
     assert config.pseudo_share is None
     assert asked().steps == 650
 
 
 def test_the_published_protocol_and_what_goes_before_it(asked: Any) -> None:
-    assert (asked("--preset", "paper").epochs, asked("--preset", "paper").head) == (20, "paper")
+    paper = asked("--preset", "paper")
+    assert (paper.epochs, paper.head, paper.localisation) == (20, "paper", 0)
     changed = asked("--preset", "paper", "--epochs", "3", "--batch-size", "32", "--optimiser", "sam")
     assert (changed.epochs, changed.pairs_per_batch, changed.optimiser) == (3, 16, "sam")
     assert changed.learning_rates == "plateau"
@@ -47,6 +49,8 @@ def test_lists_of_numbers(asked: Any) -> None:
     assert config.sizes == ((0.0, 112), (0.5, 224), (0.8, 299))
     assert config.input_size == 299
     assert config.shares == (100000, 20000, 20000)
+    config = asked("--easy-until", "0.25", "--localisation", "0")
+    assert (config.easy_until, config.localisation) == (0.25, 0.0)
     config = asked("--kind", "swap", "--kind", "chroma", "--generator", "a", "--generator", "b")
     assert config.kinds == ("swap", "chroma")
     assert config.generators == (Path("a"), Path("b"))

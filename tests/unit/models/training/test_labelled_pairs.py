@@ -53,8 +53,8 @@ def shown(images: NDArray[np.uint8], faces: Sequence[FaceRecord]) -> list[int]:
 
 def test_an_epoch_shows_every_fake_once_and_genuine_faces_again() -> None:
     clips = [maker().clip(number, PLAN) for number in range(3)]
-    labels = np.concatenate([labels for _, labels in clips])
-    images = np.concatenate([images for images, _ in clips])
+    labels = np.concatenate([clip.labels for clip in clips])
+    images = np.concatenate([clip.images for clip in clips])
     assert labels.tolist() == [0, 1] * 6
     assert Counter(shown(images[1::2], [record(n, fake=True) for n in range(6)])) == dict.fromkeys(
         range(6), 1
@@ -84,9 +84,9 @@ def test_a_clip_follows_from_its_number(augmentation: Augmentation) -> None:
 
 
 def test_a_gray_face_makes_its_pair_gray() -> None:
-    images, _ = maker(augmentation="world", source="gray_photo").clip(0, PLAN)
+    images = maker(augmentation="world", source="gray_photo").clip(0, PLAN).images
     assert np.ptp(images.astype(int), axis=3).max() <= 6  # a codec may leave a tint
-    coloured, _ = maker(augmentation="world").clip(0, PLAN)
+    coloured = maker(augmentation="world").clip(0, PLAN).images
     assert np.ptp(coloured.astype(int), axis=3).max() > 50
 
 

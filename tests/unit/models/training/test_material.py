@@ -98,7 +98,7 @@ def test_a_data_set_trains_by_the_published_protocol(dataset: Path, store: CropS
 
 def test_labelled_halves_are_what_they_are_called(dataset: Path, store: CropStore, tmp_path: Path) -> None:
     maker = load_material(config(dataset, tmp_path, augmentation="flips"), store).maker
-    images, labels = maker.clip(0, PLAN)
+    images, labels, _ = maker.clip(0, PLAN)
     assert (greenness(images[labels == 1]).min()) > greenness(images[labels == 0]).max() + 20
 
 
@@ -106,8 +106,8 @@ def test_pseudo_fakes_of_labelled_faces_are_mixed_in(dataset: Path, store: CropS
     for share, green in ((0.0, 8), (1.0, 0)):
         maker = load_material(config(dataset, tmp_path, pseudo_share=share, kinds=("low_res",)), store).maker
         clips = [maker.clip(number, Schedule(difficulty=0, strength=0, size=48)) for number in range(4)]
-        fakes = np.concatenate([images[labels == 1] for images, labels in clips])
-        genuine = np.concatenate([images[labels == 0] for images, labels in clips])
+        fakes = np.concatenate([clip.images[clip.labels == 1] for clip in clips])
+        genuine = np.concatenate([clip.images[clip.labels == 0] for clip in clips])
         gap = greenness(fakes) - greenness(genuine)
         assert (gap > 10).sum() == green
 
@@ -126,8 +126,9 @@ def test_a_generators_fakes_join_genuine_faces(store: CropStore, tmp_path: Path)
     maker = load_material(plan, store).maker
     gaps = []
     for number in range(40):
-        images, labels = maker.clip(number, Schedule(difficulty=0, strength=0, size=48))
+        images, labels, forged = maker.clip(number, Schedule(difficulty=0, strength=0, size=48))
         gaps.append(np.mean(greenness(images[labels == 1]) - greenness(images[labels == 0])) > 10)
+        assert np.isnan(forged[labels == 1]).all() == bool(gaps[-1])  # nobody knows where a generator was
     assert 3 <= sum(gaps) <= 18  # a quarter of forty
     with pytest.raises(SettingsError, match="fake face"):
         load_material(dataclasses.replace(plan, generators=(only_genuine(tmp_path / "no"),)), store)

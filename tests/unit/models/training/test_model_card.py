@@ -83,6 +83,7 @@ def test_a_card_that_is_not_true_is_found_and_left_alone(tmp_path: Path, results
 
 def test_the_command_is_the_one_that_makes_such_a_config() -> None:
     config = {"architecture": "xception", "steps": 1700, "seed": 1, "init": "backbone.safetensors"}
+    config["localisation"] = 1.0
     assert train_command(config).replace(" \\\n    ", " ") == (
         'facewarden train --data "$FACEWARDEN_DATA" --out build/train --steps 1700 --seed 1 '
         '--init "$FACEWARDEN_DATA/weights/backbone.safetensors"'
@@ -95,6 +96,8 @@ def test_the_command_is_the_one_that_makes_such_a_config() -> None:
         "optimiser": "adam",
         "learning_rate": 0.001,
         "precision": "auto",
+        "localisation": 0.0,
+        "kinds": ["swap", "eyes"],
         "compile": True,
         "generators": ["faces"],
         "sizes": [[0.0, 112], [0.5, 224]],
@@ -102,5 +105,6 @@ def test_the_command_is_the_one_that_makes_such_a_config() -> None:
     }
     assert train_command(config).replace(" \\\n    ", " ") == (
         'facewarden train --data "$FACEWARDEN_DATA" --out build/train --arch resnet50 --preset paper '
-        "--epochs 3 --optimiser adam --learning-rate 0.001 --sizes 112,224@0.5 --generator faces --compile"
+        "--epochs 3 --localisation 0.0 --optimiser adam --learning-rate 0.001 --sizes 112,224@0.5 "
+        "--kind swap --kind eyes --generator faces --compile"
     )

@@ -44,7 +44,7 @@ def sharpness(images: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def test_a_clip_is_made_from_seed_and_number_alone() -> None:
-    ours, labels = maker().clip(3, PLAN)
+    ours, labels, _ = maker().clip(3, PLAN)
     assert ours.shape == (2 * PAIRS_PER_CLIP, 64, 64, 3)
     assert labels.tolist() == [0, 1] * PAIRS_PER_CLIP
     assert (ours == maker().clip(3, PLAN)[0]).all()
@@ -62,7 +62,7 @@ def test_without_a_forgery_the_halves_cannot_be_told_apart(monkeypatch: pytest.M
     pairs = maker()
     softer = sharper = 0
     for number in range(40):
-        images, _ = pairs.clip(number, PLAN)
+        images = pairs.clip(number, PLAN).images
         genuine, fake = sharpness(images[0::2]), sharpness(images[1::2])
         softer, sharper = softer + int((fake < genuine).sum()), sharper + int((fake > genuine).sum())
     assert softer + sharper > 80  # the codec was at work, so there was something to tell apart by
@@ -71,6 +71,6 @@ def test_without_a_forgery_the_halves_cannot_be_told_apart(monkeypatch: pytest.M
 
 
 def test_a_forgery_is_in_every_pair() -> None:
-    images, _ = maker().clip(0, Schedule(difficulty=0.0, strength=0.0, size=64))
+    images = maker().clip(0, Schedule(difficulty=0.0, strength=0.0, size=64)).images
     changed = np.abs(images[0::2].astype(int) - images[1::2]).max(axis=(1, 2, 3))
     assert (changed > 3).all()
