@@ -252,6 +252,7 @@ def _results(results: Results) -> str:
     ]
     for name, title in (
         ("kinds", "By kind of forgery, whole clips"),
+        ("frames", "By kind of forgery, frames of these clips (H.264, crf 23 and 32)"),
         ("crops", "By kind of forgery, single compressed face crops"),
         ("sources", "By source"),
         ("compression", "By compression"),

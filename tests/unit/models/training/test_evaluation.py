@@ -55,6 +55,8 @@ def test_clips_are_counted_in_the_tables_they_belong_to() -> None:
     assert (kinds["swap"].genuine, kinds["swap"].fake, kinds["swap"].fake_flagged) == (3, 2, 2)
     assert (kinds["denoise"].genuine, kinds["denoise"].fake, kinds["denoise"].fake_flagged) == (3, 1, 0)
     assert kinds["swap"].metrics["auc"].value == pytest.approx(5 / 6)
+    frames = {row.name: (row.genuine, row.fake) for row in made.tables["frames"].rows}
+    assert frames == {"swap": (6, 4), "denoise": (6, 2)}  # two frames a clip
     assert [row.name for row in made.tables["sources"].rows] == ["video", "photo"]
     assert [row.name for row in made.tables["compression"].rows] == ["crf 23", "crf 32"]
     assert made.unscored == {"too_short": 1}
