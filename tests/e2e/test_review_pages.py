@@ -94,6 +94,18 @@ NAMELESS = """
   .map((one) => one.outerHTML.slice(0, 120))
 """  # noqa: E501  JavaScript
 
+# Boxes that hide a part of what they hold where nobody can scroll to it, and cells a few letters wide.
+CUT_OFF = """
+() => [...document.querySelectorAll("main *")].filter((one) => one.checkVisibility() && !one.closest("svg, .unseen, .stage, .veil"))
+  .flatMap((one) => {
+    const style = getComputedStyle(one);
+    const hidden = ["hidden", "clip"].includes(style.overflowX) && style.textOverflow !== "ellipsis" && style.clipPath === "none";
+    const cut = hidden && one.scrollWidth > one.clientWidth + 1;
+    const squeezed = one.matches("td, th") && one.clientHeight > 4 * one.clientWidth;
+    return cut || squeezed ? [`${cut ? "cut off" : "squeezed"}: ${one.outerHTML.slice(0, 120)}`] : [];
+  })
+"""  # noqa: E501  JavaScript
+
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
@@ -460,6 +472,7 @@ def test_every_page_is_readable_wide_and_narrow_light_and_dark(visitors: Any, si
             page.set_viewport_size(viewport)
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 faults.append(f"{name} at {width}: scrolls sideways")
+            faults += [f"{name} at {width}: {each}" for each in page.evaluate(CUT_OFF)]
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
