@@ -3,18 +3,21 @@
 import os
 import socket
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import structlog
 from redis import Redis
 from sqlalchemy import Engine
 
 from core import queues
+from core.errors import WeightsError
 from core.settings import Settings
 from models.classifier import Classifier
 from models.detector import FaceDetector
 from models.device import choose_device
+from models.model_version import read_model_version
 from storage.engine import connect
 from storage.objects import FolderStore
 from worker.pipeline import Pipeline
@@ -26,6 +29,7 @@ log = structlog.get_logger()
 class Context:
     settings: Settings
     owner: str  # of leases: unique per process
+    _other: "Classifier | None" = field(default=None, init=False)  # of a model version asked for besides
 
     @classmethod
     def of(cls, settings: Settings) -> "Context":
@@ -45,8 +49,38 @@ class Context:
 
     @cached_property
     def classifier(self) -> Classifier:
+        return self._load(self.settings.weights)
+
+    def classifier_of(self, model_version: str) -> Classifier:
+        """The settings' classifier, or one whose checkpoint lies in the same folder.
+
+        Raises WeightsError where none there is of this version: scores and explanations are never stored
+        under another model's name.
+        """
+        if self.classifier.version.id == model_version:
+            return self.classifier
+        if self._other is None or self._other.version.id != model_version:
+            path = self._beside(model_version)
+            self._other = (
+                None  # gone before the next one comes: two models are all that memory is planned for
+            )
+            self._other = self._load(path)
+        return self._other
+
+    def _beside(self, model_version: str) -> Path:
+        folder = self.settings.weights.resolve().parent
+        for path in sorted(folder.glob("*.safetensors")):
+            try:
+                if read_model_version(path).id == model_version:
+                    return path
+            except WeightsError as error:
+                log.warning("no checkpoint", reason=str(error))
+        reason = f"{model_version} was asked for, and no checkpoint here is of that version; put it here"
+        raise WeightsError(path=folder, reason=reason)
+
+    def _load(self, path: Path) -> Classifier:
         classifier = Classifier.load(
-            self.settings.weights,
+            path,
             backend=self.settings.backend,
             device=self.settings.device,
             batch_size=self.settings.batch_size,
@@ -62,9 +96,19 @@ class Context:
         return classifier
 
     @cached_property
+    def detector(self) -> FaceDetector:
+        return FaceDetector(self.settings.detection, choose_device(self.settings.device))
+
+    @cached_property
     def pipeline(self) -> Pipeline:
-        detector = FaceDetector(self.settings.detection, choose_device(self.settings.device))
-        return Pipeline(self.settings, detector, self.classifier)
+        return Pipeline(self.settings, self.detector, self.classifier)
+
+    def pipeline_of(self, model_version: str) -> Pipeline:
+        """The pipeline with `classifier_of` that version, and its error."""
+        classifier = self.classifier_of(model_version)
+        if classifier is self.classifier:
+            return self.pipeline
+        return Pipeline(self.settings, self.detector, classifier)
 
     def forget_redis(self) -> None:
         """Connect anew at the next use."""

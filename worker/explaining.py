@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
-from core.errors import WeightsError
 from core.settings import LimeSettings
 from models.classifier import Classifier
 from models.explain import grad_cam, lime, overlay, run_length
@@ -21,13 +20,10 @@ def explain_frame(
 ) -> Iterator[ExplanationResult]:
     """Yield each method's explanation as soon as it is there, its overlays stored.
 
-    Raises WeightsError where the frame was flagged by other weights than those loaded: an explanation by
-    another model would explain nothing.
+    Raises WeightsError where the weights that flagged the frame are gone: an explanation by another model
+    would explain nothing.
     """
-    classifier, settings = context.classifier, context.settings
-    if classifier.version.id != claimed.model_version_id:
-        reason = f"the frame was flagged by {claimed.model_version_id}; screen the video again"
-        raise WeightsError(path=settings.weights, reason=reason)
+    classifier, settings = context.classifier_of(claimed.model_version_id), context.settings
     crop = decode_crop(context.objects.read(claimed.crop_key))
     yield to_result(grad_cam.explain(crop, classifier.network, classifier.version), crop, context.objects)
     alive()

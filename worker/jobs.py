@@ -19,7 +19,6 @@ from core.errors import (
     PermanentError,
     RetryableError,
     StaleAttempt,
-    WeightsError,
 )
 from storage import explanations, screenings
 from storage.engine import transaction
@@ -55,7 +54,6 @@ def screen(screening_id: int, attempt: int) -> None:
 
 def _screen(context: Context, claimed: Claim) -> None:
     settings = context.settings.worker
-    _require_model(context, claimed.model_version_id)
 
     def renew() -> bool:
         with transaction(context.engine) as session:
@@ -71,7 +69,8 @@ def _screen(context: Context, claimed: Claim) -> None:
         ) as lease,
         _content(context, claimed) as path,
     ):
-        screened = context.pipeline.screen(path, name=claimed.name, alive=lease.check)
+        pipeline = context.pipeline_of(claimed.model_version_id)
+        screened = pipeline.screen(path, name=claimed.name, alive=lease.check)
         result = to_result(screened, context.objects)
         lease.check()
         with transaction(context.engine) as session:
@@ -81,14 +80,6 @@ def _screen(context: Context, claimed: Claim) -> None:
         metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
     log.info("screened", verdict=result.verdict, score=result.score, seconds=result.timings["total"])
     _enqueue_explanations(context, [ExplainTicket(flagged_frame_id=id_, attempt=1) for id_ in flagged])
-
-
-def _require_model(context: Context, wanted: str) -> None:
-    """Raises WeightsError where the scores would be stored under another model's name."""
-    loaded = context.classifier.version.id
-    if loaded != wanted:
-        reason = f"{wanted} was asked for and {loaded} is loaded; `facewarden ingest` the file again"
-        raise WeightsError(path=context.settings.weights, reason=reason)
 
 
 @contextmanager

@@ -298,15 +298,18 @@ def test_what_would_fail_again_is_not_tried_again(
 
 
 def test_a_score_is_never_stored_under_another_models_name(
-    ticket: tuple[int, int], install: Install, row: Row
+    ticket: tuple[int, int], install: Install, row: Row, tmp_path: Path
 ) -> None:
     pipeline = install(nothing)
-    contexts.current().classifier.version = SimpleNamespace(id="xception-of-today")  # type: ignore[misc,assignment]
+    context = contexts.current()
+    context.classifier.version = SimpleNamespace(id="xception-of-today")  # type: ignore[misc,assignment]
+    context.settings = context.settings.model_copy(update={"weights": tmp_path / "today.safetensors"})
     jobs.screen(*ticket)
     left = row()
     assert pipeline.calls == 0
     assert (left.status, left.error_code) == (ScreeningStatus.FAILED, "weights_error")
-    assert "xception-of-today" in (left.error_message or "")
+    assert f"{left.model_version_id} was asked for" in (left.error_message or "")
+    assert str(tmp_path) in (left.error_message or "")
 
 
 def test_a_video_that_vanished_is_missed_under_its_own_name(

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -14,7 +15,10 @@ from core import queues
 from core.settings import Settings
 from ingest.folder import ingest_paths
 from ingest.reconciler import Reconciler
-from ingest.registration import Intake, Receipt, Registrar
+from ingest.registration import Intake, Receipt, Registrar, register_version
+from models.checkpoint import load_checkpoint, save_checkpoint
+from models.model_version import read_model_version
+from review import rescreening
 from storage import queries
 from storage.engine import transaction
 from storage.objects import FolderStore
@@ -122,6 +126,30 @@ def test_flagged_frames_are_explained_and_a_second_run_changes_nothing(
     queues.enqueue_screen(queues.connect(system.queue_url), video.screening_id, 1, job_seconds=60)
     run_worker(queues.SCREEN, system, burst=True)
     assert views(engine) == {video.names[0]: video}
+
+
+def test_another_model_version_is_run_from_the_checkpoint_beside(
+    system: Settings, engine: Engine, face_clip: Path, tmp_path: Path
+) -> None:
+    network, version = load_checkpoint(system.weights)
+    today = tmp_path / "today.safetensors"
+    save_checkpoint(today, network, version)
+    other = save_checkpoint(tmp_path / "other.safetensors", network, replace(version, label="other"))
+    (tmp_path / "broken.safetensors").write_bytes(b"none of ours")
+    system = system.model_copy(update={"weights": today})
+    take_in(system, engine, face_clip)
+    with transaction(engine) as session:
+        register_version(session, other)
+        (video,) = queries.list_videos(session)
+    rescreening.ask(engine, system, video_id=video.video_id, model_version=other.id, actor="anna")
+    run_worker(queues.SCREEN, system, burst=True)
+    run_worker(queues.EXPLAIN, system, burst=True)
+    with transaction(engine) as session:
+        made = {each.model_version: each for each in queries.list_videos(session)}
+    assert set(made) == {read_model_version(today).id, other.id}
+    for each in made.values():
+        assert (each.status, each.verdict) == ("done", "fake")
+        assert all(frame.explanations for frame in each.flagged_frames)
 
 
 def test_the_same_content_under_two_names_is_screened_once(
