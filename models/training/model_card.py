@@ -139,25 +139,38 @@ def _listed(names: Sequence[str]) -> str:
 
 def _training(results: Results) -> str:
     training = results["checkpoint"]["training"]
-    config = training.get("config", {})
-    if not config:
+    if not training.get("config"):
         return "The checkpoint carries no record of its training."
-    facts = {
+    every = runs(training)
+    columns = [_facts(run) for run in every]
+    names = [f"run {number}" for number in range(1, len(every) + 1)] if len(every) > 1 else [""]
+    lines = ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(columns)]
+    lines += [
+        f"| {name} | " + " | ".join(str(facts[name]) for facts in columns) + " |" for name in columns[0]
+    ]
+    validation = ", ".join(f"{name} {value}" for name, value in training.get("validation", {}).items())
+    return "\n".join([*lines, "", f"Last validation: {validation or 'none'}."])
+
+
+def _facts(training: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of one run, by name."""
+    config = training["config"]
+    started_from = (training.get("started_from") or {}).get("id") or config.get("init")
+    return {
         "pictures seen": f"{training['pictures']:,}",
         "time": f"{training['seconds'] / 60:.0f} minutes",
         "processes": training.get("processes", 1),
         "preset": config.get("preset", "default"),
         "steps": f"{config['steps']:,}",
-        "start": f"`{config['init']}`" if config.get("init") else "random weights",
+        "start": f"`{started_from}`" if started_from else "random weights",
         "sizes": _sizes(config),
         "device": config["device"],
         "learning rate, weight decay": f"{config['learning_rate']}, {config['weight_decay']}",
         "label smoothing, EMA": f"{config['label_smoothing']}, {config['ema_decay']}",
+        "weight of the loss for where": config.get("localisation", 0.0),
+        "kinds": _listed(config.get("kinds") or TRAINED_KINDS),
         "seed": config["seed"],
     }
-    rows = [f"| {name} | {value} |" for name, value in facts.items()]
-    validation = ", ".join(f"{name} {value}" for name, value in training.get("validation", {}).items())
-    return "\n".join(["| | |", "|---|---|", *rows, "", f"Last validation: {validation or 'none'}."])
 
 
 def _sizes(config: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from cli.model_card import renew
 from core.errors import SettingsError
 from core.settings import SHIPPED_WEIGHTS
 from models.model_version import read_model_version
-from models.training.model_card import PARTS, renewed, train_command
+from models.training.model_card import PARTS, renewed, train_command, train_commands
 from models.training.results import read_results
 
 CARD = Path("docs/model-card.md")
@@ -108,3 +108,19 @@ def test_the_command_is_the_one_that_makes_such_a_config() -> None:
         "--epochs 3 --localisation 0.0 --optimiser adam --learning-rate 0.001 --sizes 112,224@0.5 "
         "--kind swap --kind eyes --generator faces --compile"
     )
+
+
+def test_runs_that_start_from_each_other_are_all_on_the_card(results: dict[str, Any]) -> None:
+    first = {**results["checkpoint"]["training"], "started_from": {}, "plans": [[0, 2800]]}
+    first["config"] = {**first["config"], "steps": 2800, "init": "backbone.safetensors"}
+    last = {**first, "config": {**first["config"], "steps": 44, "init": "xception.safetensors"}}
+    last |= {"plans": [[0, 44]], "started_from": {"id": "xception-of-before", **first}, "pictures": 1408}
+    one, two = (command.replace(" \\\n    ", " ") for command in train_commands(last))
+    assert "--out build/train --steps 2800" in one
+    assert one.endswith('--init "$FACEWARDEN_DATA/weights/backbone.safetensors"')
+    assert "--out build/train-2 --steps 44" in two
+    assert two.endswith("--init build/train/xception.safetensors")
+    results["checkpoint"]["training"] = last
+    card = renewed(EMPTY, results)
+    assert f"| pictures seen | {first['pictures']:,} | 1,408 |" in card
+    assert "| start | `backbone.safetensors` | `xception-of-before` |" in card

@@ -116,6 +116,25 @@ def test_a_run_may_stop_and_aim_at_another_end(data: Path, tmp_path: Path) -> No
     assert "--stop-at" not in commands[1]
 
 
+def test_a_run_that_starts_from_a_checkpoint_carries_its_record(data: Path, tmp_path: Path) -> None:
+    first = train(config(data, tmp_path / "first", steps=2, validate_every=2))
+    second = train(config(data, tmp_path / "second", steps=1, validate_every=1, init=first))
+    record = read_model_version(second).training["started_from"]
+    assert record["id"] == read_model_version(first).id
+    assert record["pictures"] == 2 * 2 * 2
+    assert len(train_commands(read_model_version(second).training)) == 2
+    assert read_model_version(first).training["started_from"] == {}
+
+
+def test_what_points_at_the_forgery_stays_behind(data: Path, tmp_path: Path) -> None:
+    with_it = train(config(data, tmp_path / "with"))
+    without = train(config(data, tmp_path / "without", localisation=0.0))
+    assert set(load_file(with_it)) == set(load_file(without))
+    history = json.loads((tmp_path / "with" / "history.json").read_text())
+    assert history[0]["localisation_loss"] > 0
+    assert "localisation_loss" not in json.loads((tmp_path / "without" / "history.json").read_text())[0]
+
+
 def test_the_published_head_comes_back_with_its_checkpoint(data: Path, tmp_path: Path) -> None:
     path = train(config(data, tmp_path, head="paper", steps=1, validate_every=1))
     network, version = load_checkpoint(path)
