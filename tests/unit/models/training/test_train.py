@@ -15,7 +15,7 @@ from models.checkpoint import load_checkpoint
 from models.model_version import read_model_version
 from models.training.config import TrainConfig, paper
 from models.training.faces import load_faces, split
-from models.training.model_card import train_commands
+from models.training.lineage import train_commands
 from models.training.schedule import learning_rate, picture_size, schedule
 from models.training.train import train
 from models.training.warm_start import first_network

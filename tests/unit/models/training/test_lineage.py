@@ -1,0 +1,53 @@
+"""The commands behind a checkpoint: what a reader would have to type to get it again."""
+
+from models.training.lineage import train_command, train_commands
+
+
+def test_the_command_is_the_one_that_makes_such_a_config() -> None:
+    config = {"architecture": "xception", "steps": 1700, "seed": 1, "init": "backbone.safetensors"}
+    config["localisation"] = 1.0
+    assert train_command(config).replace(" \\\n    ", " ") == (
+        'facewarden train --data "$FACEWARDEN_DATA" --out build/train --steps 1700 --seed 1 '
+        '--init "$FACEWARDEN_DATA/weights/backbone.safetensors"'
+    )
+    config = {
+        "architecture": "resnet50",
+        "preset": "paper",
+        "epochs": 3,
+        "steps": 99,
+        "optimiser": "adam",
+        "learning_rate": 0.001,
+        "precision": "auto",
+        "localisation": 0.0,
+        "kinds": ["swap", "eyes"],
+        "compile": True,
+        "generators": ["faces"],
+        "sizes": [[0.0, 112], [0.5, 224]],
+        "seed": 0,
+    }
+    assert train_command(config).replace(" \\\n    ", " ") == (
+        'facewarden train --data "$FACEWARDEN_DATA" --out build/train --arch resnet50 --preset paper '
+        "--epochs 3 --localisation 0.0 --optimiser adam --learning-rate 0.001 --sizes 112,224@0.5 "
+        "--kind swap --kind eyes --generator faces --compile"
+    )
+
+
+def test_runs_that_start_from_each_other_follow_each_other() -> None:
+    first = {
+        "config": {"steps": 2800, "init": "backbone.safetensors", "localisation": 1.0},
+        "plans": [[0, 3000], [1200, 2800]],
+    }
+    last = {
+        "config": {"steps": 44, "init": "xception.safetensors", "localisation": 1.0},
+        "started_from": {"id": "xception-of-before", **first},
+    }
+    stopped, resumed, further = (command.replace(" \\\n    ", " ") for command in train_commands(last))
+    assert "--out build/train --steps 3000 --stop-at 1200" in stopped
+    assert "--out build/train --steps 2800" in resumed
+    assert resumed.endswith('--init "$FACEWARDEN_DATA/weights/backbone.safetensors"')
+    assert "--out build/train-2 --steps 44" in further
+    assert further.endswith("--init build/train/xception.safetensors")
+
+
+def test_without_a_record_there_is_no_command() -> None:
+    assert train_commands({}) == []
