@@ -61,9 +61,7 @@ class Context:
             return self.classifier
         if self._other is None or self._other.version.id != model_version:
             path = self._beside(model_version)
-            self._other = (
-                None  # gone before the next one comes: two models are all that memory is planned for
-            )
+            self._other = None  # gone before the next one comes: memory is planned for two models
             self._other = self._load(path)
         return self._other
 
