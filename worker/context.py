@@ -73,7 +73,8 @@ class Context:
                     return path
             except WeightsError as error:
                 log.warning("no checkpoint", reason=str(error))
-        reason = f"{model_version} was asked for, and no checkpoint here is of that version; put it here"
+        loaded = self.classifier.version.id
+        reason = f"{model_version} was asked for and {loaded} is loaded; put the wanted checkpoint here"
         raise WeightsError(path=folder, reason=reason)
 
     def _load(self, path: Path) -> Classifier:

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from core.errors import SettingsError, WeightsError
 from models import converted
 from models.backends import Crops, Logits, OpenVINOBackend, TorchBackend
-from models.classifier import TOLERANCE, Classifier, choose_backend
+from models.classifier import Classifier, choose_backend
 
 MakeCheckpoint = Callable[..., Path]
 
@@ -66,12 +66,16 @@ def test_any_number_of_crops_keeps_its_order(exact: Classifier, fast: Classifier
 
 
 @pytest.mark.parametrize(("name", "size"), [("smallcnn", 64), ("xception", 96)])
-def test_openvino_agrees_with_fp32(make_checkpoint: MakeCheckpoint, name: str, size: int) -> None:
+def test_openvino_agrees_with_fp32(
+    make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch, name: str, size: int
+) -> None:
+    """In fp32 on every CPU: what is compared is the conversion, not the arithmetic."""
+    monkeypatch.setattr("models.classifier.openvino_precisions", lambda: ["fp32"])
     classifier = Classifier.load(make_checkpoint(name, size), backend="openvino", device="cpu")
     images = crops(12, size)
     assert classifier.backend.name == "openvino"
     assert np.ptp(classifier.probabilities(images)) > 0.1
-    assert classifier.agreement(images) < {"fp32": 1e-4, "bf16": TOLERANCE}[classifier.backend.precision]
+    assert classifier.agreement(images) < 1e-4
 
 
 def test_crops_of_another_kind_are_a_mistake(exact: Classifier) -> None:
@@ -237,4 +241,4 @@ def test_bf16_by_autocast_stays_near_fp32(make_checkpoint: MakeCheckpoint, exact
     images = crops(6)
     assert np.abs(backend.run(images) - exact.logits(images)).max() > 0  # bf16 it is
     bf16 = Classifier(make_checkpoint(), exact._crop_network, exact.version, backend)
-    assert bf16.agreement(images) < 5 * TOLERANCE
+    assert bf16.agreement(images) < 0.1

@@ -14,13 +14,25 @@ CROP: Image = np.asarray(cv2.resize(np.ascontiguousarray(astronaut()[0:224, 110:
 LANDMARKS: Landmarks = (MEAN_LANDMARKS * 40 + np.array([80, 62])).astype(np.float32)
 
 
-def forgery(seed: int, *, difficulty: float) -> Forgery:
+def forgery(seed: int, *, difficulty: float = 0.3, gray: bool = False) -> Forgery:
+    image = CROP
+    if gray:
+        image = np.repeat(image.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
     return Forgery(
-        target=GenuineFace(image=CROP, landmarks=LANDMARKS, gray=False),
-        other=GenuineFace(image=np.ascontiguousarray(CROP[:, ::-1]), landmarks=LANDMARKS, gray=False),
+        target=GenuineFace(image=image, landmarks=LANDMARKS, gray=gray),
+        other=GenuineFace(image=np.ascontiguousarray(image[:, ::-1]), landmarks=LANDMARKS, gray=gray),
         difficulty=difficulty,
         rng=np.random.default_rng(seed),
     )
+
+
+@pytest.mark.parametrize("kind", RESYNTHESES)
+def test_the_same_seed_gives_the_same_fake(kind: str) -> None:
+    fake = make(kind, forgery(5))
+    assert (make(kind, forgery(5)) == fake).all()
+    assert (make(kind, forgery(6)) != fake).any()
+    assert fake.shape == CROP.shape
+    assert fake.dtype == np.uint8
 
 
 @pytest.mark.parametrize("kind", RESYNTHESES)
@@ -37,6 +49,13 @@ def test_only_what_lies_under_the_mask_changes(kind: str, monkeypatch: pytest.Mo
         assert (fake[masks[-1] == 0] == CROP[masks[-1] == 0]).all()
         inside = masks[-1] > 0.4
         assert 1 < np.abs(fake.astype(int) - CROP)[inside].mean() < 40  # seen, and still a face
+
+
+@pytest.mark.parametrize("kind", RESYNTHESES)
+def test_a_gray_face_gives_a_gray_fake(kind: str) -> None:
+    fake = make(kind, forgery(2, gray=True)).astype(int)
+    assert np.ptp(fake, axis=2).max() == 0
+    assert np.abs(fake[..., 0] - forgery(2, gray=True).target.image[..., 0]).max() > 3
 
 
 def test_little_detail_comes_through_few_components() -> None:
