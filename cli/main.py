@@ -232,6 +232,7 @@ def demo(
 
 
 app.command()(training.train)
+app.command()(training.train_renderers)
 
 
 def _forgeries(wanted: list[str] | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`facewarden train`: a thin wrapper of models.training.train."""
+"""`facewarden train` and `train-renderers`: thin wrappers of models.training."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -114,6 +114,33 @@ def train(
     if steps is not None and epochs is None:
         config = replace(config, epochs=None)
     run_training(settings, config if batch_size is None else config.with_batch_size(batch_size))
+
+
+def train_renderers(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Where the weights go.")] = Path("build/renderers.safetensors"),
+    steps: Annotated[int, typer.Option(min=1, help="Batches of each network.")] = 1500,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+) -> None:
+    """Train the networks that draw the faces of some pseudo-fakes; `train` and `evaluate` use them."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from models.device import choose_device
+    from models.training.renderer_training import train_renderers as run
+    from models.training.renderers import RENDERERS
+
+    with Progress(console=Console(stderr=True)) as bar:
+        tasks = {name: bar.add_task(name, total=steps) for name in RENDERERS}
+        run(
+            data,
+            out,
+            steps=steps,
+            seed=seed,
+            device=choose_device(read_settings().device),
+            on_step=lambda name, step, _losses: bar.update(tasks[name], completed=step + 1),
+        )
+    typer.echo(f"renderers: {out}")
 
 
 def run_training(settings: "Settings", config: "TrainConfig") -> None:

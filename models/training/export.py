@@ -11,6 +11,8 @@ from models.architectures import architecture
 from models.checkpoint import save_checkpoint
 from models.model_version import CropSettings, ModelVersion
 from models.training.config import TrainConfig
+from models.training.renderers import renderer_record
+from models.training.rendering import RENDERINGS
 from models.training.state import TrainState
 from models.training.world import World
 
@@ -50,6 +52,7 @@ def export(
             "seconds": round(state.seconds),
             "validation": validated[-1] if validated else {},
             "started_from": started_from,
+            "renderers": renderer_record() if RENDERINGS.keys() & set(config.kinds) else {},
         },
     )
     path = checkpoint_path(config)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from models.face import Image, Landmarks
-from models.training.blending import Mask, Region, region_mask
+from models.training.blending import Mask, Region, align, region_mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,12 @@ class Forgery:
         feather = self.between((0.02, 0.12), (0.1, 0.5))
         soft = region_mask(shape, self.target.landmarks, region, rng=self.rng, feather=feather)
         return soft * np.float32(self.between((0.9, 1.0), (0.5, 1.0)))
+
+
+def other_on_target(forgery: Forgery) -> Image:
+    """The other person's face where the target's is, in its own colours."""
+    shape = (forgery.target.image.shape[0], forgery.target.image.shape[1])
+    return align(forgery.other.image, forgery.other.landmarks, shape, forgery.target.landmarks)
 
 
 def as_gray(image: Image) -> Image:

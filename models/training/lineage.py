@@ -32,14 +32,31 @@ def runs(training: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def train_commands(training: Mapping[str, Any]) -> list[str]:
     """The runs, one after the other, that made a checkpoint with such a training record."""
     commands = []
+    renderers: Mapping[str, Any] = {}
     for number, run in enumerate(runs(training), start=1):
         plans = run.get("plans") or [[0, run["config"]["steps"]]]
         stops = [start for start, _ in plans[1:]] + [run["config"].get("stop_at")]
+        if run.get("renderers") and run["renderers"] != renderers:
+            renderers = run["renderers"]
+            commands.append(renderer_command(renderers))
         commands += [
             train_command({**run["config"], "steps": steps, "stop_at": stop}, number=number)
             for (_, steps), stop in zip(plans, stops, strict=True)
         ]
     return commands
+
+
+def renderer_command(renderers: Mapping[str, Any]) -> str:
+    """The command that made the renderers whose faces a run was trained on."""
+    return _folded(
+        [
+            "facewarden train-renderers",
+            '--data "$FACEWARDEN_DATA"',
+            "--out models/weights/renderers.safetensors",
+            f"--steps {renderers['steps']}",
+            f"--seed {renderers['seed']}",
+        ]
+    )
 
 
 def train_command(config: Mapping[str, Any], *, number: int = 1) -> str:

@@ -6,9 +6,11 @@
     mouth, eyes  only that part is made anew, as lip-sync and reenactment do
     upsample     traces of a generator's upsampling: checkerboard, missing high frequencies
     warp         smoothly moved and re-rendered, as reenactment does
+    denoise      smoothed but for its edges, as regressed textures are
     autoencode, codebook, chroma     made anew from little (models.training.resynthesis)
-    poisson      a swap blended in the gradient domain (Perez et al., 2003)      held out
-    denoise      re-rendered by an edge-keeping smoother, as neural textures are  held out
+    decode, restore                  drawn by a network (models.training.rendering)
+    poisson      a swap blended in the gradient domain (Perez et al., 2003)       held out
+    paint        drawn by a network of another make, from edges and a few colours  held out
 
 Kinds that are held out are never trained on; only they are believed in validation.
 """
@@ -22,13 +24,13 @@ from models.face import Image
 from models.training.blending import (
     Mask,
     Region,
-    align,
     blend,
     eye_distance,
     region_mask,
     transfer_colour,
 )
-from models.training.forgery import Forgery, GenuineFace, as_gray
+from models.training.forgery import Forgery, GenuineFace, as_gray, other_on_target
+from models.training.rendering import RENDERINGS
 from models.training.resynthesis import RESYNTHESES
 
 __all__ = [
@@ -106,10 +108,7 @@ def _self_blend(forgery: Forgery) -> Image:
 
 
 def _aligned_other(forgery: Forgery, mask: Mask, colour: float) -> Image:
-    target = forgery.target
-    shape = (target.image.shape[0], target.image.shape[1])
-    moved = align(forgery.other.image, forgery.other.landmarks, shape, target.landmarks)
-    return transfer_colour(moved, target.image, mask, colour)
+    return transfer_colour(other_on_target(forgery), forgery.target.image, mask, colour)
 
 
 def _swap(forgery: Forgery) -> Image:
@@ -213,9 +212,10 @@ KINDS: dict[str, Callable[[Forgery], Image]] = {
     "eyes": _part("eyes"),
     "upsample": _upsample,
     "warp": _warp,
-    **RESYNTHESES,
-    "poisson": _poisson,
     "denoise": _denoise,
+    **RESYNTHESES,
+    **RENDERINGS,
+    "poisson": _poisson,
 }
-HELD_OUT_KINDS = ("poisson", "denoise")
+HELD_OUT_KINDS = ("poisson", "paint")
 TRAINED_KINDS = tuple(kind for kind in KINDS if kind not in HELD_OUT_KINDS)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.face import Image
-from models.training.blending import align, blend, transfer_colour
-from models.training.forgery import Forgery
+from models.training.blending import blend, transfer_colour
+from models.training.forgery import Forgery, other_on_target
 
 Floats = NDArray[np.float32]
 
@@ -46,16 +46,11 @@ def _assembled(patches: Floats, grid: tuple[int, int], like: Image, size: int, s
     return np.clip(np.round(filled), 0, 255).astype(np.uint8)
 
 
-def _other_on_target(forgery: Forgery) -> Image:
-    shape = (forgery.target.image.shape[0], forgery.target.image.shape[1])
-    return align(forgery.other.image, forgery.other.landmarks, shape, forgery.target.landmarks)
-
-
 def _autoencode(forgery: Forgery) -> Image:
     image = forgery.target.image
     mask = forgery.mask("face", "inner")
     step = WIDE_PATCH // 2
-    learnt, _ = _patches(transfer_colour(_other_on_target(forgery), image, mask), WIDE_PATCH, step)
+    learnt, _ = _patches(transfer_colour(other_on_target(forgery), image, mask), WIDE_PATCH, step)
     mean = learnt.mean(axis=0)
     _, components = np.linalg.eigh((learnt - mean).T @ (learnt - mean))
     kept = components[:, -max(1, round(forgery.between((3, 8), (8, 24)))) :]  # the largest come last
@@ -68,7 +63,7 @@ def _codebook(forgery: Forgery) -> Image:
     image = forgery.target.image
     mask = forgery.mask("face", "inner")
     step = FINE_PATCH // 2
-    words, _ = _patches(transfer_colour(_other_on_target(forgery), image, mask), FINE_PATCH, FINE_PATCH)
+    words, _ = _patches(transfer_colour(other_on_target(forgery), image, mask), FINE_PATCH, FINE_PATCH)
     size = min(len(words), round(forgery.between((48, 96), (128, 512))))
     words = words[forgery.rng.choice(len(words), size, replace=False)]
     ours, grid = _patches(image, FINE_PATCH, step)

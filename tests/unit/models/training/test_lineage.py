@@ -49,5 +49,17 @@ def test_runs_that_start_from_each_other_follow_each_other() -> None:
     assert further.endswith("--init build/train/xception.safetensors")
 
 
+def test_the_renderers_are_made_before_the_run_that_uses_them() -> None:
+    config = {"steps": 44, "localisation": 1.0, "init": "xception.safetensors"}
+    run = {"config": config, "renderers": {"sha256": "ab", "steps": 9, "seed": 3}}
+    renderers, first = train_commands(run)
+    assert renderers.replace(" \\\n    ", " ") == (
+        'facewarden train-renderers --data "$FACEWARDEN_DATA" --out models/weights/renderers.safetensors '
+        "--steps 9 --seed 3"
+    )
+    assert "--steps 44" in first
+    assert len(train_commands({**run, "started_from": run})) == 3  # once for both runs
+
+
 def test_without_a_record_there_is_no_command() -> None:
     assert train_commands({}) == []

@@ -1,36 +1,17 @@
 """Pseudo-fakes: seeded, local, of every kind; degradation alike for both halves."""
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skimage.data import astronaut
 
-from models.face import Image, Landmarks
-from models.training.blending import MEAN_LANDMARKS, Mask, Region, blend, region_mask, similarity, swap_face
+from models.face import Image
+from models.training.blending import Mask, Region, blend, region_mask, similarity, swap_face
 from models.training.degradation import draw, through_codec
-from models.training.pseudofakes import HELD_OUT_KINDS, KINDS, TRAINED_KINDS, Forgery, GenuineFace, make
+from models.training.pseudofakes import HELD_OUT_KINDS, KINDS, TRAINED_KINDS, make
+from models.training.rendering import RENDERINGS
 from models.training.resynthesis import RESYNTHESES
-
-CROP: Image = np.asarray(cv2.resize(np.ascontiguousarray(astronaut()[0:224, 110:334]), (160, 160)), np.uint8)
-LANDMARKS: Landmarks = (MEAN_LANDMARKS * 40 + np.array([80, 62])).astype(np.float32)
-
-
-def face(*, mirrored: bool = False, gray: bool = False) -> GenuineFace:
-    image = np.ascontiguousarray(CROP[:, ::-1]) if mirrored else CROP
-    if gray:
-        image = np.repeat(image.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
-    return GenuineFace(image=image, landmarks=LANDMARKS, gray=gray)
-
-
-def forgery(seed: int, *, difficulty: float = 0.3, gray: bool = False) -> Forgery:
-    return Forgery(
-        target=face(gray=gray),
-        other=face(mirrored=True, gray=gray),
-        difficulty=difficulty,
-        rng=np.random.default_rng(seed),
-    )
+from tests.forged_face import CROP, LANDMARKS, forgery
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -100,7 +81,9 @@ def test_a_codec_loses_more_at_a_higher_crf(codec: str) -> None:
     assert losses[0] < losses[1]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("poisson", *RESYNTHESES)])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind not in {"poisson", *RESYNTHESES, *RENDERINGS}]
+)
 def test_a_kind_changes_only_what_lies_under_its_mask(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Poisson blending hands its mask to OpenCV and is tested by its corners alone."""
     masks: list[Mask] = []

@@ -3,27 +3,12 @@
 import cv2
 import numpy as np
 import pytest
-from skimage.data import astronaut
 
-from models.face import Image, Landmarks
-from models.training.blending import MEAN_LANDMARKS, Mask, blend
-from models.training.pseudofakes import Forgery, GenuineFace, make
+from models.face import Image
+from models.training.blending import Mask, blend
+from models.training.pseudofakes import make
 from models.training.resynthesis import RESYNTHESES
-
-CROP: Image = np.asarray(cv2.resize(np.ascontiguousarray(astronaut()[0:224, 110:334]), (161, 158)), np.uint8)
-LANDMARKS: Landmarks = (MEAN_LANDMARKS * 40 + np.array([80, 62])).astype(np.float32)
-
-
-def forgery(seed: int, *, difficulty: float = 0.3, gray: bool = False) -> Forgery:
-    image = CROP
-    if gray:
-        image = np.repeat(image.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
-    return Forgery(
-        target=GenuineFace(image=image, landmarks=LANDMARKS, gray=gray),
-        other=GenuineFace(image=np.ascontiguousarray(image[:, ::-1]), landmarks=LANDMARKS, gray=gray),
-        difficulty=difficulty,
-        rng=np.random.default_rng(seed),
-    )
+from tests.forged_face import CROP, forgery
 
 
 @pytest.mark.parametrize("kind", RESYNTHESES)

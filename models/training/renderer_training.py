@@ -1,0 +1,128 @@
+"""Train the renderers (models.training.renderers) on genuine faces of the training side.
+
+Each learns to give a face back from the little that it sees of it: by the mean difference, and by a
+discriminator of patches that is trained against it (Isola et al., CVPR 2017; least squares: Mao et al., ICCV
+2017) in all but the decoder, whose like are trained without. What they get wrong on faces they never saw is
+what a generator leaves.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import nn
+
+from core.errors import SettingsError
+from models.training.blending import eye_distance
+from models.training.faces import FaceRecord, load_faces, split
+from models.training.renderers import RENDERERS, SIDE, SPAN, aligned, as_tensor
+
+BATCH = 16
+LEARNING_RATE = 4e-4
+LIKENESS = 10.0  # weight of the mean difference beside the discriminator's
+UNJUDGED = ("decoder",)  # have no discriminator
+LEAST_SHARE = 0.6  # of SIDE: smaller faces would teach to draw enlarged ones
+GRAY_FACES = 600  # of the gray photographs, so that these are known too
+
+Progress = Callable[[str, int, dict[str, float]], None]  # the renderer, the step, its losses
+
+
+def train_renderers(
+    data: Path, out: Path, *, steps: int, seed: int, device: str = "cpu", on_step: Progress
+) -> None:
+    """Write all renderers' weights to `out` (fp16), with a `.sha256` file beside it.
+
+    Raises SettingsError where `data` holds no genuine face that is large enough.
+    """
+    faces = _faces(split(load_faces(data), "train"), seed)
+    tensors: dict[str, torch.Tensor] = {}
+    for name in RENDERERS:
+        network = _trained(name, faces, steps=steps, seed=seed, device=device, on_step=on_step)
+        tensors |= {
+            f"{name}.{key}": value.cpu().half().contiguous() for key, value in network.state_dict().items()
+        }
+    content = save(tensors, metadata={"steps": str(steps), "seed": str(seed), "faces": str(len(faces))})
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(content)
+    out.with_name(out.name + ".sha256").write_text(f"{hashlib.sha256(content).hexdigest()}  {out.name}\n")
+
+
+def _faces(records: Sequence[FaceRecord], seed: int) -> NDArray[np.uint8]:
+    """uint8 (N, SIDE, SIDE, 3), aligned."""
+    order = np.random.default_rng(seed).permutation(len(records))
+    chosen: list[NDArray[np.uint8]] = []
+    gray = 0
+    for record in (records[int(index)] for index in order):
+        gray += record.source == "gray_photo"
+        if record.source == "gray_photo" and gray > GRAY_FACES:
+            continue
+        if SPAN * eye_distance(record.landmarks) >= LEAST_SHARE * SIDE:
+            chosen.append(aligned(record.load(), record.landmarks))
+    if not chosen:
+        raise SettingsError(setting="--data", reason="no genuine face is large enough to train renderers on")
+    return np.stack(chosen)
+
+
+def _discriminator() -> nn.Module:
+    def layer(inputs: int, outputs: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(0.2))
+
+    return nn.Sequential(layer(3, 32), layer(32, 64), layer(64, 128), nn.Conv2d(128, 1, 3, 1, 1))
+
+
+def _trained(
+    name: str, faces: NDArray[np.uint8], *, steps: int, seed: int, device: str, on_step: Progress
+) -> nn.Module:
+    torch.manual_seed(seed)
+    rng = np.random.default_rng((seed, *name.encode()))
+    network, critic = (
+        each.to(device).to(memory_format=torch.channels_last)
+        for each in (RENDERERS[name](), _discriminator())
+    )
+    painting, judging = (
+        torch.optim.Adam(each.parameters(), LEARNING_RATE, betas=(0.5, 0.999)) for each in (network, critic)
+    )
+    judges = name not in UNJUDGED
+    rates = [
+        torch.optim.lr_scheduler.CosineAnnealingLR(each, steps)
+        for each in ((painting, judging) if judges else (painting,))
+    ]
+    half = partial(torch.autocast, torch.device(device).type, dtype=torch.bfloat16)
+    for step in range(steps):
+        real = as_tensor(_some(faces, rng)).to(device).contiguous(memory_format=torch.channels_last)
+        with half():
+            drawn = network(real)
+        losses = {"likeness": (drawn - real).abs().mean()}
+        if judges:
+            with half():
+                judged = _squares(critic(real), 1) + _squares(critic(drawn.detach()), 0)
+            _apply(judging, judged)
+            with half():
+                losses["fooled"] = _squares(critic(drawn), 1)
+        _apply(painting, LIKENESS * losses["likeness"] + losses.get("fooled", 0))
+        for rate in rates:
+            rate.step()
+        on_step(name, step, {name: loss.item() for name, loss in losses.items()})
+    return network
+
+
+def _some(faces: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A batch, half of it mirrored."""
+    batch = faces[rng.integers(len(faces), size=BATCH)]
+    half = BATCH // 2
+    return np.concatenate([batch[:half], batch[half:, :, ::-1]])
+
+
+def _squares(judged: torch.Tensor, wanted: int) -> torch.Tensor:
+    return (judged.float() - wanted).square().mean()
+
+
+def _apply(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
