@@ -1,9 +1,11 @@
 """Whether faster backends say what fp32 says, on labelled crops: the AUC must not move."""
 
 import copy
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,7 @@ from models.device import cpu_has_bf16
 from models.model_version import ModelVersion
 from models.training.evaluation import probabilities
 from models.training.held_out_crops import LabelledCrops
+from models.training.metrics import Flags
 
 log = structlog.get_logger()
 
@@ -96,11 +99,24 @@ def agreements(
     pairs = np.linspace(0, len(crops.fake) // 2 - 1, min(MOST_CROPS, len(crops.fake)) // 2).astype(int)
     chosen = np.sort(np.concatenate([2 * pairs, 2 * pairs + 1]))
     images, fake = crops.images[chosen], crops.fake[chosen]
+    with tempfile.TemporaryDirectory() as conversions:
+        launch = partial(start, module=module, version=version, device=device, cache=Path(conversions))
+        return _compared(launch, dict.fromkeys(("fp32", *backends)), images, fake, version)
+
+
+def _compared(
+    launch: Callable[[str], tuple[Backend, str]],
+    backends: Iterable[str],
+    images: Crops,
+    fake: Flags,
+    version: ModelVersion,
+) -> list[Agreement]:
+    """`backends`: fp32 first."""
     exact = None
     compared = []
-    for name in dict.fromkeys(("fp32", *backends)):
+    for name in backends:
         try:
-            backend, note = start(name, module, version, device)
+            backend, note = launch(name)
             backend.run(images[:1])  # the first call allocates and compiles
         except (RuntimeError, SettingsError) as error:
             compared.append(_left_out(name, str(error).splitlines()[0]))
@@ -129,8 +145,10 @@ def agreements(
     return compared
 
 
-def start(name: str, module: CropNetwork, version: ModelVersion, device: str) -> tuple[Backend, str]:
-    """The backend and what must be said of it.
+def start(
+    name: str, *, module: CropNetwork, version: ModelVersion, device: str, cache: Path
+) -> tuple[Backend, str]:
+    """The backend and what must be said of it; conversions are kept in `cache`, for its next precision.
 
     Raises SettingsError where the device has no such backend.
     """
@@ -138,7 +156,7 @@ def start(name: str, module: CropNetwork, version: ModelVersion, device: str) ->
     if library and device == "cpu":
         if precision not in openvino_precisions():
             raise SettingsError(setting="--backends", reason=f"this CPU has no {precision}")
-        return OpenVINOBackend(converted(module, version, None), precision=precision), ""
+        return OpenVINOBackend(converted(module, version, cache), precision=precision), ""
     if name in AUTOCAST and device == "cpu" and (name == "fp16" or not cpu_has_bf16()):
         return RoundingBackend(module, name=name, device=device), ROUNDED
     backend = choose_backend(library or name, device)

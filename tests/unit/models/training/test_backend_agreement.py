@@ -77,8 +77,8 @@ def test_a_backend_that_says_something_else_is_found_out(
 ) -> None:
     honest = backend_agreement.start
 
-    def start(name: str, *given: Any) -> tuple[Any, str]:
-        return (Broken(*logits), "") if name == "bf16" else honest(name, *given)
+    def start(name: str, **given: Any) -> tuple[Any, str]:
+        return (Broken(*logits), "") if name == "bf16" else honest(name, **given)
 
     monkeypatch.setattr(backend_agreement, "start", start)
     _, wrong = agreements(make_checkpoint(), crops, backends=("bf16",))
