@@ -63,6 +63,9 @@ def train(
     easy_until: Annotated[
         float | None, typer.Option(min=0.01, max=1, help="Part of the run over which forgeries grow hard.")
     ] = None,
+    strength: Annotated[
+        float | None, typer.Option(min=0, max=1, help="How hard pictures are degraded in the end: 0 is mild.")
+    ] = None,
     localisation: Annotated[
         float | None, typer.Option(min=0, help="Weight of the loss for where the forgery is; 0 for none.")
     ] = None,
@@ -100,6 +103,7 @@ def train(
         "shares": _shares(split),
         "frames_per_video": frames,
         "easy_until": easy_until,
+        "final_strength": strength,
         "localisation": localisation,
         "optimiser": optimiser and _one_of("--optimiser", optimiser, get_args(Optimiser)),
         "learning_rate": learning_rate,

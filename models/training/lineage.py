@@ -13,6 +13,7 @@ OPTIONS: tuple[tuple[str, str, Any], ...] = (
     ("epochs", "--epochs", None),
     ("limit", "--limit", None),
     ("easy_until", "--easy-until", 0.6),
+    ("final_strength", "--strength", 0.8),
     ("localisation", "--localisation", 1.0),
     ("optimiser", "--optimiser", "adamw"),
     ("learning_rate", "--learning-rate", 3e-4),

@@ -49,8 +49,8 @@ def test_lists_of_numbers(asked: Any) -> None:
     assert config.sizes == ((0.0, 112), (0.5, 224), (0.8, 299))
     assert config.input_size == 299
     assert config.shares == (100000, 20000, 20000)
-    config = asked("--easy-until", "0.25", "--localisation", "0")
-    assert (config.easy_until, config.localisation) == (0.25, 0.0)
+    config = asked("--easy-until", "0.25", "--localisation", "0", "--strength", "0.3")
+    assert (config.easy_until, config.localisation, config.final_strength) == (0.25, 0.0, 0.3)
     config = asked("--kind", "swap", "--kind", "chroma", "--generator", "a", "--generator", "b")
     assert config.kinds == ("swap", "chroma")
     assert config.generators == (Path("a"), Path("b"))
