@@ -28,8 +28,8 @@ from models.model_version import ModelVersion
 
 log = structlog.get_logger()
 
-# Largest difference to fp32 that a backend may show in the calibrated probability of one crop: what the 8
-# bits of bf16 come to. A video's score moves by less; `facewarden evaluate --backends` checks the AUC.
+# Largest difference to fp32 that a backend may show in the calibrated probability of one crop of the probe:
+# what the 8 bits of bf16 come to. `facewarden evaluate --backends` compares many real crops, and the AUC.
 TOLERANCE = 0.05
 PROBE_CROPS = 4  # enough to show a broken conversion, few enough not to slow a worker's start
 

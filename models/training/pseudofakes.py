@@ -6,13 +6,16 @@
     mouth, eyes  only that part is made anew, as lip-sync and reenactment do
     upsample     traces of a generator's upsampling: checkerboard, missing high frequencies
     warp         smoothly moved and re-rendered, as reenactment does
-    denoise      smoothed but for its edges, as regressed textures are
     autoencode, codebook, chroma     made anew from little (models.training.resynthesis)
-    decode, restore                  drawn by a network (models.training.rendering)
-    poisson      a swap blended in the gradient domain (Perez et al., 2003)       held out
-    paint        drawn by a network of another make, from edges and a few colours  held out
 
-Kinds that are held out are never trained on; only they are believed in validation.
+and held out:
+
+    poisson      a swap blended in the gradient domain (Perez et al., 2003)
+    denoise      smoothed but for its edges, as regressed textures are
+    decode, restore, paint           drawn by neural networks (models.training.rendering)
+
+Kinds that are held out are not trained on unless asked for; only they are believed in validation. The shipped
+detector was also tried with some of them in training: docs/model-card.md says why they are not.
 """
 
 from collections.abc import Callable
@@ -212,10 +215,10 @@ KINDS: dict[str, Callable[[Forgery], Image]] = {
     "eyes": _part("eyes"),
     "upsample": _upsample,
     "warp": _warp,
-    "denoise": _denoise,
     **RESYNTHESES,
-    **RENDERINGS,
     "poisson": _poisson,
+    "denoise": _denoise,
+    **RENDERINGS,
 }
-HELD_OUT_KINDS = ("poisson", "paint")
+HELD_OUT_KINDS = ("poisson", "denoise", *RENDERINGS)
 TRAINED_KINDS = tuple(kind for kind in KINDS if kind not in HELD_OUT_KINDS)
