@@ -27,14 +27,18 @@ def save_checkpoint(
         for name, tensor in network.state_dict().items()
         if "num_batches" not in name
     }
-    content = save(tensors, metadata=version.to_metadata())
+    return replace(version, weights_sha256=write_hashed(path, save(tensors, metadata=version.to_metadata())))
+
+
+def write_hashed(path: Path, content: bytes) -> str:
+    """Write `content` to `path`, whole or not at all, with a `.sha256` file beside it; returns the hash."""
     digest = hashlib.sha256(content).hexdigest()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(content)
     partial.replace(path)
     path.with_name(path.name + ".sha256").write_text(f"{digest}  {path.name}\n")
-    return replace(version, weights_sha256=digest)
+    return digest
 
 
 def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:

@@ -6,9 +6,7 @@ discriminator of patches that is trained against it (Isola et al., CVPR 2017; le
 what a generator leaves.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from safetensors.torch import save
 from torch import nn
 
 from core.errors import SettingsError
+from models.checkpoint import write_hashed
 from models.training.blending import eye_distance
 from models.training.faces import FaceRecord, load_faces, split
 from models.training.renderers import RENDERERS, SIDE, SPAN, aligned, as_tensor
@@ -47,9 +46,7 @@ def train_renderers(
             f"{name}.{key}": value.cpu().half().contiguous() for key, value in network.state_dict().items()
         }
     content = save(tensors, metadata={"steps": str(steps), "seed": str(seed), "faces": str(len(faces))})
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(content)
-    out.with_name(out.name + ".sha256").write_text(f"{hashlib.sha256(content).hexdigest()}  {out.name}\n")
+    write_hashed(out, content)
 
 
 def _faces(records: Sequence[FaceRecord], seed: int) -> NDArray[np.uint8]:
@@ -68,11 +65,52 @@ def _faces(records: Sequence[FaceRecord], seed: int) -> NDArray[np.uint8]:
     return np.stack(chosen)
 
 
-def _discriminator() -> nn.Module:
-    def layer(inputs: int, outputs: int) -> nn.Module:
-        return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(0.2))
+class _Judge:
+    """Tells patches of drawn faces from real ones, and learns to while the renderer learns."""
 
-    return nn.Sequential(layer(3, 32), layer(32, 64), layer(64, 128), nn.Conv2d(128, 1, 3, 1, 1))
+    def __init__(self, steps: int, device: str) -> None:
+        def layer(inputs: int, outputs: int) -> nn.Module:
+            return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(0.2))
+
+        critic = nn.Sequential(layer(3, 32), layer(32, 64), layer(64, 128), nn.Conv2d(128, 1, 3, 1, 1))
+        self._critic = _placed(critic, device)
+        self._learner = _Learner(self._critic, steps)
+
+    def learn(self, real: torch.Tensor, drawn: torch.Tensor) -> None:
+        with _half(real):
+            loss = self._judged(real, 1) + self._judged(drawn.detach(), 0)
+        self._learner.lower(loss)
+
+    def fooled(self, drawn: torch.Tensor) -> torch.Tensor:
+        """How far `drawn` is from being taken for real."""
+        with _half(drawn):
+            return self._judged(drawn, 1)
+
+    def _judged(self, faces: torch.Tensor, wanted: int) -> torch.Tensor:
+        judged: torch.Tensor = self._critic(faces)
+        return (judged.float() - wanted).square().mean()
+
+
+class _Learner:
+    """An optimiser with its schedule."""
+
+    def __init__(self, network: nn.Module, steps: int) -> None:
+        self._optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE, betas=(0.5, 0.999))
+        self._rate = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimiser, steps)
+
+    def lower(self, loss: torch.Tensor) -> None:
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimiser.step()
+        self._rate.step()
+
+
+def _placed(network: nn.Module, device: str) -> nn.Module:
+    return network.to(device).to(memory_format=torch.channels_last)
+
+
+def _half(faces: torch.Tensor) -> torch.autocast:
+    return torch.autocast(faces.device.type, dtype=torch.bfloat16)
 
 
 def _trained(
@@ -80,33 +118,18 @@ def _trained(
 ) -> nn.Module:
     torch.manual_seed(seed)
     rng = np.random.default_rng((seed, *name.encode()))
-    network, critic = (
-        each.to(device).to(memory_format=torch.channels_last)
-        for each in (RENDERERS[name](), _discriminator())
-    )
-    painting, judging = (
-        torch.optim.Adam(each.parameters(), LEARNING_RATE, betas=(0.5, 0.999)) for each in (network, critic)
-    )
-    judges = name not in UNJUDGED
-    rates = [
-        torch.optim.lr_scheduler.CosineAnnealingLR(each, steps)
-        for each in ((painting, judging) if judges else (painting,))
-    ]
-    half = partial(torch.autocast, torch.device(device).type, dtype=torch.bfloat16)
+    network = _placed(RENDERERS[name](), device)
+    learner = _Learner(network, steps)
+    judge = None if name in UNJUDGED else _Judge(steps, device)
     for step in range(steps):
         real = as_tensor(_some(faces, rng)).to(device).contiguous(memory_format=torch.channels_last)
-        with half():
+        with _half(real):
             drawn = network(real)
         losses = {"likeness": (drawn - real).abs().mean()}
-        if judges:
-            with half():
-                judged = _squares(critic(real), 1) + _squares(critic(drawn.detach()), 0)
-            _apply(judging, judged)
-            with half():
-                losses["fooled"] = _squares(critic(drawn), 1)
-        _apply(painting, LIKENESS * losses["likeness"] + losses.get("fooled", 0))
-        for rate in rates:
-            rate.step()
+        if judge is not None:
+            judge.learn(real, drawn)
+            losses["fooled"] = judge.fooled(drawn)
+        learner.lower(LIKENESS * losses["likeness"] + losses.get("fooled", 0))
         on_step(name, step, {name: loss.item() for name, loss in losses.items()})
     return network
 
@@ -116,13 +139,3 @@ def _some(faces: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
     batch = faces[rng.integers(len(faces), size=BATCH)]
     half = BATCH // 2
     return np.concatenate([batch[:half], batch[half:, :, ::-1]])
-
-
-def _squares(judged: torch.Tensor, wanted: int) -> torch.Tensor:
-    return (judged.float() - wanted).square().mean()
-
-
-def _apply(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
