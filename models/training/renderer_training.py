@@ -6,6 +6,7 @@ discriminator of patches that is trained against it (Isola et al., CVPR 2017; le
 what a generator leaves.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -45,8 +46,9 @@ def train_renderers(
         tensors |= {
             f"{name}.{key}": value.cpu().half().contiguous() for key, value in network.state_dict().items()
         }
-    content = save(tensors, metadata={"steps": str(steps), "seed": str(seed), "faces": str(len(faces))})
-    write_hashed(out, content)
+    # One entry: several are written in an order that changes, and the hash with it.
+    made = json.dumps({"steps": steps, "seed": seed, "faces": len(faces)})
+    write_hashed(out, save(tensors, metadata={"made": made}))
 
 
 def _faces(records: Sequence[FaceRecord], seed: int) -> NDArray[np.uint8]:

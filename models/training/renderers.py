@@ -12,6 +12,7 @@ weights lie in `models/weights/renderers.safetensors`; models.training.renderer_
 """
 
 import hashlib
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,6 @@ def load_renderer(name: str, path: Path = WEIGHTS) -> nn.Module:
 def renderer_record(path: Path = WEIGHTS) -> dict[str, Any]:
     """Which renderers these are and how they were made, for the record of what was trained on their faces."""
     with safe_open(path, framework="pt") as file:
-        made = file.metadata()
+        made = json.loads(file.metadata()["made"])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return {"sha256": digest, "steps": int(made["steps"]), "seed": int(made["seed"])}
+    return {"sha256": digest, "steps": made["steps"], "seed": made["seed"]}
