@@ -23,7 +23,7 @@ def save_checkpoint(
     Returns the version with the hash of what was written.
     """
     tensors = {
-        name: _stored(tensor, half)
+        name: stored(tensor, half=half)
         for name, tensor in network.state_dict().items()
         if "num_batches" not in name
     }
@@ -41,7 +41,8 @@ def write_hashed(path: Path, content: bytes) -> str:
     return digest
 
 
-def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
+def stored(tensor: torch.Tensor, *, half: bool) -> torch.Tensor:
+    """The tensor as a file keeps it: on the CPU, and as fp16 where `half` is wanted and fp16 can hold it."""
     tensor = tensor.detach().cpu().contiguous()
     if not half or not tensor.is_floating_point():
         return tensor

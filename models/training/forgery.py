@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from models.face import Image, Landmarks
-from models.training.blending import Mask, Region, align, region_mask
+from models.training.blending import Mask, Region, align, region_mask, transfer_colour
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,11 @@ def other_on_target(forgery: Forgery) -> Image:
     """The other person's face where the target's is, in its own colours."""
     shape = (forgery.target.image.shape[0], forgery.target.image.shape[1])
     return align(forgery.other.image, forgery.other.landmarks, shape, forgery.target.landmarks)
+
+
+def recoloured_other(forgery: Forgery, mask: Mask, strength: float = 1.0) -> Image:
+    """The other person's face where the target's is, its colours moved to the target's."""
+    return transfer_colour(other_on_target(forgery), forgery.target.image, mask, strength)
 
 
 def as_gray(image: Image) -> Image:

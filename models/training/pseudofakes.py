@@ -25,14 +25,12 @@ import numpy as np
 
 from models.face import Image
 from models.training.blending import (
-    Mask,
     Region,
     blend,
     eye_distance,
     region_mask,
-    transfer_colour,
 )
-from models.training.forgery import Forgery, GenuineFace, as_gray, other_on_target
+from models.training.forgery import Forgery, GenuineFace, as_gray, recoloured_other
 from models.training.rendering import RENDERINGS
 from models.training.resynthesis import RESYNTHESES
 
@@ -110,13 +108,9 @@ def _self_blend(forgery: Forgery) -> Image:
     return blend(forgery.target.image, changed, forgery.mask("face", "face", "inner"))
 
 
-def _aligned_other(forgery: Forgery, mask: Mask, colour: float) -> Image:
-    return transfer_colour(other_on_target(forgery), forgery.target.image, mask, colour)
-
-
 def _swap(forgery: Forgery) -> Image:
     mask = forgery.mask("face", "inner")
-    source = _aligned_other(forgery, mask, forgery.between((0.3, 0.9), (0.85, 1.0)))
+    source = recoloured_other(forgery, mask, forgery.between((0.3, 0.9), (0.85, 1.0)))
     if forgery.rng.random() < 0.5:
         source = _through(source, int(forgery.between((48, 96), (80, 160))), forgery.rng)
     return blend(forgery.target.image, source, mask)
@@ -132,7 +126,7 @@ def _part(region: Region) -> Callable[[Forgery], Image]:
     def make_part(forgery: Forgery) -> Image:
         mask = forgery.mask(region)
         if forgery.rng.random() < 0.5:
-            source = _aligned_other(forgery, mask, forgery.between((0.4, 0.9), (0.9, 1.0)))
+            source = recoloured_other(forgery, mask, forgery.between((0.4, 0.9), (0.9, 1.0)))
         else:
             source = _move(forgery.target.image, forgery, forgery.between((0.08, 0.16), (0.03, 0.1)))
             source = _jitter_colour(source, forgery)
@@ -187,7 +181,7 @@ def _poisson(forgery: Forgery) -> Image:
     target = forgery.target
     shape = (target.image.shape[0], target.image.shape[1])
     mask = region_mask(shape, target.landmarks, "inner", rng=forgery.rng, feather=0)
-    source = _aligned_other(forgery, mask, 0.5)
+    source = recoloured_other(forgery, mask, 0.5)
     hard = (mask > 0.5).astype(np.uint8) * 255
     hard[[0, 1, -1, -2], :] = 0  # seamlessClone fails where the mask touches the border
     hard[:, [0, 1, -1, -2]] = 0

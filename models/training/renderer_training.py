@@ -17,10 +17,11 @@ from safetensors.torch import save
 from torch import nn
 
 from core.errors import SettingsError
-from models.checkpoint import write_hashed
+from models.checkpoint import stored, write_hashed
 from models.training.blending import eye_distance
 from models.training.faces import FaceRecord, load_faces, split
-from models.training.renderers import RENDERERS, SIDE, SPAN, aligned, as_tensor
+from models.training.renderers import RENDERERS, SIDE, SPAN, aligned, as_tensor, halved
+from models.training.warm_start import placed
 
 BATCH = 16
 LEARNING_RATE = 4e-4
@@ -43,9 +44,7 @@ def train_renderers(
     tensors: dict[str, torch.Tensor] = {}
     for name in RENDERERS:
         network = _trained(name, faces, steps=steps, seed=seed, device=device, on_step=on_step)
-        tensors |= {
-            f"{name}.{key}": value.cpu().half().contiguous() for key, value in network.state_dict().items()
-        }
+        tensors |= {f"{name}.{key}": stored(value, half=True) for key, value in network.state_dict().items()}
     # One entry: several are written in an order that changes, and the hash with it.
     made = json.dumps({"steps": steps, "seed": seed, "faces": len(faces)})
     write_hashed(out, save(tensors, metadata={"made": made}))
@@ -71,11 +70,8 @@ class _Judge:
     """Tells patches of drawn faces from real ones, and learns to while the renderer learns."""
 
     def __init__(self, steps: int, device: str) -> None:
-        def layer(inputs: int, outputs: int) -> nn.Module:
-            return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(0.2))
-
-        critic = nn.Sequential(layer(3, 32), layer(32, 64), layer(64, 128), nn.Conv2d(128, 1, 3, 1, 1))
-        self._critic = _placed(critic, device)
+        critic = nn.Sequential(halved(3, 32), halved(32, 64), halved(64, 128), nn.Conv2d(128, 1, 3, 1, 1))
+        self._critic = placed(critic, device)
         self._learner = _Learner(self._critic, steps)
 
     def learn(self, real: torch.Tensor, drawn: torch.Tensor) -> None:
@@ -107,10 +103,6 @@ class _Learner:
         self._rate.step()
 
 
-def _placed(network: nn.Module, device: str) -> nn.Module:
-    return network.to(device).to(memory_format=torch.channels_last)
-
-
 def _half(faces: torch.Tensor) -> torch.autocast:
     return torch.autocast(faces.device.type, dtype=torch.bfloat16)
 
@@ -120,7 +112,7 @@ def _trained(
 ) -> nn.Module:
     torch.manual_seed(seed)
     rng = np.random.default_rng((seed, *name.encode()))
-    network = _placed(RENDERERS[name](), device)
+    network = placed(RENDERERS[name](), device)
     learner = _Learner(network, steps)
     judge = None if name in UNJUDGED else _Judge(steps, device)
     for step in range(steps):

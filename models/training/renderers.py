@@ -44,6 +44,11 @@ def _conv(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), nn.LeakyReLU(0.2))
 
 
+def halved(inputs: int, outputs: int) -> nn.Sequential:
+    """A layer that gives half as many pixels a side."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(0.2))
+
+
 class Decoder(nn.Module):
     """(N, 3, SIDE, SIDE) in [-1, 1] to the same, through 8 x 8 x 48 numbers."""
 
@@ -111,10 +116,7 @@ class Painter(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.down = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(0.2))
-            for inputs, outputs in self.DOWN
-        )
+        self.down = nn.ModuleList(halved(inputs, outputs) for inputs, outputs in self.DOWN)
         self.up = nn.ModuleList(
             nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), nn.ReLU())
             for inputs, outputs in self.UP
@@ -123,16 +125,13 @@ class Painter(nn.Module):
 
     def forward(self, faces: torch.Tensor) -> torch.Tensor:
         features = self._drawing(faces)
-        kept: list[torch.Tensor] = []
+        levels: list[torch.Tensor] = []
         for layer in self.down:
             features = layer(features)
-            kept.append(features)
-        kept.pop()
-        for layer in self.up:
-            features = layer(features)
-            if kept:
-                features = torch.cat([features, kept.pop()], dim=1)
-        painted: torch.Tensor = self.last(features)
+            levels.append(features)
+        for layer, level in zip(self.up[:-1], levels[-2::-1], strict=True):
+            features = torch.cat([layer(features), level], dim=1)
+        painted: torch.Tensor = self.last(self.up[-1](features))
         return painted.tanh()
 
     @staticmethod

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.face import Image
-from models.training.blending import blend, transfer_colour
-from models.training.forgery import Forgery, other_on_target
+from models.training.blending import blend
+from models.training.forgery import Forgery, recoloured_other
 
 Floats = NDArray[np.float32]
 
@@ -50,7 +50,7 @@ def _autoencode(forgery: Forgery) -> Image:
     image = forgery.target.image
     mask = forgery.mask("face", "inner")
     step = WIDE_PATCH // 2
-    learnt, _ = _patches(transfer_colour(other_on_target(forgery), image, mask), WIDE_PATCH, step)
+    learnt, _ = _patches(recoloured_other(forgery, mask), WIDE_PATCH, step)
     mean = learnt.mean(axis=0)
     _, components = np.linalg.eigh((learnt - mean).T @ (learnt - mean))
     kept = components[:, -max(1, round(forgery.between((3, 8), (8, 24)))) :]  # the largest come last
@@ -63,7 +63,7 @@ def _codebook(forgery: Forgery) -> Image:
     image = forgery.target.image
     mask = forgery.mask("face", "inner")
     step = FINE_PATCH // 2
-    words, _ = _patches(transfer_colour(other_on_target(forgery), image, mask), FINE_PATCH, FINE_PATCH)
+    words, _ = _patches(recoloured_other(forgery, mask), FINE_PATCH, FINE_PATCH)
     size = min(len(words), round(forgery.between((48, 96), (128, 512))))
     words = words[forgery.rng.choice(len(words), size, replace=False)]
     ours, grid = _patches(image, FINE_PATCH, step)

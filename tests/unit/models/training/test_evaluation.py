@@ -43,20 +43,20 @@ CLIPS = [
     clip(GENUINE, 1.0, condition="crf 32"),
     clip("swap", 2.0),
     clip("swap", 0.5, source="photo", condition="crf 32"),
-    clip("paint", -1.5),
-    clip("paint", None, problem="too_short"),
+    clip("denoise", -1.5),
+    clip("denoise", None, problem="too_short"),
 ]
 
 
 def test_clips_are_counted_in_the_tables_they_belong_to() -> None:
     made = evaluate(VERSION, CLIPS, resamples=50)
     kinds = {row.name: row for row in made.tables["kinds"].rows}
-    assert list(kinds) == ["swap", "paint"]
+    assert list(kinds) == ["swap", "denoise"]
     assert (kinds["swap"].genuine, kinds["swap"].fake, kinds["swap"].fake_flagged) == (3, 2, 2)
-    assert (kinds["paint"].genuine, kinds["paint"].fake, kinds["paint"].fake_flagged) == (3, 1, 0)
+    assert (kinds["denoise"].genuine, kinds["denoise"].fake, kinds["denoise"].fake_flagged) == (3, 1, 0)
     assert kinds["swap"].metrics["auc"].value == pytest.approx(5 / 6)
     frames = {row.name: (row.genuine, row.fake) for row in made.tables["frames"].rows}
-    assert frames == {"swap": (6, 4), "paint": (6, 2)}  # two frames a clip
+    assert frames == {"swap": (6, 4), "denoise": (6, 2)}  # two frames a clip
     assert [row.name for row in made.tables["sources"].rows] == ["video", "photo"]
     assert [row.name for row in made.tables["compression"].rows] == ["crf 23", "crf 32"]
     assert made.unscored == {"too_short": 1}
@@ -65,7 +65,7 @@ def test_clips_are_counted_in_the_tables_they_belong_to() -> None:
 def test_kinds_are_summed_up_by_whether_they_were_held_out() -> None:
     made = evaluate(VERSION, [*CLIPS, clip("poisson", 3.0)], resamples=0)
     rows = {row.name: row for row in made.tables["kinds"].rows}
-    assert list(rows) == ["swap", "paint", "poisson", "held-out kinds"]
+    assert list(rows) == ["swap", "denoise", "poisson", "held-out kinds"]
     assert (rows["held-out kinds"].genuine, rows["held-out kinds"].fake) == (3, 2)
 
 
@@ -85,7 +85,7 @@ def test_frames_and_crops_are_measured_beside_the_videos() -> None:
         logits=np.array([-1.0, 1.0, 0.5, 0.2]),
         fake=np.array([False, True, False, True]),
         group=np.array(["a", "a", "b", "b"]),
-        kind=np.array(["swap", "swap", "paint", "paint"]),
+        kind=np.array(["swap", "swap", "denoise", "denoise"]),
     )
     made = evaluate(VERSION, CLIPS, crops, resamples=20)
     assert {row.name: row.genuine + row.fake for row in made.tables["pooled"].rows} == {
@@ -94,7 +94,7 @@ def test_frames_and_crops_are_measured_beside_the_videos() -> None:
         "face crops": 4,
     }
     by_kind = {row.name: row.metrics["auc"].value for row in made.tables["crops"].rows}
-    assert by_kind == {"swap": 1.0, "paint": 0.0}
+    assert by_kind == {"swap": 1.0, "denoise": 0.0}
 
 
 def test_robustness_compares_the_same_clips_under_each_condition() -> None:

@@ -5,13 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.face import Image
-from models.training.blending import Mask, Region, blend, region_mask, similarity, swap_face
+from models.training.blending import Region, region_mask, similarity, swap_face
 from models.training.degradation import draw, through_codec
 from models.training.pseudofakes import HELD_OUT_KINDS, KINDS, TRAINED_KINDS, make
 from models.training.rendering import RENDERINGS
 from models.training.resynthesis import RESYNTHESES
-from tests.forged_face import CROP, LANDMARKS, forgery
+from tests.forged_face import CROP, LANDMARKS, forgery, masks_of
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -86,13 +85,7 @@ def test_a_codec_loses_more_at_a_higher_crf(codec: str) -> None:
 )
 def test_a_kind_changes_only_what_lies_under_its_mask(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Poisson blending hands its mask to OpenCV and is tested by its corners alone."""
-    masks: list[Mask] = []
-
-    def remembered(target: Image, source: Image, mask: Mask) -> Image:
-        masks.append(mask)
-        return blend(target, source, mask)
-
-    monkeypatch.setattr("models.training.pseudofakes.blend", remembered)
+    masks = masks_of("models.training.pseudofakes", monkeypatch)
     for seed in range(8):
         masks.clear()
         fake = make(kind, forgery(seed, difficulty=seed / 8))

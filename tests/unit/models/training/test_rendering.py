@@ -3,23 +3,15 @@
 import numpy as np
 import pytest
 
-from models.face import Image
-from models.training.blending import Mask, blend
 from models.training.forgery import GenuineFace
 from models.training.pseudofakes import make
 from models.training.rendering import RENDERINGS
-from tests.forged_face import CROP, LANDMARKS, forgery
+from tests.forged_face import CROP, LANDMARKS, forgery, masks_of
 
 
 @pytest.mark.parametrize("kind", RENDERINGS)
 def test_only_what_lies_under_the_mask_changes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    masks: list[Mask] = []
-
-    def remembered(target: Image, source: Image, mask: Mask) -> Image:
-        masks.append(mask)
-        return blend(target, source, mask)
-
-    monkeypatch.setattr("models.training.rendering.blend", remembered)
+    masks = masks_of("models.training.rendering", monkeypatch)
     for seed in range(6):
         masks.clear()
         fake = make(kind, forgery(seed))

@@ -43,7 +43,7 @@ def evaluation(seed: int, label: str = "test <1>") -> Evaluation:
     )
     clips = []
     for number in range(30):
-        for kind in (GENUINE, ("swap", "paint")[number % 2]):
+        for kind in (GENUINE, ("swap", "denoise")[number % 2]):
             for condition in CONDITIONS:
                 raw = float(rng.normal(1.0 if kind != GENUINE else -1.0, 1.0))
                 clips.append(
@@ -70,7 +70,7 @@ def evaluation(seed: int, label: str = "test <1>") -> Evaluation:
         logits=rng.normal(fake * 2.0 - 1, 1.0),
         fake=fake,
         group=np.arange(40) // 2,
-        kind=np.array(["swap"] * 20 + ["paint"] * 20),
+        kind=np.array(["swap"] * 20 + ["denoise"] * 20),
     )
     return evaluate(version, [*clips, whole], crops, resamples=20)
 

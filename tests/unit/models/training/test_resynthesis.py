@@ -1,14 +1,18 @@
 """Faces made anew: seen, still a face, and nowhere but under the mask."""
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
 
-from models.face import Image
-from models.training.blending import Mask, blend
 from models.training.pseudofakes import make
 from models.training.resynthesis import RESYNTHESES
-from tests.forged_face import CROP, forgery
+from tests import forged_face
+from tests.forged_face import ODD_CROP as CROP
+from tests.forged_face import masks_of
+
+forgery = partial(forged_face.forgery, image=CROP)
 
 
 @pytest.mark.parametrize("kind", RESYNTHESES)
@@ -22,13 +26,7 @@ def test_the_same_seed_gives_the_same_fake(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", RESYNTHESES)
 def test_only_what_lies_under_the_mask_changes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    masks: list[Mask] = []
-
-    def remembered(target: Image, source: Image, mask: Mask) -> Image:
-        masks.append(mask)
-        return blend(target, source, mask)
-
-    monkeypatch.setattr("models.training.resynthesis.blend", remembered)
+    masks = masks_of("models.training.resynthesis", monkeypatch)
     for seed in range(4):
         fake = make(kind, forgery(seed, difficulty=seed / 4))
         assert (fake[masks[-1] == 0] == CROP[masks[-1] == 0]).all()

@@ -16,6 +16,7 @@ from models.model_version import read_model_version
 from models.training.config import TrainConfig, paper
 from models.training.faces import load_faces, split
 from models.training.lineage import train_commands
+from models.training.renderers import renderer_record
 from models.training.schedule import learning_rate, picture_size, schedule
 from models.training.train import train
 from models.training.warm_start import first_network
@@ -60,6 +61,14 @@ def test_a_run_gives_a_checkpoint_that_says_how_it_came_about(data: Path, tmp_pa
     assert str(tmp_path) not in json.dumps(version.training)
     with torch.inference_mode():
         assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 1)
+
+
+def test_the_record_names_the_renderers_whose_faces_were_trained_on(data: Path, tmp_path: Path) -> None:
+    without, with_them = (
+        read_model_version(train(config(data, tmp_path / kind, kinds=(kind,), steps=1))).training["renderers"]
+        for kind in ("swap", "decode")
+    )
+    assert (without, with_them) == ({}, renderer_record())
 
 
 def test_the_same_seed_gives_the_same_losses(data: Path, tmp_path: Path) -> None:
