@@ -47,20 +47,41 @@ class DecodeSettings(_Section):
     )
     max_streams: int = Field(32, ge=1, description="Files with more streams are refused.")
     max_decoded_frames: int = Field(
-        100_000, ge=1, description="Frames decoded for one video before the decoder stops."
+        1_500_000,
+        ge=1,
+        description="Frames decoded for one video before the decoder stops: six hours at 60 a second.",
     )
     memory_bytes: int = Field(
         4 * 1024**3, gt=0, description="Address space of the decoder process (RLIMIT_AS)."
     )
-    cpu_seconds: int = Field(600, gt=0, description="CPU time of the decoder process (RLIMIT_CPU).")
+    cpu_seconds: int = Field(
+        600, gt=0, description="CPU time of the decoder process (RLIMIT_CPU), whatever the size of the file."
+    )
+    cpu_seconds_per_megabyte: float = Field(
+        5.0, ge=0, description="CPU time on top for each megabyte of the file: long videos take longer."
+    )
     stall_seconds: float = Field(
         30.0, gt=0, description="The decoder is killed when no frame and no word came for this long."
     )
 
 
 class SamplingSettings(_Section):
-    max_frames: int = Field(64, ge=1, description="At most this many frames of a video are looked at.")
-    frames_per_second: float = Field(2.0, gt=0, description="Frames looked at per second of video.")
+    """Whichever of the three rates asks for most frames counts, and `max_frames` bounds it."""
+
+    frames_per_second: float = Field(
+        2.0, gt=0, description="Frames looked at per second of a short video, up to `short_frames`."
+    )
+    short_frames: int = Field(64, ge=1, description="Frames that the rate for short videos gives at most.")
+    step_seconds: float = Field(
+        2.0, gt=0, description="A longer video is looked at this often, up to `step_frames`: for an hour."
+    )
+    step_frames: int = Field(1800, ge=1, description="Frames that `step_seconds` gives at most.")
+    long_step_seconds: float = Field(
+        5.0, gt=0, description="A still longer video is looked at this often, up to `max_frames`: six hours."
+    )
+    max_frames: int = Field(
+        4320, ge=1, description="At most this many frames of a video are looked at, however long it is."
+    )
     min_frames: int = Field(
         8, ge=1, description="At least this many where the video has them, however short it is."
     )
@@ -105,7 +126,12 @@ class TrackSettings(_Section):
     min_similarity: float = Field(
         0.8, ge=-1, le=1, description="Likeness of crops at which a face goes on across a cut or a gap."
     )
-    max_gap_seconds: float = Field(10.0, gt=0, description="A track unseen for longer is closed.")
+    max_gap_seconds: float = Field(
+        10.0, gt=0, description="A track unseen for longer, and for `max_gap_samples`, is closed."
+    )
+    max_gap_samples: int = Field(
+        3, ge=1, description="Frames looked at without it after which a track is closed, if seconds agree."
+    )
     min_frames: int = Field(
         3, ge=1, description="Usable frames a track needs to support a verdict (a still needs one)."
     )
@@ -141,7 +167,9 @@ class LimeSettings(_Section):
 
 
 class WorkerSettings(_Section):
-    job_seconds: int = Field(3600, gt=0, description="Deadline of one job.")
+    job_seconds: int = Field(
+        4 * 3600, gt=0, description="Deadline of one job; six hours of video may take one or two."
+    )
     lease_seconds: float = Field(
         30.0, gt=0, description="A screening whose worker is silent this long is taken back."
     )

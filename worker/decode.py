@@ -23,6 +23,7 @@ from core.settings import DecodeSettings, SamplingSettings
 from models.face import Image
 from worker.decoder_child import COMMAND, DecoderChild
 from worker.decoder_messages import FrameHeader, Orientation, Request
+from worker.sampling import SampleRate, longest_unseen
 from worker.shared_frames import create_region, read_into, region_bytes
 
 
@@ -62,6 +63,7 @@ class DecodeReport:
     damaged: int  # of these
     decoded_frames: int  # frames decoded to reach them
     seconds: float  # that the decoder worked, without its waiting for the reader
+    longest_unseen_seconds: float  # of the video, between two undamaged samples or before or after them all
 
     @property
     def coverage(self) -> float:
@@ -114,6 +116,7 @@ class VideoReader:
         self._memory = -1
         self._region = region_bytes(decode.max_pixels)
         self._taken = self._damaged = 0
+        self._seen: list[float] = []  # seconds, of the undamaged samples
         self._probe: Probe | None = None
         self.report: DecodeReport | None = None  # None until the loop has ended
 
@@ -159,6 +162,7 @@ class VideoReader:
                 damaged=self._damaged,
                 decoded_frames=done.decoded if done else 0,
                 seconds=done.seconds if done else 0.0,
+                longest_unseen_seconds=longest_unseen(self._seen, self.probe.duration_seconds),
             )
             if done is None:
                 self._close()
@@ -183,7 +187,7 @@ class VideoReader:
         return file
 
     def _request(self, file: int) -> Request:
-        decode, sampling = self._decode, self._sampling
+        decode, size = self._decode, os.fstat(file).st_size
         return Request(
             name=self._name,
             file=file,
@@ -195,10 +199,8 @@ class VideoReader:
             max_streams=decode.max_streams,
             max_decoded_frames=decode.max_decoded_frames,
             memory_bytes=decode.memory_bytes,
-            cpu_seconds=decode.cpu_seconds,
-            samples_per_second=sampling.frames_per_second,
-            min_samples=sampling.min_frames,
-            max_samples=sampling.max_frames,
+            cpu_seconds=decode.cpu_seconds + int(decode.cpu_seconds_per_megabyte * size / 1e6),
+            rate=sample_rate(self._sampling),
         )
 
     def _frame(self, message: dict[str, Any]) -> Frame:
@@ -219,6 +221,8 @@ class VideoReader:
         self._running.took_frame()
         self._taken += 1
         self._damaged += header.damaged
+        if not header.damaged:
+            self._seen.append(header.seconds)
         return Frame(
             index=header.index,
             time_seconds=header.seconds,
@@ -249,6 +253,19 @@ class VideoReader:
         if self._memory >= 0:
             os.close(self._memory)
             self._memory = -1
+
+
+def sample_rate(sampling: SamplingSettings) -> SampleRate:
+    """The settings as the decoder takes them, which does not know the settings."""
+    return SampleRate(
+        per_second=sampling.frames_per_second,
+        short=sampling.short_frames,
+        step_seconds=sampling.step_seconds,
+        stepped=sampling.step_frames,
+        long_step_seconds=sampling.long_step_seconds,
+        least=sampling.min_frames,
+        most=sampling.max_frames,
+    )
 
 
 def _checked(what: type[_Message], message: dict[str, Any]) -> _Message:

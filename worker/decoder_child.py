@@ -45,6 +45,7 @@ class DecoderChild:
     def __init__(self, request: Request, settings: DecodeSettings, command: Sequence[str] = COMMAND) -> None:
         self._name = request.name
         self._settings = settings
+        self._cpu_seconds = request.cpu_seconds
         self._unread = b""
         self._ready = False  # it has begun with the file: what goes wrong from then on is the file's doing
         self._complaints = os.memfd_create("facewarden-decoder-stderr", os.MFD_CLOEXEC)
@@ -152,7 +153,7 @@ class DecoderChild:
             raise ServiceUnavailable(
                 service="The decoder", address=sys.executable, reason=complaint, setting="the installation"
             )
-        limit = self._settings.cpu_seconds
+        limit = self._cpu_seconds
         if code == -signal.SIGXCPU:
             self._fail(f"it used more than {limit} s of CPU time", "CPU_SECONDS")
         if code == -signal.SIGKILL:

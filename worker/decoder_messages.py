@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from core.errors import MediaTooLarge
+from worker.sampling import SampleRate
 
 # A longer line comes from no decoder of ours.
 LONGEST_LINE = 64 * 1024  # bytes
@@ -33,16 +34,15 @@ class Request:
     max_decoded_frames: int
     memory_bytes: int  # address space
     cpu_seconds: int
-    samples_per_second: float
-    min_samples: int
-    max_samples: int
+    rate: SampleRate
 
     def line(self) -> bytes:
         return encode(asdict(self))
 
     @classmethod
     def parse(cls, line: bytes) -> "Request":
-        return cls(**json.loads(line))
+        values = json.loads(line)
+        return cls(**values | {"rate": SampleRate(**values["rate"])})
 
 
 @dataclass(frozen=True, kw_only=True)

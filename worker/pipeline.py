@@ -117,7 +117,7 @@ class Pipeline:
                 faces = self._detect(frames, run)
                 cropped = self._crop(frames, faces, run)
                 self._classify(run, finish=False)
-                self._track(cropped, run)
+                self._track(frames, cropped, run)
                 self._forget(run)
                 if progress is not None:
                     progress(frames[-1].index + 1, reader.probe.expected_samples)
@@ -195,11 +195,11 @@ class Pipeline:
                 for candidate, logit in zip(batch, logits, strict=True):
                     candidate.logit = float(logit)
 
-    def _track(self, cropped: list[list[Candidate]], run: _Run) -> None:
+    def _track(self, frames: list[Frame], cropped: list[list[Candidate]], run: _Run) -> None:
         with run.stage("track"):
-            for faces in cropped:
+            for frame, faces in zip(frames, cropped, strict=True):
                 seen = [(one.face.box, describe(one.crop)) for one in faces if one.crop is not None]
-                numbers = run.tracker.add(faces[0].time, seen) if faces else []
+                numbers = run.tracker.add(frame.time_seconds, seen)
                 for candidate, number in zip(faces, numbers, strict=True):
                     candidate.track = number
 

@@ -1,17 +1,24 @@
 """Which frames of a video are looked at: arithmetic over presentation times, nothing else.
 
+How many is a matter of length: often at first, and of a long video still so often that nothing which lasts
+goes by unseen (`SampleRate`).
+
 The video is cut into as many slots of equal length as samples are wanted. A slot's sample is its
 keyframe, because that is the cheapest to reach and the least smoothed; without one, the frame
 nearest to the slot's middle. Slots that hold no frame (a video with a long frozen passage, a jump
 in the timestamps) hand their sample to the slots that hold the most.
+
+Keyframes at the wrong ends of two slots would leave nearly two slots between samples: in a long video no
+keyframe is waited for longer than `STRETCH` steps.
 """
 
 import heapq
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from math import ceil
+from itertools import pairwise
+from math import ceil, inf
 
 
 class Rank(IntEnum):
@@ -31,31 +38,74 @@ class Sample:
     end: int
 
 
-def sample_count(frames: int, seconds: float, *, per_second: float, least: int, most: int) -> int:
-    """How many of `frames` frames, lasting `seconds`, are looked at; never more than there are."""
-    wanted = round(min(seconds * per_second, most))  # min first: a hostile duration may be huge
-    return min(max(wanted, least), most, frames)
+STRETCH = 1.5  # steps that may lie between two samples of a long video, so that keyframes can be taken
 
 
-def plan_samples(times: Sequence[float], ranks: Sequence[int], count: int) -> list[Sample]:
+@dataclass(frozen=True, kw_only=True)
+class SampleRate:
+    """How often a video is looked at; of the three rates the one that asks for most frames counts."""
+
+    per_second: float  # frames of a short video,
+    short: int  # and how many that gives at most
+    step_seconds: float  # a longer one is looked at once in so long,
+    stepped: int  # and how many that gives at most
+    long_step_seconds: float  # and a still longer one
+    least: int  # frames, where there are so many
+    most: int  # frames, however long
+
+    def count(self, frames: int, seconds: float) -> int:
+        """How many of `frames` frames, lasting `seconds`, are looked at; never more than there are."""
+        wanted = max(
+            min(seconds * self.per_second, self.short),
+            min(seconds / self.step_seconds, self.stepped),
+            min(seconds / self.long_step_seconds, self.most),  # a hostile duration may be huge
+        )
+        return min(max(round(wanted), self.least), self.most, frames)
+
+    def longest_wait(self, count: int, seconds: float) -> float:
+        """Seconds that may lie between two of `count` samples, where frames are there to be sampled.
+
+        A short video is free to take its keyframes wherever they are.
+        """
+        return STRETCH * max(seconds / max(count, 1), self.step_seconds)
+
+
+def plan_samples(
+    times: Sequence[float], ranks: Sequence[int], count: int, *, longest_wait: float = inf
+) -> list[Sample]:
     """Choose `count` frames, spread evenly over the time that `times` spans.
 
     Args:
         times: presentation time of each frame in seconds (or any unit), ascending.
         ranks: a `Rank` for each frame.
         count: samples wanted, at most `len(times)`.
+        longest_wait: time from one sample within which the next one is taken, where there is a frame.
 
     Returns the samples in order of presentation; their stand-in ranges do not overlap.
     """
     slots = _slots(times, count)
-    samples = []
+    samples: list[Sample] = []
     for (first, end, middle), quota in zip(slots, _quotas(slots, count), strict=True):
         for run_first, run_end in _runs(first, end, quota):
             centre = middle if quota == 1 else (times[run_first] + times[run_end - 1]) / 2
+            near = run_end
+            if samples and longest_wait < inf:
+                latest = times[samples[-1].frame] + longest_wait
+                near = max(bisect_right(times, latest, run_first, run_end), run_first + 1)
             # Of equals the earlier, so that a plan is the same on every machine.
-            _, _, chosen = min((ranks[i], abs(times[i] - centre), i) for i in range(run_first, run_end))
+            _, _, chosen = min((ranks[i], abs(times[i] - centre), i) for i in range(run_first, near))
             samples.append(Sample(frame=chosen, first=run_first, end=run_end))
     return samples
+
+
+def longest_unseen(times: Sequence[float], seconds: float) -> float:
+    """The longest stretch of a video of `seconds` without one of the `times` at which it was looked at.
+
+    Args:
+        times: of the samples that came undamaged, in seconds on a player's clock.
+    """
+    seen = sorted([0.0, *times, seconds])
+    return max(after - before for before, after in pairwise(seen))
 
 
 def expected_samples(planned: int, share: float) -> int:

@@ -24,7 +24,7 @@ from PIL import (
 
 from core.errors import BrokenMedia
 from worker.decoder_messages import FrameHeader, Orientation, Outlet, Request, too_many_pixels
-from worker.sampling import Rank, plan_samples, sample_count
+from worker.sampling import Rank, plan_samples
 from worker.still_formats import HEAD_BYTES, still_format
 
 # The readers of the formats that are taken. They are named here to be imported while files can still
@@ -128,14 +128,7 @@ class StillFile:
 
     def samples(self) -> list[int]:
         """The frames to look at."""
-        request = self._request
-        count = sample_count(
-            len(self.times),
-            self.seconds,
-            per_second=request.samples_per_second,
-            least=request.min_samples,
-            most=request.max_samples,
-        )
+        count = self._request.rate.count(len(self.times), self.seconds)
         ranks = bytes([Rank.KEYFRAME]) * len(self.times)
         return [sample.frame for sample in plan_samples(self.times, ranks, count)]
 

@@ -1,8 +1,9 @@
 """Face tracks: which faces of different frames are one person.
 
-Samples lie half a second apart, so boxes move; and videos have cuts. A face goes on in a track when its box
-overlaps the track's last one, or when its crop looks like the track's last ones. That likeness is a cheap
-descriptor (a small gray picture and colour histograms), good for one video; it recognises nobody.
+Samples lie half a second apart, in long videos several, so boxes move; and videos have cuts. A face goes on
+in a track when its box overlaps the track's last one, or when its crop looks like the track's last ones. That
+likeness is a cheap descriptor (a small gray picture and colour histograms), good for one video; it recognises
+nobody.
 """
 
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ class Track:
     number: int
     box: Box
     time: float  # seconds, of the last face
+    sample: int  # of the last face, counted by the tracker
     descriptor: Descriptor  # a running mean, unit length
 
 
@@ -57,14 +59,16 @@ class Tracker:
 
     def __init__(self, settings: TrackSettings) -> None:
         self._settings = settings
+        self._samples = 0
         self.tracks: list[Track] = []
 
     def add(self, time: float, faces: Sequence[tuple[Box, Descriptor]]) -> list[int]:
-        """Assign each face of the frame at `time` (seconds) to a track.
+        """Assign each face of the frame at `time` (seconds) to a track; a frame without faces counts too.
 
         Returns the tracks' numbers in the faces' order; no two faces of a frame share one.
         """
-        live = [t for t in self.tracks if time - t.time <= self._settings.max_gap_seconds]
+        self._samples += 1
+        live = [track for track in self.tracks if self._goes_on(track, time)] if faces else []
         assigned: dict[int, Track] = {}
         if live and faces:
             costs = np.array([[self._cost(track, box, look) for box, look in faces] for track in live])
@@ -72,6 +76,13 @@ class Tracker:
                 if costs[row, column] < FORBIDDEN:
                     assigned[int(column)] = live[int(row)]
         return [self._join(assigned.get(i), time, *face) for i, face in enumerate(faces)]
+
+    def _goes_on(self, track: Track, time: float) -> bool:
+        """Whether its person may come back: in a long video the very next sample may be far away."""
+        return (
+            time - track.time <= self._settings.max_gap_seconds
+            or self._samples - track.sample <= self._settings.max_gap_samples
+        )
 
     def _cost(self, track: Track, box: Box, look: Descriptor) -> float:
         likeness = float(track.descriptor @ look)
@@ -88,9 +99,9 @@ class Tracker:
 
     def _join(self, track: Track | None, time: float, box: Box, look: Descriptor) -> int:
         if track is None:
-            track = Track(number=len(self.tracks), box=box, time=time, descriptor=look)
+            track = Track(number=len(self.tracks), box=box, time=time, sample=self._samples, descriptor=look)
             self.tracks.append(track)
         else:
             track.descriptor = _unit(0.7 * track.descriptor + 0.3 * look)
-            track.box, track.time = box, time
+            track.box, track.time, track.sample = box, time, self._samples
         return track.number

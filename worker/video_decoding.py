@@ -2,6 +2,7 @@
 
 from functools import partial
 from io import FileIO
+from math import inf
 
 import av.logging
 
@@ -9,7 +10,7 @@ from core.errors import BrokenMedia
 from worker.conversion import Converter, orientation
 from worker.decoder_messages import FrameHeader, Outlet, Request
 from worker.sample_decoder import SampleDecoder, SampledFrame
-from worker.sampling import expected_samples, plan_samples, sample_count
+from worker.sampling import expected_samples, plan_samples
 from worker.video_file import VideoFile
 
 
@@ -21,14 +22,9 @@ def decode_video(file: FileIO, request: Request, outlet: Outlet) -> int:
     av.logging.set_level(None)  # libav's log callback takes Python's lock and can deadlock
     video = VideoFile(file, request, outlet.alive)
     timeline = video.timeline
-    count = sample_count(
-        len(timeline.frames),
-        video.seconds,
-        per_second=request.samples_per_second,
-        least=request.min_samples,
-        most=request.max_samples,
-    )
-    samples = plan_samples(timeline.times(), timeline.ranks(), count)
+    count = request.rate.count(len(timeline.frames), video.seconds)
+    wait = request.rate.longest_wait(count, video.seconds) / timeline.tick if timeline.tick else inf
+    samples = plan_samples(timeline.times(), timeline.ranks(), count, longest_wait=wait)
     decoder = SampleDecoder(video, samples, request, outlet.alive)
     converter = Converter(video.stream.sample_aspect_ratio, request.max_pixels)
     given = 0

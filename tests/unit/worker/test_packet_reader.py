@@ -10,6 +10,7 @@ from av.error import PermissionError as Refused
 from tests.media import Media
 from worker.decoder_messages import Request
 from worker.packet_reader import PacketReader
+from worker.sampling import SampleRate
 from worker.video_file import VideoFile
 
 REQUEST = Request(
@@ -24,9 +25,15 @@ REQUEST = Request(
     max_decoded_frames=10_000,
     memory_bytes=1 << 32,
     cpu_seconds=60,
-    samples_per_second=2,
-    min_samples=8,
-    max_samples=64,
+    rate=SampleRate(
+        per_second=2,
+        short=64,
+        step_seconds=2,
+        stepped=1800,
+        long_step_seconds=5,
+        least=8,
+        most=4320,
+    ),
 )
 
 

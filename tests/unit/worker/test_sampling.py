@@ -1,11 +1,14 @@
 from bisect import bisect_left, bisect_right
 from itertools import pairwise
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.sampling import Rank, Sample, expected_samples, plan_samples, sample_count
+from core.settings import SamplingSettings
+from worker.decode import sample_rate
+from worker.sampling import Rank, Sample, SampleRate, expected_samples, longest_unseen, plan_samples
 
 
 @st.composite
@@ -71,6 +74,11 @@ def test_a_jump_in_the_timestamps_does_not_thin_out_the_rest() -> None:
     assert max(b - a for a, b in zip([0.0, *seen], [*seen, 10.0], strict=True)) < 1.5
 
 
+def rate(**changed: float) -> SampleRate:
+    """The one that the settings give."""
+    return sample_rate(SamplingSettings.model_validate(changed))
+
+
 @pytest.mark.parametrize(
     ("frames", "seconds", "count"),
     [
@@ -83,7 +91,72 @@ def test_a_jump_in_the_timestamps_does_not_thin_out_the_rest() -> None:
     ],
 )
 def test_sample_count(frames: int, seconds: float, count: int) -> None:
-    assert sample_count(frames, seconds, per_second=2.0, least=8, most=64) == count
+    assert rate(max_frames=64).count(frames, seconds) == count
+
+
+@pytest.mark.parametrize(
+    ("seconds", "count"),
+    [
+        (5, 10),
+        (32, 64),
+        (128, 64),  # one every two seconds
+        (700, 350),
+        (3600, 1800),
+        (9000, 1800),  # one every five
+        (6 * 3600, 4320),
+        (1e300, 4320),
+    ],
+)
+def test_long_videos_are_looked_at_so_often_that_nothing_passes_unseen(seconds: float, count: int) -> None:
+    assert rate().count(10**9, seconds) == count
+
+
+@given(st.floats(0, 1e9), st.floats(0, 1e9))
+def test_a_longer_video_is_never_looked_at_less(one: float, other: float) -> None:
+    shorter, longer = sorted((one, other))
+    assert rate().count(10**9, shorter) <= rate().count(10**9, longer) <= 4320
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(96, 6000.0), st.floats(0.3, 20), st.randoms(use_true_random=False))
+def test_no_keyframe_is_waited_for_too_long(seconds: float, distance: float, random: Random) -> None:
+    """Whatever the distance of the keyframes, and wherever they lie."""
+    frames = round(seconds * 2)
+    times = [i / 2 for i in range(frames)]
+    ranks = [Rank.REFERENCE] * frames
+    at = random.uniform(0, distance)
+    while at < seconds - 1:
+        ranks[int(at * 2)] = Rank.KEYFRAME
+        at += distance * random.uniform(0.5, 1.5)
+    count = rate().count(frames, seconds)
+    wait = rate().longest_wait(count, seconds)
+    taken = [times[sample.frame] for sample in plan_samples(times, ranks, count, longest_wait=wait)]
+    assert len(taken) == count
+    assert longest_unseen(taken, seconds) <= wait <= 1.5 * max(2.0, seconds / count)
+
+
+def test_a_short_video_takes_its_keyframes_wherever_they_are() -> None:
+    times = [i / 25 for i in range(250)]
+    ranks = [Rank.KEYFRAME if i % 24 == 0 else Rank.REFERENCE for i in range(250)]
+    free = plan_samples(times, ranks, 20)
+    assert plan_samples(times, ranks, 20, longest_wait=rate().longest_wait(20, 10.0)) == free
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds", "longest"),
+    [
+        ([0.5, 1.5, 2.5], 3.0, 1.0),
+        ([2.0, 3.0], 4.0, 2.0),  # before the first
+        ([0.0, 1.0], 10.0, 9.0),  # after the last: the file was cut off
+        ([], 7.0, 7.0),
+        ([0.0], 0.0, 0.0),  # a still
+        ([0.0, 8.0], 5.0, 5.0),  # a sample beyond the declared end hides nothing
+    ],
+)
+def test_the_longest_stretch_that_nobody_looked_at(
+    times: list[float], seconds: float, longest: float
+) -> None:
+    assert longest_unseen(times, seconds) == longest
 
 
 @given(st.integers(1, 1000), st.floats(1e-6, 1, exclude_max=True))

@@ -43,7 +43,16 @@ def test_another_person_in_the_same_place_is_another_track() -> None:
 def test_a_face_unseen_for_long_begins_anew() -> None:
     tracker = Tracker(TrackSettings(max_gap_seconds=2.0))
     tracker.add(0.0, [(box(0, 0), LOOKS[0])])
+    for moment in (1.0, 2.0, 3.0, 4.0):
+        assert tracker.add(moment, []) == []
     assert tracker.add(5.0, [(box(0, 0), LOOKS[0])]) == [1]
+
+
+def test_a_face_goes_on_however_far_apart_the_samples_are() -> None:
+    """With 64 samples of six hours, 340 s lie between them: the next sample is no gap."""
+    tracker = Tracker(TrackSettings())
+    numbers = [tracker.add(340.0 * sample, [(box(0, 0), LOOKS[0])])[0] for sample in range(64)]
+    assert set(numbers) == {0}
 
 
 FACES = st.lists(
