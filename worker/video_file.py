@@ -1,6 +1,7 @@
 """Opening a stranger's video: allowed formats and codecs, caps first, and no other file than this one.
 
-Runs in the decoder process, after `worker.sandbox.lock_down`: whatever it needs is imported here.
+Runs in the decoder process, after `worker.sandbox.lock_down`: whatever it needs is imported here. PyAV
+imports its kinds of streams and codecs only when a file has one; they are named below for that reason.
 """
 
 import re
@@ -8,9 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Never
 
 import av
+import av.audio.codeccontext
 import av.audio.stream
 import av.logging
+import av.subtitles.codeccontext
 import av.subtitles.stream
+import av.subtitles.subtitle
+import av.video.codeccontext
 import av.video.stream
 from av.container import InputContainer
 from av.error import FFmpegError
