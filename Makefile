@@ -6,7 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo up test browser check bench bench-review lint types imports settings-docs lock clean
+# Tests that run at the same time. More than four gain little: each has servers and networks of its own.
+WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$(( cores > 4 ? 4 : cores )))
+
+.PHONY: demo up test quick browser check bench bench-review lint types imports settings-docs lock clean
 
 demo: $(READY)  ## make two clips, screen them end to end, print the verdicts
 	$(BIN)/facewarden demo
@@ -15,8 +18,12 @@ up: $(READY)  ## the whole system on this machine; drop videos into bucket/
 	$(BIN)/facewarden up
 
 test: $(READY) browser  ## every test (real Valkey, real PostgreSQL, both from wheels)
-	$(BIN)/pytest tests
+	$(BIN)/pytest tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	@echo "facewarden: all tests passed"
+
+quick: $(READY) lint types imports  ## lint, types, import contracts and the unit tests: no server, no browser
+	$(BIN)/pytest tests/unit -n $(WORKERS) --dist loadfile -m "not full_size and not corpus"
+	@echo "facewarden: quick tests passed"
 
 # The pages are tested in a real browser. Where none is and none can be had, those tests skip and say so.
 browser:

@@ -14,10 +14,13 @@ import structlog
 from core.settings import Settings
 
 # How long an example takes says more about the machine than about the code.
-hypothesis.settings.register_profile("facewarden", deadline=None)
+hypothesis.settings.register_profile(
+    "facewarden", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("facewarden")
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Tests run at the same time share the cores (pytest-xdist says how many there are); alone, one has two.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
 
 def pytest_configure(config: pytest.Config) -> None:

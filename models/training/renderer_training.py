@@ -18,6 +18,7 @@ from torch import nn
 
 from core.errors import SettingsError
 from models.checkpoint import stored, write_hashed
+from models.device import cpu_has_bf16
 from models.training.blending import eye_distance
 from models.training.faces import FaceRecord, load_faces, split
 from models.training.renderers import RENDERERS, SIDE, SPAN, aligned, as_tensor, halved
@@ -104,7 +105,8 @@ class _Learner:
 
 
 def _half(faces: torch.Tensor) -> torch.autocast:
-    return torch.autocast(faces.device.type, dtype=torch.bfloat16)
+    device = faces.device.type
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=device != "cpu" or cpu_has_bf16())
 
 
 def _trained(

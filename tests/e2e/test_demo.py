@@ -20,7 +20,6 @@ def demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"COLUMNS": "200"} | environment,
         capture_output=True,
         text=True,
-        timeout=600,
         check=False,
     )
 

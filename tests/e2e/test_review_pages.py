@@ -27,12 +27,13 @@ from review.app import create_app
 from review.evidence import content_hash
 from storage import accounts, decisions
 from storage.engine import reading, transaction
-from tests import review_data
+from tests import review_data, waiting
 from tests.review_data import FLAGGED, TWO_FACES
+from tests.waiting import PATIENCE_SECONDS
 from worker.process import run_worker
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-expect.set_options(timeout=60_000)  # a busy machine is slow, not wrong
+expect.set_options(timeout=1000 * PATIENCE_SECONDS)  # a busy machine is slow, not wrong
 PASSWORD = "correct horse battery"  # noqa: S105  of every account in these tests
 CLIP_SECONDS = 2
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -152,7 +153,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, valkey_url:
     port = server.servers[0].sockets[0].getsockname()[1]
     yield Site(url=f"http://127.0.0.1:{port}", settings=settings, engine=made.engine, ids=made.ids)
     server.should_exit = True
-    thread.join(20)
+    thread.join(PATIENCE_SECONDS)
     made.engine.dispose()
 
 
@@ -173,7 +174,7 @@ class Visitor:
     def __init__(self, browser: Browser, site: Site, name: str, **options: Any) -> None:
         self.site, self.name = site, name
         self.context: BrowserContext = browser.new_context(base_url=site.url, viewport=WIDE, **options)
-        self.context.set_default_timeout(60_000)
+        self.context.set_default_timeout(1000 * PATIENCE_SECONDS)
         self.context.add_init_script(SHIFTS)
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
@@ -217,10 +218,7 @@ def visitors(chromium: Browser, site: Site) -> Iterator[Any]:
 
 def until(page: Page, expression: str) -> None:
     """Wait until `expression` holds. Playwright waits by evaluating text, which our policy forbids."""
-    deadline = time.monotonic() + 60
-    while not page.evaluate(expression):
-        assert time.monotonic() < deadline, f"never: {expression}"
-        page.wait_for_timeout(50)
+    waiting.until(lambda: page.evaluate(expression), expression, look=lambda: page.wait_for_timeout(50))
 
 
 def outcomes(site: Site, name: str) -> list[tuple[str, str, bool]]:
@@ -319,14 +317,14 @@ def test_a_dropped_file_is_followed_until_its_verdict(visitors: Any, site: Site,
     refused = page.locator("#uploads li", has_text="letter.mp4")
     expect(refused).to_contain_text("Refused")
     assert run_worker(queues.SCREEN, site.settings, burst=True) == 0
-    expect(row.get_by_role("link", name="Fake")).to_be_visible(timeout=60_000)
+    expect(row.get_by_role("link", name="Fake")).to_be_visible()
     row.get_by_role("link", name="Fake").click()
     expect(page.get_by_role("heading", name="dropped.mp4")).to_be_visible()
     # The explanations come by themselves while the page is open.
     expect(page.get_by_text("Being made…").first).to_be_visible()
     page.wait_for_timeout(2000)  # the page has heard how things stand
     assert run_worker(queues.EXPLAIN, site.settings, burst=True) == 0
-    expect(page.locator("[data-method=LIME] .overlay").first).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-method=LIME] .overlay").first).to_be_visible()
     # And again, with everything following by itself.
     page.get_by_role("button", name="Screen again").click()
     expect(page.locator("#verdict")).to_contain_text("on its way")

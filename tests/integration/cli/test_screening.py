@@ -30,7 +30,6 @@ def screen(tmp_path: Path, checkpoint: Path) -> Screen:
             },
             capture_output=True,
             text=True,
-            timeout=240,
             check=False,
         )
 

@@ -5,23 +5,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.ingest.site import MP4, Site
+from tests.waiting import ended, until
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE_SECONDS = 60.0  # a bound for hanging, not a measure of speed
-
-
-def wait_for(what: str, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not done():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -64,21 +56,21 @@ def drop(site: Site, numbers: range) -> None:
 def test_kill_9_flushall_and_sigterm(site: Site, start: Callable[[], subprocess.Popen[bytes]]) -> None:
     first = start()
     drop(site, range(10))
-    wait_for("some are taken", lambda: len(site.screenings()) >= 3)
+    until(lambda: len(site.screenings()) >= 3, "some are taken")
     first.kill()
     first.wait()
     drop(site, range(10, 20))
     second = start()
-    wait_for("all are taken", lambda: len(site.screenings()) == 20)
+    until(lambda: len(site.screenings()) == 20, "all are taken")
     assert len(site.sightings()) == 20
-    wait_for("all are queued", lambda: site.depth() == 20)
+    until(lambda: site.depth() == 20, "all are queued")
     site.redis.flushall()
-    wait_for("all are queued again", lambda: site.depth() == 20)
+    until(lambda: site.depth() == 20, "all are queued again")
     (site.bucket / "link.mp4").symlink_to("/etc/passwd")
     (site.bucket / "text.mp4").write_text("no film")
-    wait_for("the bad ones are noted", lambda: len(site.sightings()) == 22)
+    until(lambda: len(site.sightings()) == 22, "the bad ones are noted")
     second.send_signal(signal.SIGTERM)
-    assert second.wait(PATIENCE_SECONDS) == 0
+    assert ended(second) == 0
     metrics = (site.settings.home / "metrics" / "facewarden_ingest.prom").read_text()
     (brought_back,) = re.findall(r'repairs_total\{kind="enqueued"\} (\S+)', metrics)
     assert float(brought_back) >= 20
@@ -90,7 +82,7 @@ def test_sigterm_does_not_wait_for_the_end_of_a_long_look(
 ) -> None:
     drop(site, range(1000))
     process = start()
-    wait_for("the first are taken", lambda: bool(site.screenings()))
+    until(lambda: bool(site.screenings()), "the first are taken")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(PATIENCE_SECONDS) == 0
+    assert ended(process) == 0
     assert len(site.screenings()) < 1000

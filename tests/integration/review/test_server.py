@@ -15,6 +15,7 @@ import pytest
 
 from core.roles import Role, Scope
 from tests.integration.review.house import House, open_house
+from tests.waiting import ended
 
 
 def free_port() -> int:
@@ -69,5 +70,5 @@ def test_it_serves_behind_a_proxy_and_stops_though_a_stream_is_open(
         lines = stream.iter_lines()
         assert any(re.match("event: counts", line) for line in lines)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) in {0, -signal.SIGTERM}
+        assert ended(process) in {0, -signal.SIGTERM}
         list(lines)  # it ended, and was not cut off

@@ -13,6 +13,7 @@ from storage import accounts, audit, migrate
 from storage.engine import reading, transaction
 from storage.migrate import upgrade
 from storage.tables import AuditEvent, utc_now
+from tests.waiting import PATIENCE_SECONDS
 
 
 def record(engine: Engine, *subjects: str) -> None:
@@ -62,7 +63,7 @@ def test_whoever_waits_for_a_row_does_not_hold_the_log(engine: Engine) -> None:
         pytest.skip("SQLite has one writer at a time")
     with transaction(engine) as session:
         made = accounts.add(session, name="a", role=Role.VIEWER, password_hash="h", actor="t")  # noqa: S106
-    meeting = Barrier(2, timeout=30)
+    meeting = Barrier(2, timeout=PATIENCE_SECONDS)
 
     def row_first() -> None:
         with transaction(engine) as session:

@@ -14,6 +14,7 @@ import pytest
 from cli.supervisor import Supervisor, read_children, reap, start_time
 from core.errors import SettingsError
 from core.settings import ReviewSettings, Settings
+from tests.waiting import ended
 
 
 def sleeper() -> subprocess.Popen[bytes]:
@@ -26,7 +27,7 @@ def test_a_leftover_is_killed(tmp_path: Path) -> None:
     state.write_text(json.dumps({"valkey": {"pid": process.pid, "start": start_time(process.pid)}}))
     assert list(read_children(state)) == ["valkey"]
     reap(state)
-    assert process.wait(5) == -9
+    assert ended(process) == -9
     assert not state.exists()
 
 

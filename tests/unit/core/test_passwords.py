@@ -17,6 +17,7 @@ from core.passwords import (
     one_time_password,
     outdated,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 
 def test_only_the_right_password_fits() -> None:
@@ -52,13 +53,13 @@ def test_a_flood_is_turned_away_at_once(monkeypatch: pytest.MonkeyPatch) -> None
     class Slow:
         def verify(self, *_: str) -> bool:
             hashing.release()
-            return done.wait(30)
+            return done.wait(PATIENCE_SECONDS)
 
     monkeypatch.setattr(passwords, "_hasher", Slow)
     with ThreadPoolExecutor(8) as pool:
         checks = [pool.submit(check_password, "x", "stored") for _ in range(8)]
-        assert hashing.acquire(timeout=30)
-        assert hashing.acquire(timeout=30)
+        assert hashing.acquire(timeout=PATIENCE_SECONDS)
+        assert hashing.acquire(timeout=PATIENCE_SECONDS)
         try:
             until_full()
             with pytest.raises(TooManySignIns):

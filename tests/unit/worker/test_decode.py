@@ -298,7 +298,6 @@ def test_paths_that_are_no_file(media: Media, tmp_path: Path) -> None:
 
 
 @pytest.mark.corpus
-@pytest.mark.timeout(600)
 def test_every_genuine_video_is_covered_wholly(corpus: Path, media: Media) -> None:
     videos = sorted((corpus / "videos").glob("*.mp4"))
     assert videos

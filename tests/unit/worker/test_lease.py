@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from core.errors import DeadlineExceeded, ServiceUnavailable, StaleAttempt
+from tests.waiting import PATIENCE_SECONDS
 from worker import lease
 from worker.lease import Lease
 
 SOON = 0.02  # seconds; renewals then come every 5 ms
-LONG = 20.0  # seconds that a test waits for what should come at once
 
 
 def held(renew: Callable[[], bool], *, job_seconds: float = 60.0) -> Lease:
@@ -26,7 +26,7 @@ def test_it_is_renewed_until_the_work_ends() -> None:
 
     with held(renew) as kept:
         for _ in range(3):
-            assert renewals.acquire(timeout=LONG)
+            assert renewals.acquire(timeout=PATIENCE_SECONDS)
         kept.check()
     while renewals.acquire(blocking=False):
         pass
@@ -41,8 +41,8 @@ def test_a_lost_lease_stops_the_work() -> None:
         return False
 
     with held(renew) as kept:
-        assert asked.wait(LONG)
-        kept._thread.join(LONG)  # it has nothing more to do
+        assert asked.wait(PATIENCE_SECONDS)
+        kept._thread.join(PATIENCE_SECONDS)  # it has nothing more to do
         with pytest.raises(StaleAttempt, match="Attempt 3 of screening clip"):
             kept.check()
 
@@ -65,7 +65,7 @@ def test_it_survives_a_database_that_is_away(fault: Exception) -> None:
         return True
 
     with held(renew) as kept:
-        assert back.wait(LONG)
+        assert back.wait(PATIENCE_SECONDS)
         kept.check()
 
 
@@ -84,6 +84,6 @@ def test_a_job_that_hangs_loses_its_lease(monkeypatch: pytest.MonkeyPatch) -> No
         return True
 
     with held(renew, job_seconds=0.0) as kept:
-        kept._thread.join(LONG)
+        kept._thread.join(PATIENCE_SECONDS)
         assert not kept._thread.is_alive()
     assert renewals == 0

@@ -18,7 +18,7 @@ sandbox.lock_down(memory_bytes=400 * 1024**2, cpu_seconds=1)
 
 def run(script: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-I", "-c", LOCKED + script]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_nothing_can_be_written_to_a_file(tmp_path: object) -> None:
         "sandbox.die", f"file = os.open({path!r}, os.O_CREAT | os.O_WRONLY)\nsandbox.die", 1
     )
     script += "\ntry:\n    os.write(file, b'x')\nexcept OSError as error:\n    os.write(1, b'refused')"
-    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, check=False)
     assert done.stdout == b"refused"
 
 
@@ -89,7 +89,7 @@ def test_it_dies_with_its_parent() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    for _ in range(100):
+    for _ in range(1200):
         if not child.is_running() or child.status() == psutil.STATUS_ZOMBIE:
             return
         time.sleep(0.05)
@@ -98,5 +98,5 @@ def test_it_dies_with_its_parent() -> None:
 
 def test_it_does_not_start_without_its_parent() -> None:
     script = "import os; from worker import sandbox; sandbox.die_with_parent(1 << 30); os.write(1, b'alive')"
-    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")
