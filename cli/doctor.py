@@ -16,6 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from cli import queue_server
 from core import queues
 from core.errors import FacewardenError, SettingsError
 from core.settings import Settings
@@ -58,6 +59,7 @@ def examine(settings: Settings, *, as_json: bool) -> bool:
 def _findings(settings: Settings) -> Iterator[Finding]:
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("redis", _redis),
+        ("queue files", _queue_files),
         ("database", _database),
         ("leases", _leases),
         ("weights", _weights),
@@ -81,6 +83,19 @@ def _redis(settings: Settings) -> str:
             setting="maxmemory-policy", reason=f"it is {policy}: Redis may drop jobs; set it to noeviction"
         )
     return "answers, noeviction"
+
+
+def _queue_files(settings: Settings) -> str:
+    if settings.redis_url is not None:
+        return "not of this installation"
+    aside = queue_server.set_aside_before(settings)
+    if not aside:
+        return "none was ever damaged"
+    size = sum(path.lstat().st_size for folder in aside for path in folder.rglob("*"))
+    return (
+        f"{len(aside)} damaged copies set aside, {size / 1024**2:.1f} MiB, the last one {aside[-1]};"
+        " remove them once nobody wants to know why"
+    )
 
 
 def _database(settings: Settings) -> str:

