@@ -52,9 +52,10 @@ bench: $(READY)  ## speed against the obvious pipeline, side by side; writes bui
 bench-review: $(READY)  ## the review queue over a million videos in both databases (10 GB, 10 to 60 minutes); writes build/bench-review.json
 	$(BIN)/python -m bench.review
 
-settings-docs: $(READY)  ## write docs/settings.md and .env.example from core/settings.py
+settings-docs: $(READY)  ## write docs/settings.md, .env.example and docs/formats.md from core/
 	$(BIN)/facewarden config --markdown > docs/settings.md
 	$(BIN)/facewarden config --env > .env.example
+	$(BIN)/facewarden config --formats > docs/formats.md
 
 lock: $(READY)
 	.uv/bin/uv lock

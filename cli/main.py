@@ -201,14 +201,18 @@ def migrate() -> None:
 def config(
     markdown: Annotated[bool, typer.Option("--markdown", help="The page docs/settings.md.")] = False,
     env: Annotated[bool, typer.Option("--env", help="The file .env.example.")] = False,
+    formats: Annotated[bool, typer.Option("--formats", help="The page docs/formats.md.")] = False,
 ) -> None:
     """The settings in force, secrets masked."""
+    from cli import formats as format_page
     from cli.configuration import as_env, as_markdown, as_table
 
     if markdown:
         typer.echo(as_markdown(), nl=False)
     elif env:
         typer.echo(as_env(), nl=False)
+    elif formats:
+        typer.echo(format_page.as_markdown(), nl=False)
     else:
         typer.echo(as_table(_settings()), nl=False)
 

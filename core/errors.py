@@ -43,6 +43,8 @@ with the fields of the error filled in.
 
 from typing import Any, ClassVar
 
+from core import media_formats
+
 
 class FacewardenError(Exception):
     """Facewarden stopped: {reason}."""
@@ -93,16 +95,21 @@ class EmptyFile(InputError):
 
 class NotMedia(InputError):
     """{name}: the content is no video or image that Facewarden knows ({reason}).
-    Supported: MP4, MOV, MKV, WebM, AVI, MPEG-TS, FLV, JPEG, PNG, WebP, GIF, BMP, TIFF."""
+    Supported: {supported}."""
 
     code = "not_media"
 
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**{"supported": media_formats.names(), **fields})
+
 
 class UnsupportedMedia(InputError):
-    """{name}: {reason} is not on the list of allowed formats and codecs.
-    Convert it to H.264 in MP4."""
+    """{name}: {reason} is not on the list of allowed formats and codecs. {remedy}"""
 
     code = "unsupported_media"
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**{"remedy": media_formats.VIDEO_REMEDY, **fields})
 
 
 class NoVideoStream(InputError):

@@ -3,9 +3,7 @@
 SQL comes first. If Redis is away the commit stands, and the reconciler enqueues later.
 """
 
-import errno
 import os
-import stat
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -19,18 +17,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core import metrics, queues
-from core.errors import (
-    FileVanished,
-    InputError,
-    MediaTooLarge,
-    ServiceUnavailable,
-    Unreadable,
-    UnsafePath,
-)
+from core import gate, metrics, queues
+from core.errors import InputError, ServiceUnavailable
+from core.media_signatures import HEAD_BYTES
 from core.outcomes import MediaKind
 from core.settings import Settings
-from ingest.sniffing import HEAD_BYTES, sniff
 from models.model_version import ModelVersion, read_model_version
 from storage import audit, model_versions, screenings, videos
 from storage.engine import transaction
@@ -40,9 +31,7 @@ from storage.videos import Seen
 
 log = structlog.get_logger()
 
-PIECE_BYTES = 1024 * 1024
 REDIS_PAUSE_SECONDS = 10.0  # without trying to enqueue, once Redis was away: the reconciler does it all later
-LINK = (errno.ELOOP, errno.ENOTDIR)  # how O_NOFOLLOW reports a link to a file, and to a folder
 
 
 class Intake(StrEnum):
@@ -100,9 +89,9 @@ class Registrar:
         return receipt
 
     def _take(self, path: Path, root: Path, name: str, source: str) -> Receipt:
-        with _open(path, root, name) as file:
+        limit = self._settings.ingest.max_file_bytes
+        with gate.open_regular(path, root=root, name=name, max_bytes=limit) as file:
             before = os.fstat(file.fileno())
-            self._check(before, name)
             with self._objects.write_stream() as sink:
                 head = b""
                 for piece in _pieces(file, before.st_size, name):
@@ -114,19 +103,6 @@ class Registrar:
         seen = Seen(source=source, name=name, size_bytes=before.st_size, mtime_ns=before.st_mtime_ns)
         kind, error = _judged(head, name)
         return self._store(seen, _Content(sha256=sink.sha256, key=sink.key, kind=kind, error=error))
-
-    def _check(self, status: os.stat_result, name: str) -> None:
-        if not stat.S_ISREG(status.st_mode):
-            raise UnsafePath(name=name, reason="it is no regular file")
-        limit = self._settings.ingest.max_file_bytes
-        if status.st_size > limit:
-            raise MediaTooLarge(
-                name=name,
-                quantity="the size in bytes",
-                value=status.st_size,
-                limit=limit,
-                setting="FACEWARDEN_INGEST__MAX_FILE_BYTES",
-            )
 
     def _store(self, seen: Seen, content: _Content) -> Receipt:
         version = read_model_version(self._settings.weights)
@@ -195,7 +171,7 @@ class Registrar:
 
 def _judged(head: bytes, name: str) -> tuple[MediaKind, InputError | None]:
     try:
-        return sniff(head, name), None
+        return gate.sniff(head, name).kind, None
     except InputError as error:
         return MediaKind.UNKNOWN, error
 
@@ -216,52 +192,10 @@ def register_version(session: Session, version: ModelVersion) -> None:
     )
 
 
-def _open(path: Path, root: Path, name: str) -> BinaryIO:
-    """Open without following a link below `root` and without waiting for the other end of a pipe.
-
-    Step by step, each folder from the one before: nobody can put a link into the path meanwhile.
-    """
-    *folders, last = path.relative_to(root).parts
-    flags = os.O_RDONLY | os.O_CLOEXEC
-    held = None
-    try:
-        held = os.open(root, flags | os.O_DIRECTORY)
-        for folder in folders:
-            below = os.open(folder, flags | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=held)
-            os.close(held)
-            held = below
-        descriptor = os.open(last, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=held)
-    except OSError as error:
-        raise _refusal(error, name) from error
-    finally:
-        if held is not None:
-            os.close(held)
-    return os.fdopen(descriptor, "rb", buffering=0)
-
-
-def _refusal(error: OSError, name: str) -> InputError:
-    if error.errno == errno.ENOENT:
-        return FileVanished(name=name)
-    if error.errno in LINK:
-        return UnsafePath(name=name, reason="it is a symbolic link, or lies behind one")
-    if error.errno == errno.ENXIO:  # a socket
-        return UnsafePath(name=name, reason="it is no regular file")
-    return Unreadable(name=name, reason=error.strerror)
-
-
 def _pieces(file: BinaryIO, size_bytes: int, name: str) -> Iterator[bytes]:
-    """The content of a file that had `size_bytes` when it was opened; one that grows is given up at once.
-
-    Raises Unreadable where the disk or the network share fails: that must not look like the store's fault.
-    """
+    """The content of a file that had `size_bytes` when it was opened; one that grows is given up at once."""
     left = size_bytes
-    while True:
-        try:
-            piece = file.read(PIECE_BYTES)
-        except OSError as error:
-            raise Unreadable(name=name, reason=error.strerror) from error
-        if not piece:
-            return
+    for piece in gate.pieces(file, name):
         left -= len(piece)
         if left < 0:
             raise _Changed

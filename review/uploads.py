@@ -11,11 +11,11 @@ from typing import BinaryIO
 from anyio import to_thread
 from sqlalchemy import Engine, select
 
+from core import gate
 from core.errors import MediaTooLarge, ObjectStoreError
+from core.media_signatures import HEAD_BYTES
 from core.settings import Settings
 from ingest.registration import Intake, Registrar
-from ingest.sniffing import HEAD_BYTES
-from review.media_types import upload_type
 from storage import audit
 from storage.engine import transaction
 from storage.objects import INCOMING, FolderStore
@@ -95,7 +95,7 @@ async def _write(body: AsyncIterator[bytes], file: BinaryIO, name: str, settings
     async def flush() -> None:
         nonlocal checked
         if not checked:
-            upload_type(bytes(piece[:HEAD_BYTES]), name)  # before the rest of something else is taken
+            gate.sniff(bytes(piece[:HEAD_BYTES]), name)  # before the rest of something else is taken
             checked = True
         digest.update(piece)
         await to_thread.run_sync(file.write, bytes(piece))

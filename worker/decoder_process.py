@@ -14,10 +14,12 @@ from io import FileIO
 from typing import BinaryIO
 
 from core.errors import InputError
+from core.media_formats import format_of
+from core.media_signatures import HEAD_BYTES
+from core.outcomes import MediaKind
 from worker import sandbox
 from worker.decoder_messages import FrameHeader, Outlet, Request, encode
 from worker.shared_frames import FrameWriter, region_bytes
-from worker.still_formats import HEAD_BYTES, still_format
 
 ALIVE_SECONDS = 0.5  # between two signs of life; the reader waits for tens of seconds
 
@@ -78,7 +80,8 @@ def main() -> None:
 
 def _decoder_of(file: FileIO) -> Decoder:
     """The decoder for this kind of file, imported now because nothing can be opened later."""
-    if still_format(os.pread(file.fileno(), HEAD_BYTES, 0)):
+    found = format_of(os.pread(file.fileno(), HEAD_BYTES, 0))
+    if found is not None and found.screened and found.kind is MediaKind.IMAGE:
         from worker import stills  # noqa: PLC0415  a video has no use for Pillow
 
         stills.prepare()

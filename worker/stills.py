@@ -9,12 +9,15 @@ from collections.abc import Callable
 from functools import partial
 from io import FileIO
 
+import pillow_heif
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
     ImageFile,
     ImageOps,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     MpoImagePlugin,
     PngImagePlugin,
@@ -22,23 +25,26 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from core import gate
 from core.errors import BrokenMedia
+from core.media_signatures import HEAD_BYTES
 from worker.decoder_messages import FrameHeader, Orientation, Outlet, Request, too_many_pixels
 from worker.sampling import Rank, plan_samples
-from worker.still_formats import HEAD_BYTES, still_format
 
 # The readers of the formats that are taken. They are named here to be imported while files can still
 # be opened; MPO is what phones write for a JPEG with a second picture behind the first.
 READERS = (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     MpoImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
-ANIMATED = ("GIF", "PNG", "WEBP")
+ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")
 
 FRAME_SECONDS = 0.1  # of an animation that does not say: what browsers take for it
 MOST_FRAMES = 20_000  # of an animation; they can only be counted by walking over them
@@ -47,6 +53,7 @@ MOST_FRAMES = 20_000  # of an animation; they can only be counted by walking ove
 def prepare() -> None:
     """Let Pillow import what it would import at the first picture; no file can be opened then."""
     Image.preinit()
+    pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def decode_still(file: FileIO, request: Request, outlet: Outlet) -> int:
@@ -111,8 +118,9 @@ class StillFile:
         self.reason = "it is empty"  # why the latest frame could not be decoded
         # Pillow refuses what has more than twice as many, and does so before it allocates.
         Image.MAX_IMAGE_PIXELS = request.max_pixels // 2
+        reader = gate.sniff(content[:HEAD_BYTES], request.name).reader
         try:
-            self._image = Image.open(io.BytesIO(content), formats=[still_format(content[:HEAD_BYTES]) or ""])
+            self._image = Image.open(io.BytesIO(content), formats=[reader])
         except Image.DecompressionBombError as error:
             pixels = re.search(r"\d+", str(error))
             raise too_many_pixels(request, f"{pixels[0] if pixels else 'many'} pixels") from None

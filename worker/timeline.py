@@ -28,8 +28,11 @@ class Timeline:
     ticks of the stream's time base. Six hours at 60 frames a second take about 60 MiB.
     """
 
-    def __init__(self, tick: float) -> None:
-        """`tick` is the length of a tick in seconds."""
+    def __init__(self, tick: float, frame_ticks: int = 1) -> None:
+        """`tick` is the length of a tick in seconds; `frame_ticks` is how long a frame is said to be shown.
+
+        The latter is all there is in a raw stream, whose packets have no time.
+        """
         self.tick = tick
         self.spliced = False  # the file's own timestamps repeat: it cannot be searched by them
         self.frames: list[int] = []  # packet number of each frame
@@ -39,7 +42,7 @@ class Timeline:
         self._top_layer = 0
         self._shift = 0  # ticks by which a spliced part is moved behind the one before
         self._last_dts: int | None = None
-        self._last_length = 1  # ticks between the latest packets, for those without a timestamp
+        self._last_length = frame_ticks  # between the latest packets, for those without a timestamp
 
     def __len__(self) -> int:
         return len(self._times)

@@ -23,44 +23,19 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from core.errors import BrokenMedia, InputError, MediaTooLarge, NotMedia, NoVideoStream, UnsupportedMedia
+from core.errors import BrokenMedia, MediaTooLarge, NoVideoStream, UnsupportedMedia
+from core.gate import sniff
+from core.media_formats import CODECS
+from core.media_signatures import HEAD_BYTES
 from worker.decoder_messages import Request, too_many_pixels
 from worker.nal_units import PictureReader
 from worker.timeline import Timeline
 
-# libav's names of the containers that may be opened. None of them is a list of other files:
-# playlists, concat scripts, image sequences and session descriptions are missing on purpose.
-DEMUXERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts", "flv")
-
-# libav's names of the codecs that may be decoded: what people upload, each well tested upstream.
-CODECS = frozenset(
-    (
-        *("h264", "hevc", "vp8", "vp9", "av1", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg", "prores"),
-        *("msmpeg4v2", "msmpeg4v3", "wmv1", "wmv2", "wmv3", "vc1", "theora", "flv1", "h263"),
-        *("dnxhd", "dvvideo", "ffv1", "png"),
-    )
-)
-
 # Decoders that libav may start on its own to learn what a stream is. Sound is never decoded.
 PROBING = (*sorted(CODECS), "libdav1d", "flv", "msmpeg4")
 
-# The first bytes of the containers above: a file that has them and cannot be opened is damaged,
-# one without them is no media.
-SIGNATURES = re.compile(
-    rb"\x1aE\xdf\xa3|RIFF.{4}AVI |FLV\x01|.{4}(?:ftyp|moov|mdat|wide|free|skip|pnot)|\x47.{187}\x47", re.S
-)
-
-# Media that we know and do not take, to name them in the message.
-REFUSED = (
-    (re.compile(rb"OggS"), "the format Ogg"),
-    (re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"), "the format Windows Media (ASF)"),
-    (re.compile(rb"\x00\x00\x01[\xba\xb3]"), "an MPEG program or elementary stream"),
-    (re.compile(rb"\x06\x0e\x2b\x34"), "the format MXF"),
-    (re.compile(rb".{4}ftyp(?:heic|heix|heim|heis|mif1|msf1)", re.S), "the format HEIF"),
-)
-
 BUFFER = 256 * 1024  # bytes per read: fewer calls from libav into Python than with its own 32 KiB
-HEAD = 64 * 1024  # bytes in which a container says how long it is
+USUAL_RATE = 25  # frames a second, of a stream that does not say
 MOST_PACKETS = 4_000_000  # listed of the video stream: six hours at 180 frames a second
 MOST_ERRORS = 64  # read errors in a row after which the rest of the file counts as unreadable
 ALIVE_EVERY = 64  # packets between two signs of life; packets of 8K are large, and disks may be slow
@@ -74,20 +49,21 @@ class VideoFile:
     def __init__(self, file: BinaryIO, request: Request, alive: Callable[[], None]) -> None:
         """Open `file`, check it against the caps and list its packets; nothing is decoded.
 
-        Raises NotMedia, UnsupportedMedia, NoVideoStream, MediaTooLarge or BrokenMedia.
+        Raises EmptyFile, NotMedia, UnsupportedMedia, NoVideoStream, MediaTooLarge or BrokenMedia.
         """
-        self._file = file
+        self._file = _Bytes(file)
         self._request = request
-        self._head = file.read(HEAD)
+        self._head = file.read(HEAD_BYTES)  # a container also says in it how long it is
         self.container, self.stream = self._open()
         declared = self._declared_seconds()
         self._check_duration(declared or 0.0)
         self.timeline, end = self._list_packets(alive)
+        self._file.check()
         if not self.timeline.frames:
             raise BrokenMedia(name=request.name, reason="there is no packet of video in it")
         tick = self.timeline.tick
         # Of the part that is there; a single frame lasts as long as its rate says.
-        self.seconds = self.timeline.span() * tick or 1 / float(self.stream.average_rate or 25)
+        self.seconds = self.timeline.span() * tick or 1 / float(self.stream.average_rate or USUAL_RATE)
         self.rate = float(self.stream.average_rate or len(self.timeline.frames) / self.seconds)
         self._check_duration(self.seconds)
         # Presentation time at which a player's clock shows zero, in seconds.
@@ -135,7 +111,9 @@ class VideoFile:
 
     def _list_packets(self, alive: Callable[[], None]) -> tuple[Timeline, float]:
         """Also returns when the last packet of any stream ends, in seconds."""
-        timeline = Timeline(float(self.stream.time_base or 0))
+        tick = float(self.stream.time_base or 0)
+        rate = float(self.stream.average_rate or USUAL_RATE)
+        timeline = Timeline(tick, max(1, round(1 / (rate * tick))) if tick else 1)
         context = self.stream.codec_context
         reader = PictureReader(context.codec.canonical_name, context.extradata)
         # Floats, once per stream: fractions are exact, and take as long as all the rest of the loop.
@@ -208,17 +186,38 @@ class VideoFile:
             )
 
 
-def open_container(file: BinaryIO, head: bytes, request: Request) -> InputContainer:
+class _Bytes:
+    """The file as libav reads it. Where memory runs out it seems to end: libav would ask again for ever."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell = file.seek, file.tell
+        self._read = file.read
+        self._exhausted = False
+
+    def read(self, count: int) -> bytes:
+        try:
+            return b"" if self._exhausted else self._read(count)
+        except MemoryError:
+            self._exhausted = True
+            return b""
+
+    def check(self) -> None:
+        """Raises MemoryError where a read has failed for want of memory."""
+        if self._exhausted:
+            raise MemoryError
+
+
+def open_container(file: _Bytes, head: bytes, request: Request) -> InputContainer:
     """Open the container; libav gets the bytes from us and no means to open anything itself."""
-    for signature, what in REFUSED:
-        if signature.match(head):
-            raise UnsupportedMedia(name=request.name, reason=what)
+    # Its name keeps libav from guessing: what the gate has seen is what is opened.
+    demuxer = sniff(head, request.name).reader
     try:
         return av.open(
             file,
             "r",
+            format=demuxer,
             options={
-                "format_whitelist": ",".join(DEMUXERS),
+                "format_whitelist": demuxer,
                 "codec_whitelist": ",".join(PROBING),
                 "protocol_whitelist": "none",
                 "max_pixels": str(request.max_pixels),
@@ -230,7 +229,9 @@ def open_container(file: BinaryIO, head: bytes, request: Request) -> InputContai
     except MemoryError:
         raise
     except (FFmpegError, OSError, ValueError) as error:
-        raise _opening_error(request.name, head, error) from None
+        file.check()
+        reason = f"the file is cut off or damaged: {_reason(error)}"
+        raise BrokenMedia(name=request.name, reason=reason) from None
 
 
 def packets(container: InputContainer, streams: Sequence[Stream]) -> Iterator["Packet[Stream]"]:
@@ -253,12 +254,6 @@ def packets(container: InputContainer, streams: Sequence[Stream]) -> Iterator["P
 def _refuse(url: str, flags: int, options: dict[str, str]) -> Never:
     del flags, options
     raise PermissionError(f"a video asked for {url!r}")
-
-
-def _opening_error(name: str, head: bytes, error: Exception) -> InputError:
-    if SIGNATURES.match(head):
-        return BrokenMedia(name=name, reason=f"the file is cut off or damaged: {_reason(error)}")
-    return NotMedia(name=name, reason=f"it starts with {head[:16]!r}")
 
 
 def _reason(error: Exception) -> str:

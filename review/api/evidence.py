@@ -1,12 +1,14 @@
 """Explanations, flagged frames, crops, and the video itself."""
 
 from io import BytesIO
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from PIL import Image
 
+from core import media_formats
 from core.errors import FileVanished, NotFound
+from core.media_signatures import HEAD_BYTES
 from models.explain import run_length
 from review.access import Viewer
 from review.api import schemas
@@ -21,7 +23,6 @@ from review.api.answers import (
     tagged,
 )
 from review.api.videos import Id
-from review.media_types import IMAGES, VIDEOS, media_type
 from review.problems import MEDIA_TYPE
 from review.resources import Database, Objects
 from storage import explanation_detail, video_detail
@@ -31,9 +32,9 @@ from storage.objects import FolderStore
 
 router = APIRouter(tags=["evidence"])
 
-HEAD_BYTES = 1024
 # What browsers play or show by themselves; the rest is offered as a download.
-SHOWN = {"video/mp4", "video/webm", "video/quicktime", *IMAGES}
+SHOWN = {each.media_type for each in media_formats.SCREENED if each.shown}
+MEDIA: dict[str, Any] = {each: {} for each in (*media_formats.media_types(), media_formats.UNKNOWN_TYPE)}
 JPEG: Responses = {200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}}
 PNG: Responses = {200: {"content": {"image/png": {}}, "description": "A PNG."}}
 Width = Annotated[int, Query(ge=16, le=1920, description="Widest that it may be, in pixels; never enlarged.")]
@@ -45,11 +46,11 @@ JPEG_QUALITY = 85
     response_class=Response,
     responses={
         200: {
-            "content": {each: {} for each in (*VIDEOS, *IMAGES, "application/octet-stream")},
+            "content": MEDIA,
             "description": "All of it.",
         },
         206: {
-            "content": {each: {} for each in (*VIDEOS, *IMAGES, "application/octet-stream")},
+            "content": MEDIA,
             "description": "The range asked for.",
         },
         416: {"content": {"text/plain": {}}, "description": "There is no such range."},
@@ -69,7 +70,7 @@ def get_media(
     with reading(engine) as session:
         found = video_detail.media(session, video_id)
     with objects.open(found.object_key) as file:
-        kind = media_type(file.read(HEAD_BYTES))
+        kind = media_formats.media_type(file.read(HEAD_BYTES))
     return stored(
         request,
         objects,

@@ -7,6 +7,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import StringConstraints
 from starlette.requests import ClientDisconnect
 
+from core import media_formats
 from ingest.registration import Intake
 from review import uploads
 from review.access import Exporter, Uploader
@@ -15,7 +16,6 @@ from review.api.answers import problems
 from review.api.videos import visible
 from review.export import MEDIA_TYPES, Format, export
 from review.filters import FilterParams
-from review.media_types import IMAGES, VIDEOS
 from review.resources import Configured, Database, Objects
 from storage import audit
 from storage.engine import transaction
@@ -30,7 +30,7 @@ BODY = {
         "description": "The file itself.",
         "content": {
             each: {"schema": {"type": "string", "format": "binary"}}
-            for each in ("application/octet-stream", *VIDEOS, *IMAGES)
+            for each in (media_formats.UNKNOWN_TYPE, *media_formats.media_types())
         },
     }
 }
@@ -62,7 +62,7 @@ async def upload(
         str, StringConstraints(max_length=500), Query(description="File name, for people to find it by.")
     ] = "upload",
 ) -> schemas.Uploaded | Response:
-    """Upload a video (MP4, MOV, MKV, WebM, AVI) or image (JPEG, PNG, WebP) as the request's body.
+    """Upload a video or image of any format that is screened (docs/formats.md) as the request's body.
 
     The same content again is the same video. Ask `/v1/videos/{video_id}` for the verdict.
     """

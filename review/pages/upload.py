@@ -3,13 +3,12 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from core import media_formats
 from review.access import Uploader
 from review.rendering import page
 from review.resources import Configured
 
 router = APIRouter()
-
-ACCEPTED = "video/mp4,video/quicktime,video/x-matroska,video/webm,video/x-msvideo,.mkv,.avi,.mov,image/jpeg,image/png,image/webp"  # noqa: E501  an HTML attribute
 
 
 @router.get("/upload")
@@ -19,6 +18,7 @@ def upload_page(request: Request, settings: Configured, principal: Uploader) -> 
         request,
         "upload.html",
         principal=principal,
-        accepted=ACCEPTED,
+        accepted=media_formats.accepted(),
+        formats=media_formats.names(),
         limit=settings.review.upload_bytes,
     )

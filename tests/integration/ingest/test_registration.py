@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
+from core import gate
 from core.errors import ServiceUnavailable
 from core.outcomes import ScreeningStatus
 from core.settings import IngestSettings
@@ -139,11 +140,11 @@ def test_a_disk_that_cannot_read_the_file_is_the_files_trouble(
 ) -> None:
     (site.bucket / "a.mp4").write_bytes(MP4)
 
-    def open_broken(path: Path, root: Path, name: str) -> BinaryIO:
+    def open_broken(path: Path, **keywords: object) -> BinaryIO:
         # The memory of this process is a regular file that cannot be read at its beginning: as on a bad disk.
         return open("/proc/self/mem", "rb", buffering=0)  # noqa: PTH123
 
-    monkeypatch.setattr(registration, "_open", open_broken)
+    monkeypatch.setattr(gate, "open_regular", open_broken)
     receipt = site.register("a.mp4")
     assert receipt.error is not None
     assert receipt.error.code == "unreadable"

@@ -178,17 +178,67 @@ def test_the_decoder_stops_at_its_budget(media: Media) -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "what"),
-    [
-        (b"OggS\0\2", "Ogg"),
-        (b"\0\0\1\xba\x44", "MPEG program"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIF"),
-        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9", "ASF"),
-    ],
+    ("head", "what"), [(b".RMF\0\0\0\x12", "RealMedia"), (b"YUV4MPEG2 W64 H64 F25:1\n", "Y4M")]
 )
 def test_media_that_is_not_taken_is_named(media: Media, head: bytes, what: str) -> None:
     with pytest.raises(UnsupportedMedia, match=what):
         read(written(media, "a.bin", head + bytes(1000)))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"OggS\0\2",
+        b"\0\0\1\xba\x44",
+        b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9",
+        b"\0\0\0\x18ftypheic\0\0\0\0",
+    ],
+)
+def test_the_beginning_of_a_format_and_nothing_behind_it(media: Media, head: bytes) -> None:
+    with pytest.raises(BrokenMedia):
+        read(written(media, "a.bin", head + bytes(1000)))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "container"),
+    [
+        ("a.mpg", "mpeg2video", "mpeg"),
+        ("a.m2v", "mpeg2video", "mpeg2video"),
+        ("a.ogv", "libvpx", "ogg"),
+        ("a.wmv", "wmv2", "asf"),
+        ("a.264", "libx264", "h264"),
+        ("a.265", "libx265", "hevc"),
+        ("a.mxf", "mpeg2video", "mxf"),
+        ("a.ivf", "libvpx", "ivf"),
+        ("a.m2ts", "libx264", "mpegts"),
+        ("a.ts", "libx264", "mpegts"),
+    ],
+)
+def test_every_container_is_sampled_alike(media: Media, name: str, codec: str, container: str) -> None:
+    """Raw streams have no times: their frames come at the rate that the stream says, in order."""
+    quiet = {"x265-params": "log-level=none:bframes=0"} if codec == "libx265" else {"bf": "0"}
+    clip = media.video(
+        name,
+        frames=100,
+        codec=codec,
+        container=container,
+        options={**quiet, "g": "25", "b": "4M"},
+        container_options={"mpegts_m2ts_mode": "1"} if name == "a.m2ts" else {},
+    )
+    frames, report = read(clip)
+    assert report.coverage == 1.0
+    assert len(frames) == 8
+    for frame in frames:
+        assert number_in(frame.image) == pytest.approx(frame.time_seconds * RATE, abs=1)
+    assert frames[-1].time_seconds > 3.5
+
+
+@pytest.mark.parametrize("junk", [b"\0" * 100, b"\x47" * 7, Random(2).randbytes(3000)])
+def test_a_transport_stream_behind_bytes_of_something_else(media: Media, junk: bytes) -> None:
+    whole = media.video("a.ts", frames=100, options={"g": "25"}).read_bytes()
+    frames, report = read(written(media, "junk.ts", junk + whole))
+    assert report.coverage == 1.0
+    assert all(number_in(frame.image) == round(frame.time_seconds * RATE) for frame in frames)
 
 
 def test_a_codec_that_is_not_taken(media: Media) -> None:

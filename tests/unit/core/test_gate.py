@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import EmptyFile, InputError, NotMedia
+from core.errors import EmptyFile, InputError, NotMedia, UnsupportedMedia
+from core.gate import sniff
 from core.outcomes import MediaKind
-from ingest.sniffing import sniff
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from ingest.sniffing import sniff
     ],
 )
 def test_signatures(head: bytes, kind: MediaKind) -> None:
-    assert sniff(head, "x") == kind
+    assert sniff(head, "x").kind == kind
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def test_an_empty_file_says_so() -> None:
 @given(st.binary(max_size=2048))
 def test_any_bytes_give_a_kind_or_a_typed_error(head: bytes) -> None:
     try:
-        assert sniff(head, "x") in (MediaKind.VIDEO, MediaKind.IMAGE)
+        assert sniff(head, "x").kind in (MediaKind.VIDEO, MediaKind.IMAGE)
     except InputError as error:
-        assert error.code in ("empty_file", "not_media")
+        assert error.code in ("empty_file", "not_media", "unsupported_media")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_any_bytes_give_a_kind_or_a_typed_error(head: bytes) -> None:
     ],
 )
 def test_signatures_that_need_a_second_look(head: bytes, kind: MediaKind) -> None:
-    assert sniff(head, "x") == kind
+    assert sniff(head, "x").kind == kind
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,28 @@ def test_signatures_that_need_a_second_look(head: bytes, kind: MediaKind) -> Non
 def test_text_is_text_however_it_begins_and_wherever_it_is_cut(head: bytes) -> None:
     with pytest.raises(NotMedia, match="it is text"):
         sniff(head, "x.mp4")
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (b"8BPS\0\1", r"x: the format Photoshop is not on the list .* Export it as JPEG or PNG\."),
+        (b"\xff\x0a\xfa", r"JPEG XL .* Export it as JPEG or PNG\."),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", r"camera raw .* Develop it and export it as JPEG or PNG\."),
+        (b".RMF\0\0\0\x12", r"RealMedia .* Convert it to H\.264 in MP4\."),
+    ],
+)
+def test_what_is_known_and_not_taken_says_what_to_do_instead(head: bytes, said: str) -> None:
+    with pytest.raises(UnsupportedMedia, match=said):
+        sniff(head, "x")
+
+
+def test_what_nobody_knows_is_told_what_is_taken() -> None:
+    with pytest.raises(NotMedia, match=r"Supported: MP4, MOV, .*MPEG-TS, MXF, JPEG, PNG, WebP, HEIC, .*\.$"):
+        sniff(bytes(2000), "x")
+
+
+@pytest.mark.parametrize("text", [b"The metadata of a film", b"And skip the rest.", b"G" * 4000])
+def test_text_that_begins_like_a_film_is_text(text: bytes) -> None:
+    with pytest.raises(NotMedia, match="it is text"):
+        sniff(text, "x.mp4")
