@@ -81,6 +81,7 @@ def screen_one(pipeline: Pipeline, path: Path, overlays: Path | None, progress: 
         "verdict": None,
         "score": None,
         "coverage": None,
+        "unseen": [],
         "model_version": version.id,
         "model_label": version.label,
         "tracks": [],
@@ -98,6 +99,7 @@ def screen_one(pipeline: Pipeline, path: Path, overlays: Path | None, progress: 
         "verdict": screened.video.verdict.value,
         "score": screened.video.score,
         "coverage": screened.report.coverage,
+        "unseen": list(screened.report.unseen),
         "tracks": _tracks(screened),
         "flagged_frames": _flagged(pipeline, screened, path, overlays),
         "timings_seconds": screened.timings,
@@ -124,6 +126,7 @@ def _tracks(screened: Screened) -> list[dict[str, Any]]:
     return [
         {
             "number": track.number,
+            "stream": track.stream,
             "start_seconds": track.start_seconds,
             "end_seconds": track.end_seconds,
             "frames": track.frames,
@@ -145,6 +148,7 @@ def _flagged(
             "track": face.track,
             "time_seconds": face.time_seconds,
             "box": [box.x0, box.y0, box.x1, box.y1],
+            "frame_size": list(face.frame_size),
             "score": evidence.score,
         }
         if overlays is not None:

@@ -34,6 +34,8 @@ class FlaggedFrameDetail:
     face_id: int
     time_seconds: float
     box: tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the upright full frame
+    frame_width: int | None  # pixels of that frame; None in rows of older releases
+    frame_height: int | None
     score: float  # calibrated, [0, 1]
     image_key: str  # JPEG of the whole frame
     crop_key: str  # PNG of exactly what was classified
@@ -62,6 +64,8 @@ def of_screenings(session: Session, screening_ids: Sequence[int]) -> dict[int, l
                 face_id=face.id,
                 time_seconds=frame.time_seconds,
                 box=(face.x0, face.y0, face.x1, face.y1),
+                frame_width=face.frame_width,
+                frame_height=face.frame_height,
                 score=frame.score,
                 image_key=frame.image_key,
                 crop_key=frame.crop_key,

@@ -16,6 +16,7 @@ from storage.tables import FaceRow, FaceTrack, FlaggedFrame, FrameScore, utc_now
 @dataclass(frozen=True, kw_only=True)
 class TrackResult:
     number: int  # from 0
+    stream: int  # of the file's streams of pictures, counted from 0
     start_seconds: float
     end_seconds: float
     frames: int  # sampled frames in which the face was seen
@@ -31,6 +32,7 @@ class FaceResult:
     frame_index: int  # number of the sample
     time_seconds: float
     box: tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the full frame
+    frame_size: tuple[int, int]  # width and height of that frame, pixels
     landmarks: Sequence[Sequence[float]]  # five (x, y)
     probability: float  # of the detector, [0, 1]
     sharpness: float  # models.quality
@@ -55,6 +57,7 @@ class ScreeningResult:
     score: float | None
     raw_score: float | None
     coverage: float
+    unseen: Sequence[str]  # what was not looked at, in words
     probe: Mapping[str, Any]
     timings: Mapping[str, float]  # seconds per stage
     tracks: Sequence[TrackResult]
@@ -77,6 +80,7 @@ def complete(session: Session, claimed: Claim, result: ScreeningResult) -> list[
             "raw_score": result.raw_score,
             "coverage": result.coverage,
             "partial": result.coverage < 1,
+            "unseen": list(result.unseen),
             "probe": dict(result.probe),
             "timings": dict(result.timings),
             "lease_owner": None,
@@ -128,6 +132,7 @@ def _insert_faces(session: Session, screening_id: int, result: ScreeningResult) 
 
 def _face_values(screening_id: int, track_id: int, face: FaceResult) -> dict[str, Any]:
     x0, y0, x1, y1 = face.box
+    width, height = face.frame_size
     return {
         "screening_id": screening_id,
         "track_id": track_id,
@@ -137,6 +142,8 @@ def _face_values(screening_id: int, track_id: int, face: FaceResult) -> dict[str
         "y0": y0,
         "x1": x1,
         "y1": y1,
+        "frame_width": width,
+        "frame_height": height,
         "landmarks": [list(point) for point in face.landmarks],
         "probability": face.probability,
         "sharpness": face.sharpness,

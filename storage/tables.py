@@ -204,6 +204,7 @@ class Screening(Base):
     raw_score: Mapped[float | None]  # the aggregated logit behind it
     coverage: Mapped[float | None]  # decoded samples / expected samples, [0, 1]
     partial: Mapped[bool] = mapped_column(default=False)  # coverage below 1
+    unseen: Mapped[list[str] | None]  # what was not looked at, in words
     probe: Mapped[dict[str, Any] | None]  # container, codec, size, duration
     timings: Mapped[dict[str, Any] | None]  # seconds per stage
     error_code: Mapped[str | None]
@@ -227,6 +228,7 @@ class FaceTrack(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     screening_id: Mapped[int] = mapped_column(ForeignKey("screening.id", ondelete="CASCADE"))
     number: Mapped[int]  # from 0 within the screening
+    stream: Mapped[int] = mapped_column(default=0, server_default="0")  # of pictures; 0 is what players show
     start_seconds: Mapped[float]
     end_seconds: Mapped[float]
     frames: Mapped[int]
@@ -251,6 +253,9 @@ class FaceRow(Base):
     y0: Mapped[float]
     x1: Mapped[float]
     y1: Mapped[float]
+    # Pixels of the upright frame in which the box lies; null in rows of older releases: as the probe says.
+    frame_width: Mapped[int | None]
+    frame_height: Mapped[int | None]
     landmarks: Mapped[list[list[float]]]
     probability: Mapped[float]
     sharpness: Mapped[float]

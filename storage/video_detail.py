@@ -38,6 +38,8 @@ class FaceView:
     frame_index: int
     time_seconds: float
     box: tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the upright full frame
+    frame_width: int | None  # pixels of that frame; None in rows of older releases
+    frame_height: int | None
     logit: float | None  # None: not classified
     usable: bool  # passed the quality gate
     rejected_because: str | None
@@ -49,6 +51,7 @@ class FaceView:
 @dataclass(frozen=True, kw_only=True)
 class TrackDetail:
     number: int
+    stream: int  # of the file's streams of pictures; 0 is what players show
     start_seconds: float
     end_seconds: float
     frames: int
@@ -96,6 +99,7 @@ class VideoDetail:
     queued_at: datetime
     started_at: datetime | None
     raw_score: float | None  # the aggregated logit behind the score
+    unseen: list[str]  # what was not looked at, in words
     probe: dict[str, Any] | None  # container, codec, size, duration
     timings: dict[str, Any] | None  # seconds per stage
     model: ModelDetail
@@ -123,6 +127,7 @@ def detail(
         queued_at=screening.queued_at,
         started_at=screening.started_at,
         raw_score=screening.raw_score,
+        unseen=screening.unseen or [],
         probe=screening.probe,
         timings=screening.timings,
         model=ModelDetail(
@@ -214,6 +219,8 @@ def _tracks(session: Session, screening_id: int) -> list[TrackDetail]:
                 frame_index=face.frame_index,
                 time_seconds=face.time_seconds,
                 box=(face.x0, face.y0, face.x1, face.y1),
+                frame_width=face.frame_width,
+                frame_height=face.frame_height,
                 logit=logit,
                 usable=face.rejected_because is None,
                 rejected_because=face.rejected_because,
@@ -226,6 +233,7 @@ def _tracks(session: Session, screening_id: int) -> list[TrackDetail]:
     return [
         TrackDetail(
             number=track.number,
+            stream=track.stream,
             start_seconds=track.start_seconds,
             end_seconds=track.end_seconds,
             frames=track.frames,

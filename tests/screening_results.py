@@ -11,6 +11,7 @@ FACE = FaceResult(
     frame_index=0,
     time_seconds=0.5,
     box=(1, 2, 30, 40),
+    frame_size=(64, 48),
     landmarks=[[1.0, 2.0]] * 5,
     probability=0.99,
     sharpness=100.0,
@@ -33,6 +34,7 @@ def screening_result(
     """One track of two like faces; those numbered `flagged_faces` are flagged where the verdict is."""
     track = TrackResult(
         number=0,
+        stream=0,
         start_seconds=0.0,
         end_seconds=1.0,
         frames=2,
@@ -57,6 +59,7 @@ def screening_result(
         score=score,
         raw_score=2.0,
         coverage=coverage,
+        unseen=[],
         probe=dict(probe or {}),
         timings={"total": 1.0},
         tracks=[track],

@@ -9,6 +9,7 @@ reader.report.coverage
 import errno
 import os
 import stat
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,11 +48,17 @@ class Probe:
 class Frame:
     """One sampled frame."""
 
-    index: int  # of the sample, counted from 0 in order of time
+    index: int  # of the sample, counted from 0: stream by stream, each in order of time
     time_seconds: float  # on a player's clock
     keyframe: bool
     damaged: bool  # the decoder patched it up, or it builds on a frame that was
     image: Image  # (H, W, 3) RGB, upright, the reader's own copy
+    stream: int = 0  # of the file's streams of pictures, counted from 0; times run per stream
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.image.shape[1], self.image.shape[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +71,7 @@ class DecodeReport:
     decoded_frames: int  # frames decoded to reach them
     seconds: float  # that the decoder worked, without its waiting for the reader
     longest_unseen_seconds: float  # of the video, between two undamaged samples or before or after them all
+    unseen: tuple[str, ...] = ()  # what was not looked at, in words; it lowers the coverage
 
     @property
     def coverage(self) -> float:
@@ -85,6 +93,7 @@ class _Done:
 
     decoded: int  # frames
     seconds: float
+    unseen: tuple[str, ...] = ()
 
 
 _Message = TypeVar("_Message")
@@ -116,7 +125,7 @@ class VideoReader:
         self._memory = -1
         self._region = region_bytes(decode.max_pixels)
         self._taken = self._damaged = 0
-        self._seen: list[float] = []  # seconds, of the undamaged samples
+        self._seen: dict[int, list[float]] = defaultdict(list)  # seconds, of a stream's undamaged samples
         self._probe: Probe | None = None
         self.report: DecodeReport | None = None  # None until the loop has ended
 
@@ -162,10 +171,17 @@ class VideoReader:
                 damaged=self._damaged,
                 decoded_frames=done.decoded if done else 0,
                 seconds=done.seconds if done else 0.0,
-                longest_unseen_seconds=longest_unseen(self._seen, self.probe.duration_seconds),
+                longest_unseen_seconds=self._longest_unseen(),
+                unseen=done.unseen if done else (),
             )
             if done is None:
                 self._close()
+
+    def _longest_unseen(self) -> float:
+        """Over all streams; of all but the first, what comes after the last sample is not known."""
+        first = longest_unseen(self._seen[0], self.probe.duration_seconds)
+        others = [longest_unseen(times, max(times)) for n, times in self._seen.items() if n and times]
+        return max([first, *others])
 
     def _open_file(self) -> int:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO must not hold us up
@@ -222,13 +238,14 @@ class VideoReader:
         self._taken += 1
         self._damaged += header.damaged
         if not header.damaged:
-            self._seen.append(header.seconds)
+            self._seen[header.stream].append(header.seconds)
         return Frame(
             index=header.index,
             time_seconds=header.seconds,
             keyframe=header.keyframe,
             damaged=header.damaged,
             image=_upright(pixels, header.orientation),
+            stream=header.stream,
         )
 
     def _parse(self, what: type[_Message], kind: str, message: dict[str, Any]) -> _Message:

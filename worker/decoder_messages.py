@@ -65,13 +65,14 @@ class Orientation:
 class FrameHeader:
     """What is said of a frame whose pixels lie in the shared memory."""
 
-    index: int  # of the sample
+    index: int  # of the sample, through all streams
     seconds: float  # presentation time on a player's clock
     keyframe: bool
     damaged: bool
     width: int  # pixels, as they lie there: before the picture is turned upright
     height: int
     orientation: Orientation
+    stream: int = 0  # of the file's streams of pictures, counted from 0; the first is what a player shows
 
     @property
     def size(self) -> int:

@@ -24,6 +24,8 @@ class Candidate:
 
     frame: int  # number of the sample
     time: float  # seconds
+    stream: int  # of the frame
+    frame_size: tuple[int, int]  # width and height of the frame, pixels
     face: Face
     quality: Quality
     crop: Image | None  # None once it can no longer become evidence

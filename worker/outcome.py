@@ -15,6 +15,7 @@ def to_result(screened: Screened, objects: FolderStore) -> ScreeningResult:
         score=screened.video.score,
         raw_score=screened.video.raw,
         coverage=screened.report.coverage,
+        unseen=screened.report.unseen,
         probe=asdict(screened.probe),
         timings=screened.timings,
         tracks=[_track(track) for track in screened.tracks],
@@ -26,6 +27,7 @@ def to_result(screened: Screened, objects: FolderStore) -> ScreeningResult:
 def _track(track: ScreenedTrack) -> TrackResult:
     return TrackResult(
         number=track.number,
+        stream=track.stream,
         start_seconds=track.start_seconds,
         end_seconds=track.end_seconds,
         frames=track.frames,
@@ -43,6 +45,7 @@ def _face(face: ScreenedFace) -> FaceResult:
         frame_index=face.frame,
         time_seconds=face.time_seconds,
         box=(box.x0, box.y0, box.x1, box.y1),
+        frame_size=face.frame_size,
         landmarks=[[float(x), float(y)] for x, y in face.face.landmarks],
         probability=face.face.probability,
         sharpness=face.quality.sharpness,

@@ -35,6 +35,7 @@ Progress = Callable[[int, int], None]  # samples done, samples expected
 class ScreenedFace:
     frame: int  # number of the sample
     time_seconds: float
+    frame_size: tuple[int, int]  # width and height of the frame in which the box lies, pixels
     face: Face
     quality: Quality
     track: int
@@ -44,6 +45,7 @@ class ScreenedFace:
 @dataclass(frozen=True, kw_only=True)
 class ScreenedTrack:
     number: int
+    stream: int  # of the file's streams of pictures, counted from 0
     start_seconds: float
     end_seconds: float
     frames: int
@@ -66,7 +68,10 @@ class Screened:
 class _Run:
     """What one screening gathers on its way."""
 
-    tracker: Tracker
+    trackers: dict[int, Tracker] = field(default_factory=dict)  # one for each stream
+    numbers: dict[tuple[int, int], int] = field(
+        default_factory=dict
+    )  # of a stream's tracks, through all streams
     candidates: list[Candidate] = field(default_factory=list)
     unclassified: list[Candidate] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
@@ -110,7 +115,7 @@ class Pipeline:
         Raises InputError where the file cannot be screened.
         """
         began = time.perf_counter()
-        run = _Run(tracker=Tracker(self.settings.tracks))
+        run = _Run()
         with VideoReader(path, self.settings.decode, self.settings.sampling, name=name) as reader:
             for frames in self._decode(reader, run):
                 alive()
@@ -166,6 +171,8 @@ class Pipeline:
                         Candidate(
                             frame=frame.index,
                             time=frame.time_seconds,
+                            stream=frame.stream,
+                            frame_size=frame.size,
                             face=face,
                             quality=quality,
                             crop=crop,
@@ -199,9 +206,10 @@ class Pipeline:
         with run.stage("track"):
             for frame, faces in zip(frames, cropped, strict=True):
                 seen = [(one.face.box, describe(one.crop)) for one in faces if one.crop is not None]
-                numbers = run.tracker.add(frame.time_seconds, seen)
+                tracker = run.trackers.setdefault(frame.stream, Tracker(self.settings.tracks))
+                numbers = tracker.add(frame.time_seconds, seen)
                 for candidate, number in zip(faces, numbers, strict=True):
-                    candidate.track = number
+                    candidate.track = run.numbers.setdefault((frame.stream, number), len(run.numbers))
 
     def _forget(self, run: _Run) -> None:
         """Keep the pixels of what may still become evidence and of what waits to be classified."""
@@ -274,6 +282,7 @@ def _screened(candidate: Candidate) -> ScreenedFace:
     return ScreenedFace(
         frame=candidate.frame,
         time_seconds=candidate.time,
+        frame_size=candidate.frame_size,
         face=candidate.face,
         quality=candidate.quality,
         track=candidate.track,
@@ -284,6 +293,7 @@ def _screened(candidate: Candidate) -> ScreenedFace:
 def _screened_track(number: int, members: list[Candidate], usable: int, score: TrackScore) -> ScreenedTrack:
     return ScreenedTrack(
         number=number,
+        stream=members[0].stream,
         start_seconds=min(candidate.time for candidate in members),
         end_seconds=max(candidate.time for candidate in members),
         frames=len(members),

@@ -93,6 +93,8 @@ class FrameScore(_Given):
     time_seconds: float
     frame_index: int
     box: Box
+    frame_width: int | None = Field(description="Pixels of the frame in which the box lies.")
+    frame_height: int | None
     score: float | None = Field(description="Calibrated; null where the face was not classified.")
     usable: bool = Field(description="Passed the quality gate and counts for the score.")
     rejected_because: str | None
@@ -103,6 +105,7 @@ class Track(_Given):
     """One person over time."""
 
     number: int
+    stream: int = Field(description="Of the file's streams of pictures; 0 is what players show.")
     start_seconds: float
     end_seconds: float
     frames: int
@@ -127,6 +130,8 @@ class FlaggedFrame(_Given):
     track: int
     time_seconds: float
     box: Box
+    frame_width: int | None = Field(description="Pixels of the frame in which the box lies.")
+    frame_height: int | None
     score: float
     explain_status: ExplainStatus
     explain_error: str | None
@@ -179,6 +184,7 @@ class VideoDetail(BaseModel):
     queued_at: datetime
     started_at: datetime | None
     raw_score: float | None = Field(description="The logit behind the score.")
+    unseen: list[str] = Field(description="What was not looked at, in words.")
     probe: dict[str, Any] | None = Field(description="Container, codec, size, duration.")
     timings: dict[str, Any] | None = Field(description="Seconds per stage.")
     tracks: list[Track]

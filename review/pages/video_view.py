@@ -15,7 +15,7 @@ from review.words import Judgement, Tone, named, percent
 from storage.decisions import DecisionView
 from storage.flagged_frames import ExplanationDetail, FlaggedFrameDetail
 from storage.review_queue import QueueItem, blinded
-from storage.video_detail import TrackDetail, VideoDetail
+from storage.video_detail import FaceView, TrackDetail, VideoDetail
 
 SHOWN_LANES = 6  # the others, less suspicious, are folded away
 LEAST_STAGE = 960  # pixels: a small video is shown at this width where there is room
@@ -74,6 +74,7 @@ class VideoPage:
     lanes: list[Lane]
     folded: list[Lane]  # beyond SHOWN_LANES
     colours: dict[int, int]  # of tracks, by number
+    streams: dict[int, int]  # of pictures, in which each track is, by number
     ticks: list[Tick]
     limits: list[tuple[str, float]]  # kind and height of a threshold's line
     boxes: dict[str, Any]  # for the script that draws over the video
@@ -107,6 +108,7 @@ def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
         lanes=lanes[:SHOWN_LANES],
         folded=lanes[SHOWN_LANES:],
         colours=colours,
+        streams={track.number: track.stream for track in detail.tracks},
         ticks=timeline.ticks(duration),
         limits=[] if hidden else [(kind, timeline.height_of(at)) for kind, at in thresholds.items()],
         boxes=_boxes(detail, colours, width, height, hidden=hidden),
@@ -119,9 +121,8 @@ def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
 
 
 def _upright(probe: Mapping[str, Any]) -> tuple[int, int]:
-    width, height = int(probe.get("width") or 16), int(probe.get("height") or 9)
-    turned = round(float(probe.get("rotation") or 0)) % 180 == 90
-    return (height, width) if turned else (width, height)
+    """Width and height of the first frame as a player shows it; the probe gives them turned upright."""
+    return int(probe.get("width") or 16), int(probe.get("height") or 9)
 
 
 def _stage(width: int, height: int) -> tuple[int, int]:
@@ -164,6 +165,7 @@ def _boxes(
     detail: VideoDetail, colours: Mapping[int, int], width: int, height: int, *, hidden: bool
 ) -> dict[str, Any]:
     probability = frame_probability(detail.model)
+    elsewhere = {track.number for track in detail.tracks if track.stream != 0}  # no player shows these
     return {
         "width": width,
         "height": height,
@@ -174,21 +176,30 @@ def _boxes(
                 "faces": [
                     [
                         round(face.time_seconds, 3),
-                        *(round(edge, 1) for edge in face.box),
+                        *(round(edge, 1) for edge in _on_stage(face, width, height)),
                         None if hidden else _rounded(probability(face.logit)),
                     ]
                     for face in track.faces
                 ],
             }
             for track in detail.tracks
+            if track.number not in elsewhere
         ],
         "flagged": []
         if hidden
         else [
             {"time": frame.time_seconds, "image": addresses.image(frame.id)}
             for frame in sorted(detail.flagged_frames, key=lambda frame: frame.time_seconds)
+            if frame.track not in elsewhere
         ],
     }
+
+
+def _on_stage(face: FaceView, width: int, height: int) -> tuple[float, float, float, float]:
+    """The face's box in a picture of `width` and `height`: frames of other sizes are shown as large."""
+    x0, y0, x1, y1 = face.box
+    x_scale, y_scale = width / (face.frame_width or width), height / (face.frame_height or height)
+    return x0 * x_scale, y0 * y_scale, x1 * x_scale, y1 * y_scale
 
 
 def _rounded(value: float | None) -> float | None:
@@ -280,6 +291,7 @@ def _caveats(detail: VideoDetail, *, hidden: bool) -> list[Caveat]:
     if item.partial and item.coverage is not None:
         text = f"Only {percent(item.coverage)} of the sampled frames could be decoded; the rest is unseen."
         found.append(Caveat(tone="poor" if item.coverage < 0.5 else "fair", text=text))
+    found += [Caveat(tone="poor", text=f"Not looked at: {what}.") for what in detail.unseen]
     unused = [face for track in detail.tracks for face in track.faces if not face.usable]
     total = sum(len(track.faces) for track in detail.tracks)
     if unused:

@@ -49,7 +49,9 @@ NOBODY = Screened(
         frames=25,
         expected_samples=8,
     ),
-    report=DecodeReport(expected=8, taken=8, damaged=0, decoded_frames=8, seconds=0.1),
+    report=DecodeReport(
+        expected=8, taken=8, damaged=0, decoded_frames=8, seconds=0.1, longest_unseen_seconds=0.5
+    ),
     faces=[],
     tracks=[],
     video=VideoScore(verdict=Verdict.NO_FACE, raw=None, score=None, track=None),
@@ -64,6 +66,7 @@ FLAGGED = replace(
         ScreenedFace(
             frame=0,
             time_seconds=0.5,
+            frame_size=(64, 48),
             face=Face(
                 box=Box(x0=0, y0=0, x1=60, y1=60), landmarks=np.zeros((5, 2), np.float32), probability=0.99
             ),
@@ -75,6 +78,7 @@ FLAGGED = replace(
     tracks=[
         ScreenedTrack(
             number=0,
+            stream=0,
             start_seconds=0.5,
             end_seconds=0.5,
             frames=1,

@@ -1,0 +1,84 @@
+"""From a stored result to what the page draws: sizes of frames, and streams that no player shows."""
+
+from dataclasses import replace
+
+from sqlalchemy import Engine
+
+from core.outcomes import MediaKind, Verdict
+from review.pages import video_view
+from storage import model_versions, screenings, video_detail, videos
+from storage.engine import reading, transaction
+from storage.results import ScreeningResult, complete
+from storage.video_detail import VideoDetail
+from storage.videos import Seen
+from tests.screening_results import screening_result
+
+
+def stored(engine: Engine, result: ScreeningResult) -> VideoDetail:
+    with transaction(engine) as session:
+        model_versions.register(
+            session,
+            version_id="m-1",
+            architecture="m",
+            label="test",
+            weights_sha256="0" * 64,
+            input_size=64,
+            details={},
+        )
+        video, _ = videos.add(
+            session, sha256="0" * 64, size_bytes=1, media_kind=MediaKind.VIDEO, object_key="k"
+        )
+        videos.sight(session, Seen(source="s", name="a.mp4", size_bytes=1, mtime_ns=1), video_id=video)
+        ticket = screenings.request(session, video_id=video, model_version_id="m-1")
+        assert ticket is not None
+        claimed = screenings.claim(session, ticket, owner="w", lease_seconds=60)
+        assert claimed is not None
+        complete(session, claimed, result)
+    with reading(engine) as session:
+        return video_detail.detail(session, video)
+
+
+def test_boxes_of_frames_of_another_size_lie_where_the_player_shows_them(engine: Engine) -> None:
+    """A player shows every frame as large as the first, whatever its own size and shape."""
+    result = screening_result(Verdict.CLEAR, 0.1, probe={"width": 640, "height": 480, "rotation": 90})
+    small, large = result.faces
+    small = replace(small, box=(10, 20, 30, 40), frame_size=(320, 240))
+    large = replace(large, box=(10, 20, 30, 40), frame_size=(640, 960), time_seconds=1.0)
+    detail = stored(engine, replace(result, faces=[small, large]))
+    assert [(face.frame_width, face.frame_height) for face in detail.tracks[0].faces] == [
+        (320, 240),
+        (640, 960),
+    ]
+    page = video_view.build(detail, blind=False)
+    assert (page.width, page.height) == (640, 480)
+    assert [face[1:5] for face in page.boxes["tracks"][0]["faces"]] == [
+        [20, 40, 60, 80],
+        [10, 10, 30, 20],
+    ]
+
+
+def test_faces_of_a_stream_that_the_player_does_not_show_are_not_drawn_over_it(engine: Engine) -> None:
+    result = screening_result(Verdict.FAKE, 0.9, flagged_faces=[1], probe={"width": 640, "height": 480})
+    first, second = result.faces
+    tracks = [result.tracks[0], replace(result.tracks[0], number=1, stream=1)]
+    flagged = [replace(result.flagged_frames[0], track_number=1)]
+    result = replace(
+        result, tracks=tracks, faces=[first, replace(second, track_number=1)], flagged_frames=flagged
+    )
+    detail = stored(engine, result)
+    assert [track.stream for track in detail.tracks] == [0, 1]
+    page = video_view.build(detail, blind=False)
+    assert page.streams == {0: 0, 1: 1}
+    assert [track["letter"] for track in page.boxes["tracks"]] == ["A"]
+    assert page.boxes["flagged"] == []
+    assert [lane.letter for lane in page.lanes] == ["A", "B"]
+
+
+def test_what_was_not_looked_at_is_said(engine: Engine) -> None:
+    result = replace(
+        screening_result(Verdict.CLEAR, 0.1, coverage=0.5), unseen=["video stream 1 (codec foo)"]
+    )
+    detail = stored(engine, result)
+    assert detail.unseen == ["video stream 1 (codec foo)"]
+    texts = [caveat.text for caveat in video_view.build(detail, blind=False).caveats]
+    assert "Not looked at: video stream 1 (codec foo)." in texts
