@@ -44,7 +44,7 @@ ROUNDS = 21
 PAGE = 50  # rows of a page, as the service's default
 DEEP = 1000  # the page that is compared with the first
 STRIDE = 1000  # rows read at once on the way to it
-FLAGGED = (Verdict.FAKE, Verdict.SUSPECT)
+NEEDS_LOOK = tuple(verdict for verdict in Verdict if verdict.needs_look)
 OPEN = (DecisionState.OPEN,)
 
 
@@ -52,15 +52,18 @@ def lists(videos: int) -> dict[str, Filters]:
     """Every kind of list page that the API and the pages ask for."""
     middle = review_rows.BEGIN + timedelta(seconds=review_rows.STEP_SECONDS * videos / 2)
     hour, month = middle + timedelta(hours=1), middle + timedelta(days=30)
-    queue = Filters(verdicts=FLAGGED, decision_states=OPEN)
+    queue = Filters(verdicts=NEEDS_LOOK, decision_states=OPEN)
     version, _ = review_rows.MODELS
     return {
         "everything, by score": Filters(),
         "everything, by time": Filters(sort=Sort.TIME),
-        "the queue (flagged, open), by score": queue,
+        "the queue (flagged or unjudged, open), by score": queue,
         "the queue, oldest first": replace(queue, sort=Sort.TIME, ascending=True),
         "one verdict": Filters(verdicts=(Verdict.CLEAR,)),
         "no face, by score (none has one)": Filters(verdicts=(Verdict.NO_FACE,)),
+        "unjudged and open, by time": Filters(
+            verdicts=(Verdict.UNJUDGED,), decision_states=OPEN, sort=Sort.TIME
+        ),
         "failed, by time": Filters(statuses=(ScreeningStatus.FAILED,), sort=Sort.TIME),
         "decided, by time": Filters(decision_states=(DecisionState.DECIDED,), sort=Sort.TIME),
         "score 0.55 to 0.65, by score": Filters(score_min=0.55, score_max=0.65),
@@ -283,7 +286,7 @@ def _walk(engine: Engine, filters: Filters) -> tuple[int, str | None]:
 def _others(stopwatch: Stopwatch, videos: int) -> list[Measured]:
     """What else a reviewer waits for."""
     now = review_rows.BEGIN + timedelta(seconds=review_rows.STEP_SECONDS * videos)
-    queue = Filters(verdicts=FLAGGED, decision_states=OPEN)
+    queue = Filters(verdicts=NEEDS_LOOK, decision_states=OPEN)
 
     def one(work: Callable[[Session], Any]) -> Callable[[Session], int]:
         return lambda session: 1 if work(session) is not None else 0

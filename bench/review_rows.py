@@ -119,7 +119,8 @@ def _statements(dialect: str) -> list[str]:
     # Squared: most videos score low.
     score, scored = f"({of_score}) * ({of_score})", f"{of_face} >= 0.08"
     verdict = (
-        f"CASE WHEN {of_face} < 0.06 THEN 'no_face' WHEN {of_face} < 0.08 THEN 'too_short'"
+        f"CASE WHEN {of_face} < 0.04 THEN 'no_face' WHEN {of_face} < 0.06 THEN 'unjudged'"
+        f" WHEN {of_face} < 0.08 THEN 'too_short'"
         f" WHEN {score} >= 0.7 THEN 'fake' WHEN {score} >= 0.5 THEN 'suspect' ELSE 'clear' END"
     )
     state = _split(of_state, {"open": 0.5, "second_opinion": 0.53, "decided": 1.0})

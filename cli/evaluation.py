@@ -159,7 +159,8 @@ def screen(pipeline: Pipeline, clip: Clip) -> Screening:
         if face.logit is not None:
             frames[face.frame] = max(face.logit, frames.get(face.frame, face.logit))
     raw = screened.video.raw
-    if raw is None and clip.cropped and screened.video.verdict == Verdict.NO_FACE:
+    unseen = (Verdict.NO_FACE, Verdict.UNJUDGED)
+    if raw is None and clip.cropped and screened.video.verdict in unseen:
         raw = _whole_picture(pipeline.classifier, clip.path)
         return Screening(raw=raw, frames=(raw,))
     problem = "" if raw is not None else screened.video.verdict.value

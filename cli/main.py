@@ -16,6 +16,7 @@ from core.outcomes import Verdict
 EXIT_FAILED = 1  # something that was asked for could not be done
 EXIT_INPUTS = 3  # done, but some inputs could not be screened
 EXIT_FLAGGED = 10  # `screen --fail-on-flagged` found something
+EXIT_UNJUDGED = 11  # it found nothing, but saw faces that it could not judge
 
 app = typer.Typer(
     name="facewarden",
@@ -81,21 +82,26 @@ def screen(
     as_json: AsJson = False,
     weights: Annotated[Path | None, typer.Option(help="Another checkpoint.")] = None,
     overlays: Annotated[Path | None, typer.Option(help="Folder for pictures that explain.")] = None,
-    fail_on_flagged: Annotated[bool, typer.Option("--fail-on-flagged", help="Exit with 10 then.")] = False,
+    fail_on_flagged: Annotated[
+        bool, typer.Option("--fail-on-flagged", help="Exit with 10 then; 11: unjudged.")
+    ] = False,
 ) -> None:
     """Screen files here and now, without queue and database.
 
-    Exit code: 0 all screened, 3 some could not be screened, 10 some flagged (with --fail-on-flagged).
+    Exit code: 0 all screened, 3 some could not be screened; with --fail-on-flagged 10 some flagged, else 11
+    some with faces that could not be judged.
     """
     from cli.screening import screen_files
 
     settings = _settings()
     if weights is not None:
         settings = settings.model_copy(update={"weights": weights})
-    failed, flagged = screen_files(settings, paths, as_json=as_json, overlays=overlays)
-    if flagged and fail_on_flagged:
+    tally = screen_files(settings, paths, as_json=as_json, overlays=overlays)
+    if tally.flagged and fail_on_flagged:
         raise typer.Exit(EXIT_FLAGGED)
-    raise typer.Exit(EXIT_INPUTS if failed else 0)
+    if tally.unjudged and fail_on_flagged:
+        raise typer.Exit(EXIT_UNJUDGED)
+    raise typer.Exit(EXIT_INPUTS if tally.failed else 0)
 
 
 @app.command()

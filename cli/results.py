@@ -12,6 +12,7 @@ from cli.tables import coloured, percent, printed_label
 from core import queues
 from core.errors import NotFound, printable
 from core.settings import Settings
+from review.words import reasons
 from storage import explanations, queries
 from storage.engine import connect, transaction
 from storage.objects import FolderStore
@@ -65,7 +66,7 @@ def print_videos(videos: list[VideoView], objects: FolderStore) -> None:
             percent(video.coverage) + (" partial" if video.partial else ""),
             str(len(video.tracks)),
             printed_label(video.model_version, video.model_label),
-            video.error_message or "",
+            video.error_message or reasons(video.rejected_faces),
         )
     console.print(table)
     for video in videos:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,29 @@ from rich.table import Table
 
 from cli.tables import coloured, percent, printed_label
 from core.errors import FacewardenError, FileVanished, UnsafePath, printable
+from core.outcomes import Verdict
 from core.settings import Settings
 from models.classifier import Classifier
 from models.detector import FaceDetector
 from models.device import choose_device
+from review.words import reasons
 from worker.explaining import decode_crop, explain_crop
 from worker.pipeline import Pipeline, Screened
 
 PIECE_BYTES = 1024 * 1024
 
 
-def screen_files(
-    settings: Settings, paths: list[Path], *, as_json: bool, overlays: Path | None
-) -> tuple[int, int]:
-    """Screen the files; returns how many could not be screened and how many were flagged.
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """What became of the files, in numbers."""
+
+    failed: int  # could not be screened
+    flagged: int
+    unjudged: int
+
+
+def screen_files(settings: Settings, paths: list[Path], *, as_json: bool, overlays: Path | None) -> Tally:
+    """Screen the files.
 
     Raises WeightsError or SettingsError where nothing can be screened at all.
     """
@@ -60,8 +70,12 @@ def screen_files(
                 print(json.dumps(row), flush=True)  # noqa: T201  stdout is this command's output
     if not as_json:
         _print_table(rows, classifier)
-    failed = sum(row["error"] is not None for row in rows)
-    return failed, sum(row["verdict"] in {"fake", "suspect"} for row in rows)
+    verdicts = [Verdict(row["verdict"]) for row in rows if row["error"] is None]
+    return Tally(
+        failed=len(rows) - len(verdicts),
+        flagged=sum(verdict.flagged for verdict in verdicts),
+        unjudged=verdicts.count(Verdict.UNJUDGED),
+    )
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -82,6 +96,7 @@ def screen_one(pipeline: Pipeline, path: Path, overlays: Path | None, progress: 
         "score": None,
         "coverage": None,
         "unseen": [],
+        "rejected_faces": {},
         "model_version": version.id,
         "model_label": version.label,
         "tracks": [],
@@ -100,6 +115,7 @@ def screen_one(pipeline: Pipeline, path: Path, overlays: Path | None, progress: 
         "score": screened.video.score,
         "coverage": screened.report.coverage,
         "unseen": list(screened.report.unseen),
+        "rejected_faces": screened.rejected_faces,
         "tracks": _tracks(screened),
         "flagged_frames": _flagged(pipeline, screened, path, overlays),
         "timings_seconds": screened.timings,
@@ -174,7 +190,7 @@ def _write_overlays(pipeline: Pipeline, png: bytes, folder: Path, stem: str) -> 
 def _print_table(rows: list[dict[str, Any]], classifier: Classifier) -> None:
     console = Console()
     table = Table(title=f"model {printed_label(classifier.version.id, classifier.version.label)}")
-    for column in ("file", "verdict", "score", "coverage", "tracks", "seconds"):
+    for column in ("file", "verdict", "score", "coverage", "tracks", "seconds", "faces not scored"):
         table.add_column(column, overflow="fold")
     for row in rows:
         if row["error"] is not None:
@@ -189,5 +205,6 @@ def _print_table(rows: list[dict[str, Any]], classifier: Classifier) -> None:
             percent(row["coverage"]),
             str(len(row["tracks"])),
             f"{row['timings_seconds']['total']:.2f}",
+            reasons(row["rejected_faces"]),
         )
     console.print(table)

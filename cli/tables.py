@@ -2,7 +2,7 @@
 
 from models.model_version import UNTRAINED_LABEL
 
-COLOURS = {"fake": "bold red", "suspect": "yellow", "clear": "green"}
+COLOURS = {"fake": "bold red", "suspect": "yellow", "clear": "green", "unjudged": "cyan"}
 
 
 def coloured(verdict: str | None) -> str:

@@ -25,13 +25,19 @@ class Verdict(StrEnum):
     FAKE = "fake"  # video score at or above the fake threshold
     SUSPECT = "suspect"  # at or above the suspect threshold, below the fake one
     CLEAR = "clear"  # below both
-    NO_FACE = "no_face"  # no face that passed the quality gate: there is no score
-    TOO_SHORT = "too_short"  # faces, but no track with enough frames to support a score
+    UNJUDGED = "unjudged"  # faces, but too few fit for judging: turned, tilted, small, blurred, unsure
+    NO_FACE = "no_face"  # no face at all
+    TOO_SHORT = "too_short"  # faces fit for judging, but none in enough frames to support a score
 
     @property
     def flagged(self) -> bool:
-        """Whether reviewers should look at it."""
+        """Whether its score speaks for a fake."""
         return self in (Verdict.FAKE, Verdict.SUSPECT)
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether a reviewer must look at it: it is flagged, or the machine could not judge what it saw."""
+        return self.flagged or self is Verdict.UNJUDGED
 
 
 class ExplanationMethod(StrEnum):

@@ -115,6 +115,7 @@ def _screening(detail: VideoDetail) -> dict[str, Any]:
         "coverage": item.coverage,
         "partial": item.partial,
         "unseen": detail.unseen,
+        "rejected_faces": item.rejected_faces,
         "error_code": item.error_code,
         "error_message": item.error_message,
         "queued_at": _plain(detail.queued_at),

@@ -36,6 +36,7 @@ COLUMNS = (
     "score",
     "partial",
     "coverage",
+    "rejected_faces",
     "model_version",
     "error_code",
     "decision_state",
@@ -85,9 +86,16 @@ def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
     writer = csv.writer(line)
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow([cell(value) for value in row.values()])
+        writer.writerow([cell(_flat(value)) for value in row.values()])
         yield _taken(line)
     yield _taken(line)  # the heading, where there was no row
+
+
+def _flat(value: Any) -> Any:
+    """Counts as the text of one cell."""
+    if not isinstance(value, dict):
+        return value
+    return ", ".join(f"{name} {number}" for name, number in value.items())
 
 
 def _taken(line: StringIO) -> str:

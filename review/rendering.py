@@ -35,6 +35,7 @@ def environment() -> Environment:
         since=words.since,
         duration=words.duration,
         named=words.named,
+        reasons=words.reasons,
     )
     made.globals.update(
         static=static_url,

@@ -1,5 +1,6 @@
 """Numbers as the words that reviewers read: what a score, a fit and a stability say, and what they do not."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -15,6 +16,7 @@ NAMES = {
     "fake": "Fake",
     "suspect": "Suspect",
     "clear": "Clear",
+    "unjudged": "Not judged",
     "no_face": "No face",
     "too_short": "Too short",
     "queued": "Queued",
@@ -47,6 +49,12 @@ def named(word: str | None) -> str:
     if word is None:
         return NOTHING
     return NAMES.get(word, word.replace("_", " ").capitalize())
+
+
+def reasons(rejected_faces: Mapping[str, int]) -> str:
+    """Why faces were not scored, the most frequent reason first: "18 turned away, 2 blurred"."""
+    ordered = sorted(rejected_faces.items(), key=lambda one: (-one[1], one[0]))
+    return ", ".join(f"{number} {named(reason).lower()}" for reason, number in ordered)
 
 
 def fit(r2: float | None) -> Judgement:

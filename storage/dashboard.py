@@ -14,13 +14,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, cast, func, select
 from sqlalchemy.orm import Session
 
-from core.outcomes import DecisionOutcome, DecisionState, ScreeningStatus
+from core.outcomes import DecisionOutcome, DecisionState, ScreeningStatus, Verdict
 from storage import decisions, queue_plan, review_queue
 from storage.decisions import Agreement
 from storage.queue_filters import Filters, Sort
-from storage.review_queue import FLAGGED, Count, QueueCounts
+from storage.review_queue import NEEDS_LOOK, Count, QueueCounts
 from storage.tables import Account, Decision, Screening, utc_now
 
+FLAGGED = tuple(verdict for verdict in Verdict if verdict.flagged)
 BINS = 20  # of scores over [0, 1]
 LONGEST_DAYS = 90
 RECENT_DAYS = 7  # compared with the days before them
@@ -30,7 +31,7 @@ FEWEST_SCORES = 100  # on each side of a comparison; with fewer the index of dri
 @dataclass(frozen=True, kw_only=True)
 class QueueFigures:
     counts: QueueCounts
-    oldest_open: datetime | None  # when the flagged video that has waited longest was first seen
+    oldest_open: datetime | None  # when the video that has waited longest for a look was first seen
     waiting: Count  # videos that no worker has begun
     oldest_waiting: datetime | None  # when the one of them that came first was first seen
 
@@ -134,7 +135,8 @@ def _summed(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 def _queue(session: Session) -> QueueFigures:
     waiting = Filters(statuses=(ScreeningStatus.QUEUED,), sort=Sort.TIME, ascending=True)
-    opened = Filters(verdicts=FLAGGED, decision_states=(DecisionState.OPEN,), sort=Sort.TIME, ascending=True)
+    states = (DecisionState.OPEN,)
+    opened = Filters(verdicts=NEEDS_LOOK, decision_states=states, sort=Sort.TIME, ascending=True)
     oldest = next(iter(queue_plan.find(session, opened, limit=1)), None)
     longest = next(iter(queue_plan.find(session, waiting, limit=1)), None)
     return QueueFigures(

@@ -45,6 +45,7 @@ class VideoView:
     score: float | None
     coverage: float | None
     partial: bool
+    rejected_faces: dict[str, int]  # kept from the classifier by the quality gate, by reason
     model_version: str
     model_label: str
     error_code: str | None
@@ -96,6 +97,7 @@ def list_videos(
             score=screening.score,
             coverage=screening.coverage,
             partial=screening.partial,
+            rejected_faces=screening.rejected_faces,
             model_version=screening.model_version_id,
             model_label=label,
             error_code=screening.error_code,

@@ -1,7 +1,7 @@
 """How the queue finds a page among a million videos without reading them.
 
 Each combination of status, verdict and decision state is one stretch of an index that already has the wanted
-order; a page merges the heads of the stretches that the filters name (at most 24) and stops. Where it begins
+order; a page merges the heads of the stretches that the filters name (at most 27) and stops. Where it begins
 is a value of the index (a keyset), so page 1,000 costs what the first one does.
 
 Two kinds of filters go across that order: a range of the other column, and text in names. If few rows match

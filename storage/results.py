@@ -58,6 +58,7 @@ class ScreeningResult:
     raw_score: float | None
     coverage: float
     unseen: Sequence[str]  # what was not looked at, in words
+    rejected_faces: Mapping[str, int]  # kept from the classifier by the quality gate, by reason
     probe: Mapping[str, Any]
     timings: Mapping[str, float]  # seconds per stage
     tracks: Sequence[TrackResult]
@@ -81,6 +82,7 @@ def complete(session: Session, claimed: Claim, result: ScreeningResult) -> list[
             "coverage": result.coverage,
             "partial": result.coverage < 1,
             "unseen": list(result.unseen),
+            "rejected_faces": dict(result.rejected_faces),
             "probe": dict(result.probe),
             "timings": dict(result.timings),
             "lease_owner": None,

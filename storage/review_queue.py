@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 COUNTED = 10_000  # rows; nobody reads on beyond, and counting a million at each look would cost more
-FLAGGED = tuple(verdict for verdict in Verdict if verdict.flagged)
+NEEDS_LOOK = tuple(verdict for verdict in Verdict if verdict.needs_look)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,7 @@ class QueueItem:
     score: float | None  # calibrated, [0, 1]
     partial: bool  # not all of it could be decoded
     coverage: float | None  # decoded samples / expected samples, [0, 1]
+    rejected_faces: dict[str, int]  # kept from the classifier by the quality gate, by reason
     duration_seconds: float | None
     model_version: str
     model_label: str
@@ -101,9 +102,9 @@ class Count:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueCounts:
-    to_review: Count  # flagged and open
+    to_review: Count  # open ones that need a look: flagged or unjudged
     second_opinion: Count
-    decided: Count  # flagged and decided
+    decided: Count  # decided ones that needed a look
     verdicts: dict[str, Count]  # open ones
     statuses: dict[str, Count]  # that are not done
 
@@ -151,17 +152,17 @@ def count(session: Session, filters: Filters, *, at_most: int = COUNTED) -> Coun
 def counts(session: Session) -> QueueCounts:
     """What the queue's tabs show."""
 
-    def flagged(state: DecisionState) -> Count:
-        return count(session, Filters(verdicts=FLAGGED, decision_states=(state,)))
+    def needing_a_look(state: DecisionState) -> Count:
+        return count(session, Filters(verdicts=NEEDS_LOOK, decision_states=(state,)))
 
     def open_with(verdict: Verdict) -> Count:
         return count(session, Filters(verdicts=(verdict,), decision_states=(DecisionState.OPEN,)))
 
     unfinished = (status for status in ScreeningStatus if status is not ScreeningStatus.DONE)
     return QueueCounts(
-        to_review=flagged(DecisionState.OPEN),
+        to_review=needing_a_look(DecisionState.OPEN),
         second_opinion=count(session, Filters(decision_states=(DecisionState.SECOND_OPINION,))),
-        decided=flagged(DecisionState.DECIDED),
+        decided=needing_a_look(DecisionState.DECIDED),
         verdicts={verdict.value: open_with(verdict) for verdict in Verdict},
         statuses={status.value: count(session, Filters(statuses=(status,))) for status in unfinished},
     )
@@ -222,6 +223,7 @@ class _About:
             score=screening.score,
             partial=screening.partial,
             coverage=screening.coverage,
+            rejected_faces=screening.rejected_faces,
             duration_seconds=_duration(screening.probe),
             model_version=screening.model_version_id,
             model_label=label,

@@ -93,6 +93,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012  SQLAlchemy reads it from the class
         datetime: Utc,
         dict[str, Any]: JSON,
+        dict[str, int]: JSON,
         list[float]: JSON,
         list[str]: JSON,
         list[list[float]]: JSON,
@@ -205,6 +206,8 @@ class Screening(Base):
     coverage: Mapped[float | None]  # decoded samples / expected samples, [0, 1]
     partial: Mapped[bool] = mapped_column(default=False)  # coverage below 1
     unseen: Mapped[list[str] | None]  # what was not looked at, in words
+    # How many faces the quality gate kept from the classifier, by reason (worker.quality.Rejection).
+    rejected_faces: Mapped[dict[str, int]] = mapped_column(default=dict, server_default="{}")
     probe: Mapped[dict[str, Any] | None]  # container, codec, size, duration
     timings: Mapped[dict[str, Any] | None]  # seconds per stage
     error_code: Mapped[str | None]

@@ -50,6 +50,7 @@ OTHERS: tuple[tuple[str, str, float | None, int], ...] = (
     ("social/holiday, Kraków 2026.mp4", Verdict.CLEAR, 0.11, 6),
     ("uploads/board_meeting.mp4", Verdict.SUSPECT, 0.67, 8),
     ("uploads/landscape.mp4", Verdict.NO_FACE, None, 9),
+    ("uploads/side_view.mp4", Verdict.UNJUDGED, None, 10),
     ("uploads/passing_by.mp4", Verdict.TOO_SHORT, None, 11),
     ("archive/reel_1969.mp4", Verdict.CLEAR, 0.31, 26),
     ("archive/reel_1970.mp4", Verdict.FAKE, 0.88, 30),
@@ -216,6 +217,8 @@ def _rescored(
     result: ScreeningResult, verdict: Verdict, score: float | None, version: ModelVersion
 ) -> ScreeningResult:
     """The result with another verdict: its tracks and faces moved to the score."""
+    if verdict is Verdict.UNJUDGED:
+        return _unjudged(result)
     if score is None:
         return replace(
             result, verdict=verdict, score=None, raw_score=None, tracks=[], faces=[], flagged_frames=[]
@@ -233,6 +236,27 @@ def _rescored(
         tracks=[_moved_track(track, shift, version) for track in result.tracks],
         faces=[replace(f, logit=None if f.logit is None else f.logit + shift) for f in result.faces],
         flagged_frames=[replace(frame, score=score) for frame in flagged],
+    )
+
+
+def _unjudged(result: ScreeningResult) -> ScreeningResult:
+    """The result as if its faces were all in profile, but for one that is blurred."""
+    reasons = ["blurred", *["turned"] * (len(result.faces) - 1)]
+    return replace(
+        result,
+        verdict=Verdict.UNJUDGED,
+        score=None,
+        raw_score=None,
+        rejected_faces={"turned": len(reasons) - 1, "blurred": 1},
+        tracks=[
+            replace(track, usable_frames=0, score=None, raw_score=None, supported=False)
+            for track in result.tracks
+        ],
+        faces=[
+            replace(face, rejected_because=reason, logit=None)
+            for face, reason in zip(result.faces, reasons, strict=True)
+        ],
+        flagged_frames=[],
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from core.outcomes import Verdict
 from core.settings import ScoringSettings, TrackSettings
 from models.model_version import ModelVersion
+from worker.quality import Rejection
 
 TRIM_FROM = 5  # usable frames from which a track's single highest one is left out
 
@@ -20,6 +21,8 @@ class TrackScore:
     raw: float | None  # logit; None without usable frames
     score: float | None  # calibrated, [0, 1]
     supported: bool  # enough usable frames for a say in the verdict
+    usable: int = 0  # frames that were classified
+    unfit: int = 0  # frames that show a face which the quality gate kept from the classifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +52,27 @@ def score_track(
     version: ModelVersion,
     scoring: ScoringSettings,
     tracks: TrackSettings,
+    rejections: Sequence[Rejection] = (),
 ) -> TrackScore:
-    """Score one track of a video of which `samples` frames were looked at."""
-    if not logits:
-        return TrackScore(raw=None, score=None, supported=False)
-    raw = track_logit(logits, scoring.top_fraction)
+    """Score one track of a video of which `samples` frames were looked at.
+
+    `rejections`: why the quality gate kept the track's other frames from the classifier.
+    """
     # A still, or a video of two frames, cannot give more support than it has frames.
-    supported = len(logits) >= min(tracks.min_frames, max(1, samples))
-    return TrackScore(raw=raw, score=version.calibration.probability(raw), supported=supported)
+    enough = min(tracks.min_frames, max(1, samples))
+    unfit = len(rejections)
+    if not logits and unfit < enough and set(rejections) <= {Rejection.UNSURE}:
+        unfit = 0  # what the detector hardly believes, and not for long: a pattern of a wall, no face
+    if not logits:
+        return TrackScore(raw=None, score=None, supported=False, unfit=unfit)
+    raw = track_logit(logits, scoring.top_fraction)
+    return TrackScore(
+        raw=raw,
+        score=version.calibration.probability(raw),
+        supported=len(logits) >= enough,
+        usable=len(logits),
+        unfit=unfit,
+    )
 
 
 def score_video(
@@ -65,12 +81,18 @@ def score_video(
     """The verdict of the worst supported track."""
     supported = [(s.raw, number) for number, s in enumerate(scores) if s.supported and s.raw is not None]
     if not supported:
-        judged = any(score.raw is not None for score in scores)
-        verdict = Verdict.TOO_SHORT if judged else Verdict.NO_FACE
-        return VideoScore(verdict=verdict, raw=None, score=None, track=None)
+        return VideoScore(verdict=_unscored(scores), raw=None, score=None, track=None)
     raw, track = max(supported)
     score = version.calibration.probability(raw)
     return VideoScore(verdict=verdict_of(score, version, scoring), raw=raw, score=score, track=track)
+
+
+def _unscored(scores: Sequence[TrackScore]) -> Verdict:
+    """Why there is no score: what the faces of the video lacked most, frames or fitness."""
+    usable, unfit = sum(score.usable for score in scores), sum(score.unfit for score in scores)
+    if usable == unfit == 0:
+        return Verdict.NO_FACE
+    return Verdict.UNJUDGED if unfit >= usable else Verdict.TOO_SHORT
 
 
 def verdict_of(score: float, version: ModelVersion, scoring: ScoringSettings) -> Verdict:

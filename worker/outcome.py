@@ -16,6 +16,7 @@ def to_result(screened: Screened, objects: FolderStore) -> ScreeningResult:
         raw_score=screened.video.raw,
         coverage=screened.report.coverage,
         unseen=screened.report.unseen,
+        rejected_faces=screened.rejected_faces,
         probe=asdict(screened.probe),
         timings=screened.timings,
         tracks=[_track(track) for track in screened.tracks],

@@ -5,7 +5,7 @@ soon as their faces are cut out; of the pictures only the few most suspicious ar
 """
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -62,6 +62,12 @@ class Screened:
     video: VideoScore
     evidence: list[Evidence]  # of each flagged track, the worst track's first; empty unless flagged
     timings: dict[str, float]  # seconds per stage, and "total"
+
+    @property
+    def rejected_faces(self) -> dict[str, int]:
+        """How many faces the quality gate kept from the classifier, by reason, the most frequent first."""
+        reasons = Counter(face.quality.rejection for face in self.faces)
+        return {reason.value: number for reason, number in reasons.most_common() if reason is not None}
 
 
 @dataclass
@@ -235,8 +241,10 @@ class Pipeline:
             tracks = []
             for number in sorted(members):
                 logits = [candidate.logit for candidate in members[number] if candidate.logit is not None]
+                reasons = [candidate.quality.rejection for candidate in members[number]]
                 score = score_track(
                     logits,
+                    rejections=[reason for reason in reasons if reason is not None],
                     samples=report.taken,
                     version=version,
                     scoring=settings.scoring,

@@ -17,10 +17,12 @@ SHARPNESS_SIZE = 112  # pixels: sharpness is comparable only at one size
 
 
 class Rejection(StrEnum):
-    SMALL = "small"
-    BLURRED = "blurred"
-    TURNED = "turned"
+    """In this order: of several faults the first one is the reason."""
+
     UNSURE = "unsure"  # the detector hardly believes that it is a face
+    SMALL = "small"
+    TURNED = "turned"  # towards a profile
+    BLURRED = "blurred"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +36,10 @@ def assess(face: Face, crop: Image, settings: QualitySettings) -> Quality:
     """Judge a face by its box and landmarks and by its crop, uint8 (S, S, 3)."""
     sharp, turned = sharpness(crop), yaw(face.landmarks)
     rejection = None
-    if min(face.box.width, face.box.height) < settings.min_pixels:
-        rejection = Rejection.SMALL
-    elif face.probability < settings.min_probability:
+    if face.probability < settings.min_probability:
         rejection = Rejection.UNSURE
+    elif min(face.box.width, face.box.height) < settings.min_pixels:
+        rejection = Rejection.SMALL
     elif turned > settings.max_yaw:
         rejection = Rejection.TURNED
     elif sharp < settings.min_sharpness:

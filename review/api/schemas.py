@@ -56,6 +56,9 @@ class Video(_Given):
     score_hidden: bool = Field(description="You review blind and have not decided yet.")
     partial: bool = Field(description="Not all of it could be decoded.")
     coverage: float | None = Field(description="Decoded samples / expected samples.")
+    rejected_faces: dict[str, int] = Field(
+        description="Faces that were not fit for judging, by reason: turned, small, blurred, unsure."
+    )
     duration_seconds: float | None
     model_version: str
     model_label: str
@@ -80,9 +83,9 @@ class VideoPage(BaseModel):
 
 
 class Counts(_Given):
-    to_review: Count = Field(description="Flagged and open.")
+    to_review: Count = Field(description="Flagged or unjudged, and open.")
     second_opinion: Count
-    decided: Count = Field(description="Flagged and decided.")
+    decided: Count = Field(description="Flagged or unjudged, and decided.")
     verdicts: dict[str, Count] = Field(description="Open ones.")
     statuses: dict[str, Count] = Field(description="Those that are not done.")
 

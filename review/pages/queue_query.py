@@ -14,9 +14,8 @@ from core.errors import InvalidQuery
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
 from storage import name_search
 from storage.folding import folded
-from storage.review_queue import Filters, QueueCounts, Sort
+from storage.review_queue import NEEDS_LOOK, Filters, QueueCounts, Sort
 
-FLAGGED = tuple(verdict for verdict in Verdict if verdict.flagged)
 PER_PAGE = 50
 LONGEST = 500  # characters of a parameter
 
@@ -30,7 +29,8 @@ class Tab:
     states: tuple[DecisionState, ...] = ()
 
 
-REVIEW = Tab(key="review", name="To review", verdicts=FLAGGED, states=(DecisionState.OPEN,))
+REVIEW = Tab(key="review", name="To review", verdicts=NEEDS_LOOK, states=(DecisionState.OPEN,))
+UNJUDGED = Tab(key="unjudged", name="Not judged", verdicts=(Verdict.UNJUDGED,), states=(DecisionState.OPEN,))
 SECOND = Tab(key="second", name="Second opinion", states=(DecisionState.SECOND_OPINION,))
 DECIDED = Tab(key="decided", name="Decided", states=(DecisionState.DECIDED,))
 CLEAR = Tab(key="clear", name="Clear", verdicts=(Verdict.CLEAR,), states=(DecisionState.OPEN,))
@@ -40,7 +40,7 @@ PROGRESS = Tab(
 )
 FAILED = Tab(key="failed", name="Failed", statuses=(ScreeningStatus.FAILED,))
 EVERYTHING = Tab(key="all", name="All")
-TABS = (REVIEW, SECOND, DECIDED, CLEAR, UNSCORED, PROGRESS, FAILED, EVERYTHING)
+TABS = (REVIEW, UNJUDGED, SECOND, DECIDED, CLEAR, UNSCORED, PROGRESS, FAILED, EVERYTHING)
 
 # In blind mode no tab may tell the verdict of what it lists.
 BLIND_REVIEW = Tab(
@@ -62,6 +62,7 @@ def tab_counts(counts: QueueCounts) -> dict[str, str]:
         "second": [counts.second_opinion],
         "decided": [counts.decided],
         "clear": [counts.verdicts[Verdict.CLEAR]],
+        "unjudged": [counts.verdicts[Verdict.UNJUDGED]],
         "unscored": unscored,
         "progress": waiting,
         "failed": [counts.statuses[ScreeningStatus.FAILED]],

@@ -1,8 +1,8 @@
 """What the page of one video shows, worked out from what is stored: no template decides anything."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from core.outcomes import ExplainStatus, ExplanationMethod, MediaKind, ScreeningStatus
@@ -295,11 +295,8 @@ def _caveats(detail: VideoDetail, *, hidden: bool) -> list[Caveat]:
     unused = [face for track in detail.tracks for face in track.faces if not face.usable]
     total = sum(len(track.faces) for track in detail.tracks)
     if unused:
-        counted = [
-            f"{len(list(group))} {named(reason).lower()}"
-            for reason, group in groupby(sorted(f.rejected_because or "" for f in unused))
-        ]
-        text = f"{len(unused)} of {total} faces were not scored: {', '.join(counted)}."
+        why = words.reasons(Counter(face.rejected_because or "" for face in unused))
+        text = f"{len(unused)} of {total} faces were not scored: {why}."
         found.append(Caveat(tone="fair", text=text))
     if not hidden and any(not track.supported for track in detail.tracks):
         weak = sum(not track.supported for track in detail.tracks)

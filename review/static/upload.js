@@ -7,7 +7,7 @@ const waiting = [];
 let busy = false;
 let close = () => {};
 
-const named = { queued: "Waiting for a worker", screening: "Screening", fake: "Fake", suspect: "Suspect", clear: "Clear", no_face: "No face", too_short: "Too short" };
+const named = { queued: "Waiting for a worker", screening: "Screening", fake: "Fake", suspect: "Suspect", clear: "Clear", unjudged: "Not judged", no_face: "No face", too_short: "Too short" };
 
 function addRow(file) {
   const row = document.getElementById("upload-row").content.firstElementChild.cloneNode(true);

@@ -16,7 +16,7 @@ Screen = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def screen(tmp_path: Path, checkpoint: Path) -> Screen:
-    def run(*words: object) -> subprocess.CompletedProcess[str]:
+    def run(*words: object, **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "cli", "screen", "--weights", str(checkpoint), *map(str, words)],
             cwd=ROOT,
@@ -27,7 +27,8 @@ def screen(tmp_path: Path, checkpoint: Path) -> Screen:
                 "FACEWARDEN_SAMPLING__MAX_FRAMES": "6",
                 "FACEWARDEN_LIME__SAMPLES": "10",
                 "COLUMNS": "300",
-            },
+            }
+            | settings,
             capture_output=True,
             text=True,
             check=False,
@@ -73,3 +74,16 @@ def test_the_table_names_the_model_and_flagged_files_fail_on_request(screen: Scr
     assert ended.returncode == 10, ended.stderr
     assert "untrained-demo" in ended.stdout
     assert "fake" in ended.stdout
+
+
+def test_faces_that_cannot_be_judged_are_no_all_clear(screen: Screen, face_clip: Path) -> None:
+    small = {"FACEWARDEN_QUALITY__MIN_PIXELS": "4000"}
+    ended = screen("--json", "--fail-on-flagged", face_clip, **small)
+    assert ended.returncode == 11, ended.stderr
+    row = json.loads(ended.stdout)
+    assert (row["verdict"], row["score"], row["coverage"]) == ("unjudged", None, 1.0)
+    assert row["rejected_faces"]["small"] >= 6
+    ended = screen(face_clip, **small)
+    assert ended.returncode == 0, ended.stderr
+    assert "unjudged" in ended.stdout
+    assert f"{row['rejected_faces']['small']} too small" in ended.stdout

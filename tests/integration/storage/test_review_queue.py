@@ -165,7 +165,10 @@ def test_a_count_stops_and_says_so(filled: Engine) -> None:
         assert review_queue.counts(session).to_review.value == len(
             expected(
                 session,
-                Filters(verdicts=(Verdict.FAKE, Verdict.SUSPECT), decision_states=(DecisionState.OPEN,)),
+                Filters(
+                    verdicts=(Verdict.FAKE, Verdict.SUSPECT, Verdict.UNJUDGED),
+                    decision_states=(DecisionState.OPEN,),
+                ),
             )
         )
 

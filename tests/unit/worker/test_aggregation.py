@@ -10,6 +10,7 @@ from core.outcomes import Verdict
 from core.settings import ScoringSettings, TrackSettings
 from models.model_version import Calibration, ModelVersion
 from worker.aggregation import TrackScore, score_track, score_video, track_logit
+from worker.quality import Rejection
 
 HALF = (0.5, 0.5, 0.5)
 VERSION = ModelVersion(
@@ -49,9 +50,14 @@ def test_one_outlier_does_not_flag_a_track() -> None:
     assert track_logit([-3.0] * 9 + [30.0], 0.5) == pytest.approx(-3.0)
 
 
-def scored(logits: list[float], samples: int = 20) -> TrackScore:
+def scored(logits: list[float], *rejections: Rejection, samples: int = 20) -> TrackScore:
     return score_track(
-        logits, samples=samples, version=VERSION, scoring=ScoringSettings(), tracks=TrackSettings()
+        logits,
+        samples=samples,
+        version=VERSION,
+        scoring=ScoringSettings(),
+        tracks=TrackSettings(),
+        rejections=rejections,
     )
 
 
@@ -74,6 +80,26 @@ def test_typed_outcomes_instead_of_a_silent_half() -> None:
     assert verdict(scored([5.0], samples=1)) is Verdict.FAKE  # a still needs one
     assert verdict(scored([0.9] * 4)) is Verdict.SUSPECT
     assert verdict(scored([0.0] * 4)) is Verdict.CLEAR
+
+
+@pytest.mark.parametrize("reason", Rejection)
+def test_faces_of_which_none_is_fit_for_judging_are_not_no_face(reason: Rejection) -> None:
+    assert verdict(scored([], *[reason] * 20)) is Verdict.UNJUDGED
+    assert verdict(scored([], reason, samples=1)) is Verdict.UNJUDGED  # a still
+
+
+def test_one_unfit_face_is_enough_unless_the_detector_hardly_believes_it() -> None:
+    assert verdict(scored([], Rejection.TURNED)) is Verdict.UNJUDGED
+    assert verdict(scored([], Rejection.UNSURE)) is Verdict.NO_FACE  # a pattern of a wall, now and then
+    assert verdict(*[scored([], *[Rejection.UNSURE] * 2)] * 9) is Verdict.NO_FACE
+    assert verdict(scored([], Rejection.UNSURE, Rejection.UNSURE, Rejection.SMALL)) is Verdict.UNJUDGED
+
+
+def test_too_short_is_what_lacks_frames_and_unjudged_what_lacks_fitness() -> None:
+    assert verdict(scored([5.0, 5.0], Rejection.BLURRED)) is Verdict.TOO_SHORT
+    assert verdict(scored([5.0, 5.0], *[Rejection.TURNED] * 18)) is Verdict.UNJUDGED
+    assert verdict(scored([5.0]), scored([], Rejection.SMALL)) is Verdict.UNJUDGED
+    assert verdict(scored([0.0] * 3, *[Rejection.TURNED] * 17)) is Verdict.CLEAR  # three frames can be judged
 
 
 def test_settings_override_the_checkpoints_thresholds() -> None:

@@ -167,6 +167,17 @@ def test_faces_that_fail_the_quality_gate_are_kept_but_not_judged(
     assert screened.video.verdict is Verdict.CLEAR
 
 
+def test_faces_in_profile_alone_are_unjudged_and_counted(small_batches: Settings, clip: Path) -> None:
+    turned = face(RIGHT)
+    turned.landmarks[2, 0] = turned.landmarks[1, 0]  # the nose at an eye
+    screened = screen(
+        small_batches, clip, KnownDetector(turned, face(LEFT, side=20.0)), BrightnessClassifier()
+    )
+    assert (screened.video.verdict, screened.video.score) == (Verdict.UNJUDGED, None)
+    assert screened.rejected_faces == {"turned": 20, "small": 20}
+    assert (screened.report.coverage, screened.evidence) == (1.0, [])
+
+
 def test_a_still_needs_one_face(small_batches: Settings, tmp_path: Path) -> None:
     path = tmp_path / "still.png"
     cv2.imwrite(str(path), two_faces(5, WIDTH, HEIGHT)[..., ::-1])

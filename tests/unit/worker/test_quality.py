@@ -35,6 +35,10 @@ def test_each_fault_has_its_own_reason() -> None:
     assert rejection(face(), blurred) is Rejection.BLURRED
 
 
+def test_what_is_hardly_a_face_is_called_so_whatever_else_it_lacks() -> None:
+    assert rejection(face(side=20, probability=0.91)) is Rejection.UNSURE
+
+
 def test_yaw_does_not_mind_a_tilted_head() -> None:
     angle = np.radians(40)
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -70,7 +71,13 @@ class Site:
         with transaction(self.engine) as session:
             session.execute(update(Account).where(Account.name == name).values(blind=True))
 
-    def add(self, name: str, verdict: Verdict | None = None, score: float | None = None) -> int:
+    def add(
+        self,
+        name: str,
+        verdict: Verdict | None = None,
+        score: float | None = None,
+        rejected_faces: Mapping[str, int] | None = None,
+    ) -> int:
         """A video; without a verdict it failed."""
         content = MP4 + name.encode()
         key = self.objects.put_bytes(content)
@@ -94,15 +101,18 @@ class Site:
             if verdict is None:
                 screenings.fail(session, claimed, BrokenMedia(name=name, reason="no frame"))
                 return video_id
-            flagged = complete(session, claimed, self._result(verdict, score))
+            flagged = complete(session, claimed, self._result(verdict, score, rejected_faces))
         for frame in flagged:
             self._explain(frame)
         return video_id
 
-    def _result(self, verdict: Verdict, score: float | None) -> ScreeningResult:
+    def _result(
+        self, verdict: Verdict, score: float | None, rejected_faces: Mapping[str, int] | None
+    ) -> ScreeningResult:
         return screening_result(
             verdict,
             score,
+            rejected_faces=rejected_faces,
             probe={"codec": "h264", "duration_seconds": 4.5},
             image_key=self.objects.put_bytes(picture("JPEG"), ".jpg"),
             crop_key=self.objects.put_bytes(picture("PNG"), ".png"),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from core.outcomes import Verdict
 from tests.integration.review.api.site import CLEAR, FAILED, FLAGGED, QUEUED, SUSPECT, Site
 
 
@@ -147,3 +148,20 @@ def test_the_document_describes_every_route_of_the_api(shared: Site) -> None:
             assert operation["description"], path
             for status in declared & {"401", "403", "404", "409", "413", "415", "422", "503"}:
                 assert list(operation["responses"][status]["content"]) == ["application/problem+json"], path
+
+
+def test_a_video_whose_faces_cannot_be_judged_waits_for_a_look_and_says_why(site: Site) -> None:
+    site.add("in/profile.mp4", Verdict.UNJUDGED, rejected_faces={"turned": 18, "blurred": 2})
+    client = site.client()
+    answer = client.get("/v1/videos?verdict=unjudged&decision_state=open")
+    assert names(answer) == ["in/profile.mp4"]
+    (item,) = answer.json()["items"]
+    assert (item["verdict"], item["score"]) == ("unjudged", None)
+    assert item["rejected_faces"] == {"turned": 18, "blurred": 2}
+    counts = client.get("/v1/counts").json()
+    assert counts["to_review"] == {"value": 3, "more": False}  # with the fake and the suspect one
+    assert (counts["verdicts"]["unjudged"]["value"], counts["verdicts"]["clear"]["value"]) == (1, 1)
+    line = client.get("/v1/export?format=jsonl&verdict=unjudged").json()
+    assert line["rejected_faces"] == {"turned": 18, "blurred": 2}
+    detail = client.get(f"/v1/videos/{site.ids['in/profile.mp4']}").json()
+    assert detail["video"]["rejected_faces"] == {"turned": 18, "blurred": 2}

@@ -10,9 +10,9 @@ from review.pages.queue_query import BLIND_TABS, TABS, QueueQuery, tab_counts
 from storage.review_queue import Count, Filters, QueueCounts, Sort
 
 
-def test_the_queue_begins_with_what_is_flagged_and_open() -> None:
+def test_the_queue_begins_with_what_is_open_and_flagged_or_unjudged() -> None:
     assert QueueQuery().filters(blind=False) == Filters(
-        verdicts=(Verdict.FAKE, Verdict.SUSPECT), decision_states=(DecisionState.OPEN,)
+        verdicts=(Verdict.FAKE, Verdict.SUSPECT, Verdict.UNJUDGED), decision_states=(DecisionState.OPEN,)
     )
 
 
@@ -112,6 +112,7 @@ def test_counts_are_summed_by_tab() -> None:
         "second": "1",
         "decided": "2",
         "clear": "3",
+        "unjudged": "3",
         "unscored": "6+",
         "progress": "8",
         "failed": "4",
