@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # Tests that run at the same time. More than four gain little: each has servers and networks of its own.
 WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$(( cores > 4 ? 4 : cores )))
 
-.PHONY: demo up test quick browser check bench bench-review lint types imports settings-docs lock clean
+.PHONY: demo up test quick browser check bench bench-review fuzz lint types imports settings-docs lock clean
 
 demo: $(READY)  ## make two clips, screen them end to end, print the verdicts
 	$(BIN)/facewarden demo
@@ -51,6 +51,11 @@ bench: $(READY)  ## speed against the obvious pipeline, side by side; writes bui
 
 bench-review: $(READY)  ## the review queue over a million videos in both databases (10 GB, 10 to 60 minutes); writes build/bench-review.json
 	$(BIN)/python -m bench.review
+
+FILES ?= 300
+SEED ?= 0
+fuzz: $(READY)  ## hostile files, screened (FILES=3000 SEED=7 for others); exit code 1 where one did harm
+	$(BIN)/python -m fuzz --files $(FILES) --seed $(SEED)
 
 settings-docs: $(READY)  ## write docs/settings.md, .env.example and docs/formats.md from core/
 	$(BIN)/facewarden config --markdown > docs/settings.md
