@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 import numpy as np
+import pillow_heif
 from PIL import Image
 from skimage.data import astronaut
 
@@ -54,7 +55,12 @@ VIDEOS = (
     ("hevc", "h265", "libx265", "yuv420p"),
     ("ogg", "ogv", "libvpx", "yuv420p"),
     ("mxf", "mxf", "mpeg2video", "yuv420p"),
+    ("mpeg2video", "m2v", "mpeg2video", "yuv420p"),
+    ("ivf", "ivf", "libvpx", "yuv420p"),
+    ("dv", "dv", "dvvideo", "yuv420p"),
 )
+TELEVISION = ("mpeg", "mxf", "mpeg2video", "dv")  # muxers that know its frame rates alone
+DV_SIZE = (720, 576)  # pixels; it knows no other
 
 # Name, Pillow's format, mode, options of its writer.
 STILLS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
@@ -69,6 +75,7 @@ STILLS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("lzw.tif", "TIFF", "RGB", {"compression": "tiff_lzw"}),
     ("jpeg.tif", "TIFF", "RGB", {"compression": "jpeg"}),
     ("photo.avif", "AVIF", "RGB", {"quality": 70}),
+    ("photo.heic", "HEIF", "RGB", {}),
     ("photo.jp2", "JPEG2000", "RGB", {}),
 )
 ANIMATIONS = (("gif", "GIF"), ("webp", "WEBP"), ("png", "PNG"))
@@ -101,21 +108,24 @@ def _encoded(muxer: str, encoder: str, pixel_format: str, options: dict[str, str
 
 def _encode(target: str, muxer: str, encoder: str, pixel_format: str, options: dict[str, str]) -> None:
     with av.open(target, "w", format=muxer, options=options) as container:
-        rate = Fraction(25) if muxer in {"mpeg", "mxf"} else Fraction(RATE)  # they know television's alone
+        rate = Fraction(25 if muxer in TELEVISION else RATE)
+        size = DV_SIZE if muxer == "dv" else (SIDE, SIDE)
         stream: Any = container.add_stream(encoder, rate=rate)
-        stream.width, stream.height, stream.pix_fmt = SIDE, SIDE, pixel_format
+        (stream.width, stream.height), stream.pix_fmt = size, pixel_format
         if encoder == "libx265":
             stream.options = {"x265-params": "log-level=none", "g": "4"}
         elif encoder == "libx264":
             stream.options = {"g": "4", "preset": "veryfast"}
         for number, picture in enumerate(frames()):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            scaled = np.asarray(Image.fromarray(picture).resize(size))
+            frame = av.VideoFrame.from_ndarray(scaled, format="rgb24")
             frame.pts, frame.time_base = number, 1 / rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
 def _stills() -> Iterator[Seed]:
+    pillow_heif.register_heif_opener()
     for name, writer, mode, options in STILLS:
         target = io.BytesIO()
         Image.fromarray(frames()[0]).convert(mode).save(target, writer, **options)
