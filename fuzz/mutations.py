@@ -30,11 +30,11 @@ def flip_bits_of_the_head(content: bytearray, rng: random.Random) -> bytes:
 
 
 def cut_off(content: bytearray, rng: random.Random) -> bytes:
-    return bytes(content[: rng.randrange(1, len(content))])
+    return bytes(content[: rng.randint(1, max(1, len(content) - 1))])
 
 
 def behead(content: bytearray, rng: random.Random) -> bytes:
-    return bytes(content[rng.randrange(1, min(len(content), 4096)) :])
+    return bytes(content[rng.randint(0, min(len(content), 4096) - 1) :])
 
 
 def overwrite(content: bytearray, rng: random.Random) -> bytes:
@@ -127,4 +127,4 @@ def spoiled(content: bytes, rng: random.Random) -> tuple[bytes, str]:
 
 def spliced(first: bytes, second: bytes, rng: random.Random) -> bytes:
     """The beginning of one file and the end of another."""
-    return first[: rng.randrange(1, len(first))] + second[rng.randrange(len(second)) :]
+    return first[: rng.randint(1, len(first))] + second[rng.randrange(len(second)) :]

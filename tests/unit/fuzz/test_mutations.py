@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from fuzz.mutations import MOST_BYTES, MUTATIONS, Mutation, spliced, spoiled
 
-contents = st.binary(min_size=2, max_size=600)
+contents = st.binary(min_size=1, max_size=600)
 seeds = st.integers(0, 2**32)
 
 
