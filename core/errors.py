@@ -21,6 +21,7 @@ with the fields of the error filled in.
     |   |-- NotFound                  not_found
     |   |-- InvalidQuery              invalid_query
     |   |-- InvalidValue              invalid_value
+    |   |   `-- WeakPassword          weak_password
     |   |-- Conflict                  conflict
     |   |   `-- HeldByAnother         held_by_another
     |   |-- AccessError               access_error
@@ -185,6 +186,13 @@ class InvalidValue(PermanentError):
     """{field}: {reason}."""
 
     code = "invalid_value"
+
+
+class WeakPassword(InvalidValue):
+    """password: it is too easily guessed ({reason}).
+    Take four or five words that have nothing to do with each other, or let a password manager make one."""
+
+    code = "weak_password"
 
 
 class Conflict(PermanentError):

@@ -1,17 +1,29 @@
-"""Passwords: hashed with Argon2id (RFC 9106, its second recommendation: 64 MiB, 3 passes, 4 lanes)."""
+"""Passwords: hashed with Argon2id (RFC 9106, its second recommendation: 64 MiB, 3 passes, 4 lanes).
 
+How easily one is guessed is what zxcvbn says: it knows the common ones, words, names, dates and keyboard rows,
+and what people do to them.
+"""
+
+import re
 import secrets
+import unicodedata
 from functools import cache
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from core.errors import InvalidValue, TooManySignIns
+from core.errors import InvalidValue, TooManySignIns, WeakPassword
 
 SHORTEST = 12  # characters; NIST SP 800-63B asks for 8 beside a second factor and 15 alone
 LONGEST = 256  # characters; hashing more is only work for an attacker's request
 ONE_TIME_BYTES = 12  # 96 bits
+
+STRONG = 4  # zxcvbn's best: 10^10 guesses or more, against somebody who got hold of the hashes
+READ = 72  # characters that zxcvbn looks at: its work grows with the square, and these alone must do
+OTHER = 8  # letters and digits that a password needs beside the account's name and the words below
+OWN_WORDS = ("facewarden", "warden", "deepfake", "moderation", "moderator", "reviewer")  # anybody's first guess
+_ONE_GUESSER = Lock()  # zxcvbn keeps the words of the call that runs where all calls see them
 
 # Each hash takes 64 MiB: a flood of sign-ins must wait in line instead of filling the memory, and in a short
 # line, so that it does not hold every thread of the service either.
@@ -66,12 +78,36 @@ def one_time_password() -> str:
 
 
 def accept_password(password: str, *, name: str) -> None:
-    """Raises InvalidValue where nobody should have this password, `name` least of all."""
+    """Raises InvalidValue or WeakPassword where nobody should have this password, `name` least of all."""
     if len(password) < SHORTEST:
         raise InvalidValue(field="password", reason=f"it needs {SHORTEST} characters or more")
     if len(password) > LONGEST:
         raise InvalidValue(field="password", reason=f"it may have {LONGEST} characters at most")
     if len(set(password)) < 5:
-        raise InvalidValue(field="password", reason="it repeats too few characters")
-    if name and name.lower() in password.lower() and len(password) - len(name) < 8:
-        raise InvalidValue(field="password", reason="it is little more than the name")
+        raise WeakPassword(reason="it repeats too few characters")
+    # Compatibility forms (full-width letters, ligatures) are the plain ones to whoever guesses.
+    plain = unicodedata.normalize("NFKC", password).lower()
+    known = {*OWN_WORDS, *_words(name)}
+    left = plain
+    for word in sorted(known, key=len, reverse=True):
+        left = left.replace(word, "")
+    if left != plain and len(re.sub(r"[\W_]", "", left)) < OTHER:
+        raise WeakPassword(reason="it is little more than the account's name or words of this product")
+    _refuse_guessable(unicodedata.normalize("NFKC", password)[:READ], sorted(known))
+
+
+def _words(name: str) -> set[str]:
+    """The name and its parts; what is shorter than three letters says nothing."""
+    name = name.strip().lower()
+    return {word for word in (name, *re.split(r"[._@-]+", name)) if len(word) > 2}  # noqa: PLR2004
+
+
+def _refuse_guessable(password: str, known: list[str]) -> None:
+    from zxcvbn import zxcvbn  # its dictionaries take a while, and few processes set passwords
+
+    with _ONE_GUESSER:
+        found = zxcvbn(password, user_inputs=known, max_length=READ)
+    if found["score"] < STRONG:
+        # The feedback repeats nothing of the password: it may be seen over a shoulder, and logged.
+        warning = str(found["feedback"]["warning"]).rstrip(".").lower()
+        raise WeakPassword(reason=warning or "its words, names or numbers are among the first to be tried")

@@ -73,10 +73,12 @@ def change_password(
 ) -> Response:
     """A new password: it takes the old one, ends every session of the account and starts this one anew."""
     try:
-        _accept(new, again=again, current=current, name=principal.name)
+        _compare(new, again=again, current=current)
         # Whoever sits at an open browser must not be able to guess here without limit either.
         address = sign_ins.network(request.client.host if request.client else None)
         check(engine, settings.review, name=principal.name, password=current, address=address)
+        # Last: it takes long for a password that is made to take long.
+        passwords.accept_password(new, name=principal.name)
     except (InvalidValue, AccessError, TooManySignIns) as error:
         return _page(request, engine, principal, error=error)
     hashed = passwords.hash_password(new)
@@ -88,12 +90,11 @@ def change_password(
     return response
 
 
-def _accept(new: str, *, again: str, current: str, name: str) -> None:
+def _compare(new: str, *, again: str, current: str) -> None:
     if new != again:
         raise InvalidValue(field="password", reason="the two new ones differ")
     if new == current:
         raise InvalidValue(field="password", reason="the new one is the old one")
-    passwords.accept_password(new, name=name)
 
 
 @router.post("/account/blind")

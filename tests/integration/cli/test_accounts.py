@@ -12,7 +12,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from core.errors import Conflict, FacewardenError, InvalidValue, NotFound, SettingsError
+from core.errors import Conflict, FacewardenError, InvalidValue, NotFound, SettingsError, WeakPassword
 from core.passwords import check_password
 from core.settings import Settings
 from storage import accounts, migrate, tokens
@@ -86,6 +86,8 @@ def test_an_account_from_its_first_day_to_its_last() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InvalidValue, match="12 characters"):
         facewarden("account", "add", "ann", "--password-stdin", typed="short\n")
+    with pytest.raises(WeakPassword, match="too easily guessed"):
+        facewarden("account", "add", "ann", "--password-stdin", typed="qwertyuiopas\n")
     with pytest.raises(InvalidValue, match="service has none"):
         facewarden("account", "add", "ci", "--role", "service", "--password-stdin", typed="x\n")
     with pytest.raises(NotFound, match="nobody"):

@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from core import passwords
-from core.errors import InvalidValue, TooManySignIns
+from core.errors import InvalidValue, TooManySignIns, WeakPassword
 from core.passwords import (
     LONGEST,
     accept_password,
@@ -90,6 +90,60 @@ def test_weaker_parameters_are_outdated() -> None:
 def test_weak_passwords_are_refused(password: str) -> None:
     with pytest.raises(InvalidValue, match="password"):
         accept_password(password, name="annabelle")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password1234",
+        "123456789012",
+        "qwertyuiopas",
+        "1q2w3e4r5t6y",
+        "P@ssw0rd1234",
+        "Passw0rd!Passw0rd!",
+        "iloveyouforever",
+        "Summer2025!!",
+        "admin123456!",
+        "letmein-letmein",
+        "19870312-1987",
+        "facewardenfacewarden",
+        "Facewarden2026!",
+        "F4c3w4rd3n!!22",
+        "nedrawecaf-2026",
+        "DeepFake-Reviewer-1",
+        "Smith.Annabelle.1",
+        "Annabelle Smith 1987",
+        "\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44\uff11\uff12\uff13\uff14",  # full-width password1234
+        "a" * 80 + "bcde",
+    ],
+)
+def test_guessable_passwords_are_refused_with_a_remedy(password: str) -> None:
+    with pytest.raises(WeakPassword) as caught:
+        accept_password(password, name="annabelle.smith@example.org")
+    assert "four or five words" in str(caught.value)
+    assert password not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "correct horse battery",
+        "kettle violin march otter",
+        "Rw7$kP!2mZq#",
+        "annabelle likes purple kettles",
+        "\u0444\u0438\u043e\u043b\u0435\u0442\u043e\u0432\u044b\u0439 \u0447\u0430\u0439\u043d\u0438\u043a",
+        "x7Kp" * 3 + "wQ9z,tR4!" * 26,
+    ],
+)
+def test_passwords_that_are_hard_to_guess_are_accepted(password: str) -> None:
+    accept_password(password, name="annabelle.smith@example.org")
+
+
+def test_a_word_of_one_account_is_no_word_of_another() -> None:
+    accept_password("zanzibarqueen-kpt", name="ann")
+    with pytest.raises(WeakPassword):
+        accept_password("zanzibarqueen-kpt", name="zanzibarqueen")
+    accept_password("zanzibarqueen-kpt", name="ann")
 
 
 def test_one_time_passwords_are_accepted_and_differ() -> None:
