@@ -1,6 +1,6 @@
 """Passwords: hashed with Argon2id (RFC 9106, its second recommendation: 64 MiB, 3 passes, 4 lanes).
 
-How easily one is guessed is what zxcvbn says: it knows the common ones, words, names, dates and keyboard rows,
+How easily one is guessed is what zxcvbn says: it knows the common ones, words, names, dates and rows of keys,
 and what people do to them.
 """
 
@@ -21,8 +21,8 @@ ONE_TIME_BYTES = 12  # 96 bits
 
 STRONG = 4  # zxcvbn's best: 10^10 guesses or more, against somebody who got hold of the hashes
 READ = 72  # characters that zxcvbn looks at: its work grows with the square, and these alone must do
-OTHER = 8  # letters and digits that a password needs beside the account's name and the words below
-OWN_WORDS = ("facewarden", "warden", "deepfake", "moderation", "moderator", "reviewer")  # anybody's first guess
+OTHER = 8  # letters and digits that a password needs beside the account's name and the next line's words
+OWN_WORDS = ("facewarden", "warden", "deepfake", "moderation", "moderator", "reviewer")
 _ONE_GUESSER = Lock()  # zxcvbn keeps the words of the call that runs where all calls see them
 
 # Each hash takes 64 MiB: a flood of sign-ins must wait in line instead of filling the memory, and in a short
@@ -99,11 +99,11 @@ def accept_password(password: str, *, name: str) -> None:
 def _words(name: str) -> set[str]:
     """The name and its parts; what is shorter than three letters says nothing."""
     name = name.strip().lower()
-    return {word for word in (name, *re.split(r"[._@-]+", name)) if len(word) > 2}  # noqa: PLR2004
+    return {word for word in (name, *re.split(r"[._@-]+", name)) if len(word) > 2}
 
 
 def _refuse_guessable(password: str, known: list[str]) -> None:
-    from zxcvbn import zxcvbn  # its dictionaries take a while, and few processes set passwords
+    from zxcvbn import zxcvbn  # noqa: PLC0415  its dictionaries take a while, and few processes set passwords
 
     with _ONE_GUESSER:
         found = zxcvbn(password, user_inputs=known, max_length=READ)
