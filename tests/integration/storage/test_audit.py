@@ -168,7 +168,8 @@ def refused_by(engine: Engine, statement: str) -> None:
         "REPLACE INTO audit_event (id, COLUMNS) VALUES (2.0, FORGED, 'x', 'y')",
         "REPLACE INTO audit_event (_rowid_, COLUMNS) VALUES (2, FORGED, 'x', 'y')",
         # By the unique hash of the row before it, under another number or one that SQLite chooses.
-        "REPLACE INTO audit_event (id, COLUMNS) SELECT 9, FORGED, previous_hash, 'y' FROM audit_event LIMIT 1",
+        "REPLACE INTO audit_event (id, COLUMNS)"
+        " SELECT 9, FORGED, previous_hash, 'y' FROM audit_event WHERE id = 1",
         "REPLACE INTO audit_event (COLUMNS) SELECT FORGED, previous_hash, 'y' FROM audit_event WHERE id = 3",
         "INSERT INTO audit_event (id, COLUMNS) VALUES (2, FORGED, 'x', 'y')"
         " ON CONFLICT (id) DO UPDATE SET actor = excluded.actor",
@@ -187,7 +188,8 @@ def test_nothing_replaces_a_row_on_sqlite(engine: Engine, statement: str) -> Non
     [
         "INSERT INTO audit_event (id, COLUMNS) VALUES (2, FORGED, 'x', 'y')"
         " ON CONFLICT (id) DO UPDATE SET actor = excluded.actor",
-        "INSERT INTO audit_event SELECT * FROM audit_event ON CONFLICT (previous_hash) DO UPDATE SET hash = ''",
+        "INSERT INTO audit_event SELECT * FROM audit_event"
+        " ON CONFLICT (previous_hash) DO UPDATE SET hash = ''",
         "MERGE INTO audit_event USING (VALUES (2)) AS new (id) ON audit_event.id = new.id"
         " WHEN MATCHED THEN DELETE",
         "TRUNCATE audit_event",
