@@ -70,8 +70,10 @@ lock: $(READY)
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install --quiet "uv>=0.8"
 
+# Compiled once: where Python may not write its bytecode itself (PYTHONDONTWRITEBYTECODE, another user's
+# folder), each process would compile torch anew, for seven seconds.
 $(READY): pyproject.toml uv.lock | .uv/bin/uv
-	.uv/bin/uv sync --frozen --quiet --python $(PYTHON)
+	.uv/bin/uv sync --frozen --quiet --compile-bytecode --python $(PYTHON)
 	@touch $@
 
 clean:

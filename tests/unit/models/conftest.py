@@ -30,6 +30,16 @@ def lively(name: str, size: int) -> nn.Module:
 
 @pytest.fixture
 def make_checkpoint(tmp_path: Path) -> MakeCheckpoint:
+    return checkpoints_in(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def plain_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one that `make_checkpoint()` makes, for tests that only read it."""
+    return checkpoints_in(tmp_path_factory.mktemp("plain"))()
+
+
+def checkpoints_in(folder: Path) -> MakeCheckpoint:
     def make(name: str = "smallcnn", size: int = 64, *, half: bool = True, **values: object) -> Path:
         entry = architecture(name)
         version = ModelVersion(
@@ -48,7 +58,7 @@ def make_checkpoint(tmp_path: Path) -> MakeCheckpoint:
                 **values,
             }
         )
-        path = tmp_path / f"{name}.safetensors"
+        path = folder / f"{name}.safetensors"
         save_checkpoint(path, lively(name, size), version, half=half)
         return path
 

@@ -24,7 +24,7 @@ def version(architecture: str = "smallcnn") -> ModelVersion:
 
 
 @pytest.mark.parametrize(("half", "tolerance"), [(False, 0.0), (True, 1e-3)])
-@pytest.mark.parametrize("name", ["smallcnn", "xception"])
+@pytest.mark.parametrize("name", ["smallcnn", pytest.param("xception", marks=pytest.mark.full_size)])
 def test_the_network_comes_back(tmp_path: Path, name: str, half: bool, tolerance: float) -> None:
     torch.manual_seed(1)
     network = build(name).eval()

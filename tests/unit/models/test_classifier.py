@@ -28,14 +28,14 @@ def crops(count: int, size: int = 64) -> Crops:
 LOGITS_APART = {"fp32": 1e-3, "bf16": 0.02}  # OpenVINO takes bf16 where the CPU has it: 8 bits of a logit
 
 
-@pytest.fixture
-def exact(make_checkpoint: MakeCheckpoint) -> Classifier:
-    return Classifier.load(make_checkpoint(), backend="fp32", device="cpu", batch_size=4)
+@pytest.fixture(scope="module")
+def exact(plain_checkpoint: Path) -> Classifier:
+    return Classifier.load(plain_checkpoint, backend="fp32", device="cpu", batch_size=4)
 
 
-@pytest.fixture
-def fast(make_checkpoint: MakeCheckpoint) -> Classifier:
-    return Classifier.load(make_checkpoint(), backend="openvino", device="cpu")
+@pytest.fixture(scope="module")
+def fast(plain_checkpoint: Path) -> Classifier:
+    return Classifier.load(plain_checkpoint, backend="openvino", device="cpu")
 
 
 def test_logits_are_the_networks_on_normalised_crops(
@@ -65,7 +65,9 @@ def test_any_number_of_crops_keeps_its_order(exact: Classifier, fast: Classifier
         np.testing.assert_allclose(logits, every[::-1][:count], rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize(("name", "size"), [("smallcnn", 64), ("xception", 96)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("smallcnn", 64), pytest.param("xception", 96, marks=pytest.mark.full_size)]
+)
 def test_openvino_agrees_with_fp32(
     make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch, name: str, size: int
 ) -> None:
