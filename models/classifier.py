@@ -115,8 +115,9 @@ class Classifier:
 
     def agreement(self, crops: Crops) -> float:
         """The largest difference in probability between the backend and fp32 on `crops`."""
+        network = self._crop_network  # loaded in inference mode, it would give no gradients ever after
         with torch.inference_mode():
-            exact = self._crop_network(self._tensor(crops)).float().cpu().numpy()
+            exact = network(self._tensor(crops)).float().cpu().numpy()
         difference = np.abs(self.probabilities(crops) - self.probability(exact))
         # A backend that overflows gives NaN, and NaN is no agreement.
         return float(np.nan_to_num(difference, nan=1.0).max(initial=0.0))
