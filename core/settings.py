@@ -40,7 +40,9 @@ class IngestSettings(_Section):
 class DecodeSettings(_Section):
     threads: int = Field(2, ge=1, le=16, description="Slice threads of one decoder.")
     max_pixels: int = Field(
-        8192 * 4320, gt=0, description="Width times height of one frame, in pixels, that is still decoded."
+        65 * 1000**2,  # photos of 64 megapixels, the most that many phones take
+        gt=0,
+        description="Width times height of one frame, in pixels, that is still decoded.",
     )
     max_duration_seconds: float = Field(
         6 * 3600.0, gt=0, description="Longer videos are refused with `media_too_large`."

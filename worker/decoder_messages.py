@@ -85,6 +85,14 @@ class FrameHeader:
         return (self.height, self.width) if self.orientation.transpose else (self.width, self.height)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """What became of a file, when all of it has been handed over."""
+
+    frames: int  # decoded
+    unseen: tuple[str, ...] = ()  # what was not looked at, in words
+
+
 class Outlet(Protocol):
     """The decoder's way to its reader."""
 

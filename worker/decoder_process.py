@@ -18,12 +18,12 @@ from core.media_formats import format_of
 from core.media_signatures import HEAD_BYTES
 from core.outcomes import MediaKind
 from worker import sandbox
-from worker.decoder_messages import FrameHeader, Outlet, Request, encode
+from worker.decoder_messages import Decoded, FrameHeader, Outlet, Request, encode
 from worker.shared_frames import FrameWriter, region_bytes
 
 ALIVE_SECONDS = 0.5  # between two signs of life; the reader waits for tens of seconds
 
-Decoder = Callable[[FileIO, Request, Outlet], int]  # returns how many frames it decoded
+Decoder = Callable[[FileIO, Request, Outlet], Decoded]
 
 
 class Pipes:
@@ -68,7 +68,8 @@ def main() -> None:
         pipes.say("ready")
         try:
             decoded = decode(file, request, pipes)
-            pipes.say("done", decoded=decoded, seconds=time.monotonic() - began - pipes.waited)
+            seconds = time.monotonic() - began - pipes.waited
+            pipes.say("done", decoded=decoded.frames, unseen=decoded.unseen, seconds=seconds)
         except InputError as error:
             fields = {name: str(value) for name, value in error.fields.items()}
             pipes.say("error", code=error.code, fields=fields)

@@ -3,9 +3,10 @@
 Runs in the decoder process, after `worker.sandbox.lock_down`: whatever it needs is imported here.
 """
 
+import codecs
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from io import FileIO
 
@@ -16,48 +17,74 @@ from PIL import (
     GifImagePlugin,
     Image,
     ImageFile,
-    ImageOps,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
-    MpoImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
 
 from core import gate
-from core.errors import BrokenMedia
+from core.errors import BrokenMedia, UnsupportedMedia
+from core.media_formats import RAW_REMEDY
 from core.media_signatures import HEAD_BYTES
-from worker.decoder_messages import FrameHeader, Orientation, Outlet, Request, too_many_pixels
+from worker.decoder_messages import Decoded, FrameHeader, Orientation, Outlet, Request, too_many_pixels
 from worker.sampling import Rank, plan_samples
+from worker.still_colour import as_seen
+from worker.still_metadata import boxes, carve, jpeg_without_end, orientation_in
+from worker.still_times import MOST_FRAMES, durations
 
-# The readers of the formats that are taken. They are named here to be imported while files can still
-# be opened; MPO is what phones write for a JPEG with a second picture behind the first.
+# The readers of the formats that are taken, named here to be imported while files can still be opened.
 READERS = (
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
-    MpoImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    pillow_heif,
 )
+TEXT_CODECS = ("ascii", "latin-1", "utf-8", "utf-16", "utf-32")  # Python imports each at its first use
 ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")
 
 FRAME_SECONDS = 0.1  # of an animation that does not say: what browsers take for it
-MOST_FRAMES = 20_000  # of an animation; they can only be counted by walking over them
+MOST_PAGES = 200  # of a TIFF that are looked through for the largest
+
+# Of TIFF: what a page is, as bits; whether it comes from a camera's sensor; where more pages hang.
+SUBFILE_TAG, REDUCED, MASK = 0x00FE, 1, 4
+ORIENTATION_TAG, SUB_PAGES_TAG, DNG_TAG = 0x0112, 0x014A, 0xC612
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class _TiffFile(TiffImagePlugin.TiffImageFile):
+    """A TIFF that is left as it lies there: Pillow's own stumbles over odd tags when it turns it."""
+
+    def load_end(self) -> None:
+        pass
 
 
 def prepare() -> None:
-    """Let Pillow import what it would import at the first picture; no file can be opened then."""
+    """Let the libraries import what they would import at the first picture; no file can be opened then."""
     Image.preinit()
     pillow_heif.register_heif_opener(thumbnails=False)
+    Image.register_open("TIFF", _TiffFile)
+    for name in TEXT_CODECS:
+        codecs.lookup(name)
 
 
-def decode_still(file: FileIO, request: Request, outlet: Outlet) -> int:
-    """Hand over the picture in `file`, or samples of the animation; returns how many were decoded.
+def decode_still(file: FileIO, request: Request, outlet: Outlet) -> Decoded:
+    """Hand over the picture in `file`, or samples of the animation.
 
     Raises an InputError where there is nothing to hand over.
     """
@@ -82,7 +109,7 @@ def decode_still(file: FileIO, request: Request, outlet: Outlet) -> int:
         given += 1
     if given == 0:
         raise BrokenMedia(name=request.name, reason=still.reason)
-    return given
+    return Decoded(frames=given, unseen=still.unseen)
 
 
 def _write(image: Image.Image, place: memoryview) -> None:
@@ -101,7 +128,7 @@ def _say_probe(outlet: Outlet, still: "StillFile", header: FrameHeader) -> None:
         duration_seconds=still.seconds if len(still.times) > 1 else 0.0,
         frame_rate=None,
         frames=len(still.times),
-        expected_samples=len(still.samples()),
+        expected_samples=len(still.samples()) + len(still.unseen),
     )
 
 
@@ -118,21 +145,74 @@ class StillFile:
         self.reason = "it is empty"  # why the latest frame could not be decoded
         # Pillow refuses what has more than twice as many, and does so before it allocates.
         Image.MAX_IMAGE_PIXELS = request.max_pixels // 2
-        reader = gate.sniff(content[:HEAD_BYTES], request.name).reader
+        self.format = gate.sniff(content[:HEAD_BYTES], request.name).reader
+        self._picture = carve(content, self.format)
+        self._image = self._open(self._picture.content)
+        self._page = 0  # of a file in which pages lie beside each other
+        self.unseen: tuple[str, ...] = ()  # in words
+        if self.format == "TIFF":
+            self._choose_page()
+        elif self.format == "HEIF":
+            self.unseen = _beside(self._image, content)
+        self._check_size()
+        self.mode = self._image.mode
+        self.times, self.seconds = self._list_frames(content)  # when each is shown, and when all is over
+
+    def _open(self, content: bytes) -> Image.Image:
         try:
-            self._image = Image.open(io.BytesIO(content), formats=[reader])
+            return Image.open(io.BytesIO(content), formats=[self.format])
         except Image.DecompressionBombError as error:
             pixels = re.search(r"\d+", str(error))
-            raise too_many_pixels(request, f"{pixels[0] if pixels else 'many'} pixels") from None
+            raise too_many_pixels(self._request, f"{pixels[0] if pixels else 'many'} pixels") from None
         except MemoryError:
             raise
         except Exception as error:  # Pillow lets through whatever a parser stumbles over
-            raise BrokenMedia(name=request.name, reason=_reason(error)) from None
-        if self._image.width * self._image.height > request.max_pixels:
-            raise too_many_pixels(request, f"{self._image.width} x {self._image.height} pixels")
-        self.format = str(self._image.format)
-        self.mode = self._image.mode
-        self.times, self.seconds = self._list_frames()  # when each frame is shown, and when all is over
+            raise BrokenMedia(name=self._request.name, reason=_reason(error)) from None
+
+    def _check_size(self) -> None:
+        width, height = self._image.size
+        if width * height > self._request.max_pixels:
+            raise too_many_pixels(self._request, f"{width} x {height} pixels")
+
+    def _choose_page(self) -> None:
+        """The largest page of a TIFF; small copies and masks are no pages of their own.
+
+        Raises UnsupportedMedia for the TIFFs of cameras, whose pages are but small copies.
+        """
+        sizes: dict[int, int] = {}
+        try:
+            for number in range(MOST_PAGES):
+                self._alive()
+                self._image.seek(number)
+                kind = self._tag(SUBFILE_TAG)
+                if number == 0:
+                    self._refuse_camera_raw(kind)
+                if not kind & (REDUCED | MASK):
+                    sizes[number] = self._image.width * self._image.height
+        except (MemoryError, UnsupportedMedia):
+            raise
+        except Exception as error:  # as above; the end of the pages is one of them
+            self.reason = _reason(error)
+        self._page = max(sizes, key=lambda number: (sizes[number], -number), default=0)
+        self._image.seek(self._page)
+        self.unseen = tuple(f"page {number + 1}" for number in sizes if number != self._page)
+
+    def _refuse_camera_raw(self, kind: int) -> None:
+        """Of which the first page is a small copy, and the sensor's hangs below it."""
+        if self._tag(DNG_TAG) or (kind & REDUCED and self._tag(SUB_PAGES_TAG)):
+            raise UnsupportedMedia(name=self._request.name, reason="the format camera raw", remedy=RAW_REMEDY)
+
+    def _tag(self, tag: int) -> int:
+        """A whole number from the page's tags; 0 where there is none, or something else."""
+        try:
+            value = self._image.tag_v2.get(tag, 0)  # type: ignore[attr-defined]  # it is a TIFF
+        except MemoryError:
+            raise
+        except Exception:  # as above
+            return 0
+        if isinstance(value, (tuple, bytes)):
+            value = value[0] if value else 0
+        return value if isinstance(value, int) else 0
 
     def samples(self) -> list[int]:
         """The frames to look at."""
@@ -143,53 +223,87 @@ class StillFile:
     def decode(self, number: int) -> tuple[Image.Image | None, bool]:
         """One upright frame, or None; and whether a part of it was missing."""
         self._alive()
-        image = self._decode(number, lenient=False)
+        image = self._decode(self._image, number, lenient=False)
+        if image is None and self.format == "JPEG":
+            image = self._decode_without_end()
         if image is not None:
             return image, False
-        return self._decode(number, lenient=True), True
+        return self._decode(self._image, number, lenient=True), True
 
-    def _decode(self, number: int, *, lenient: bool) -> Image.Image | None:
+    def _decode(self, image: Image.Image, number: int, *, lenient: bool) -> Image.Image | None:
         """With `lenient`, what is missing at the end stays gray."""
         ImageFile.LOAD_TRUNCATED_IMAGES = lenient
         try:
-            if len(self.times) > 1:
-                self._image.seek(number)
-            return _as_seen(ImageOps.exif_transpose(self._image))
+            image.seek(number if len(self.times) > 1 else self._page or image.tell())
+            image.load()
+            profile = self._picture.profile or image.info.get("icc_profile")
+            seen = as_seen(image, profile, self._picture.cicp)
+            turn = TURNS.get(self._orientation(image))
+            return seen if turn is None else seen.transpose(turn)
         except MemoryError:
             raise
         except Exception as error:  # as above
             self.reason = _reason(error)
             return None
 
-    def _list_frames(self) -> tuple[list[float], float]:
-        times, clock = [0.0], self._frame_seconds()
+    def _decode_without_end(self) -> Image.Image | None:
+        """A JPEG of which but the last marker is missing; None where it is more."""
+        seen = []
+        for content in jpeg_without_end(self._picture.content):
+            try:
+                seen.append(self._decode(self._open(content), 0, lenient=False))
+            except BrokenMedia:
+                return None
+        first, second = seen
+        if first is None or second is None or first.tobytes() != second.tobytes():
+            return None
+        return first
+
+    def _orientation(self, image: Image.Image) -> int:
+        """How to turn the picture, as EXIF counts; a HEIC has been turned by its decoder."""
+        match self.format:
+            case "TIFF":
+                return self._tag(ORIENTATION_TAG)
+            case "AVIF" | "WEBP":
+                return orientation_in(image.info.get("exif", b""))
+        return self._picture.orientation
+
+    def _list_frames(self, content: bytes) -> tuple[list[float], float]:
         if self.format not in ANIMATED:
-            return times, clock
-        try:
-            for number in range(1, min(getattr(self._image, "n_frames", 1), MOST_FRAMES)):
-                self._alive()
-                self._image.seek(number)
-                times.append(clock)
-                clock += self._frame_seconds()
-        except MemoryError:
-            raise
-        except Exception:  # as above; what could be listed counts
-            return times, clock
+            return [0.0], FRAME_SECONDS
+        count = min(getattr(self._image, "n_frames", 1), MOST_FRAMES)
+        lengths: Sequence[float] = durations(content, self.format)
+        if self.format in ("GIF", "PNG"):
+            lengths = self._walk(count)
+        elif len(lengths) != count:
+            lengths = [0.0] * count
+        times, clock = [], 0.0
+        for length in lengths:
+            times.append(clock)
+            clock += length or FRAME_SECONDS
         return times, clock
 
-    def _frame_seconds(self) -> float:
-        return self._image.info.get("duration", 0) / 1000 or FRAME_SECONDS
+    def _walk(self, count: int) -> list[float]:
+        """How long each frame is shown, by going from one to the next; what could be listed counts."""
+        lengths = []
+        try:
+            for number in range(count):
+                self._alive()
+                self._image.seek(number)
+                lengths.append(self._image.info.get("duration", 0) / 1000)
+        except MemoryError:
+            raise
+        except Exception as error:  # as above
+            self.reason = _reason(error)
+        return lengths or [0.0]
 
 
-def _as_seen(image: Image.Image) -> Image.Image:
-    """RGB as a viewer shows it: 16 bits scaled down, transparency over white."""
-    if image.mode.startswith("I"):
-        image = image.convert("I").point(lambda value: value * (1 / 257))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(paper, image).convert("RGB")
-    return image.convert("L").convert("RGB") if image.mode == "I" else image.convert("RGB")
+def _beside(image: Image.Image, content: bytes) -> tuple[str, ...]:
+    """What else is in a HEIC: the picture that it names as its main one counts."""
+    others = getattr(image, "n_frames", 1) - 1
+    sequence = any(kind == b"moov" for kind, *_ in boxes(content))
+    words = (others > 0 and f"{others} other pictures", sequence and "the image sequence")
+    return tuple(word for word in words if word)
 
 
 def _reason(error: Exception) -> str:

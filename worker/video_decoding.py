@@ -8,14 +8,14 @@ import av.logging
 
 from core.errors import BrokenMedia
 from worker.conversion import Converter, orientation
-from worker.decoder_messages import FrameHeader, Outlet, Request
+from worker.decoder_messages import Decoded, FrameHeader, Outlet, Request
 from worker.sample_decoder import SampleDecoder, SampledFrame
 from worker.sampling import expected_samples, plan_samples
 from worker.video_file import VideoFile
 
 
-def decode_video(file: FileIO, request: Request, outlet: Outlet) -> int:
-    """Hand over the samples of the video in `file`; returns how many packets were decoded for it.
+def decode_video(file: FileIO, request: Request, outlet: Outlet) -> Decoded:
+    """Hand over the samples of the video in `file`.
 
     Raises an InputError where there is not one frame to hand over.
     """
@@ -37,7 +37,7 @@ def decode_video(file: FileIO, request: Request, outlet: Outlet) -> int:
     if given == 0:
         reason = f"none of the {count} frames that were tried could be decoded"
         raise BrokenMedia(name=request.name, reason=reason)
-    return decoder.packets_decoded
+    return Decoded(frames=decoder.packets_decoded)
 
 
 def _header(sample: SampledFrame, converter: Converter) -> FrameHeader:
