@@ -6,6 +6,7 @@ white (203 cd/m2, ITU-R BT.2408) at sRGB's white and presses what is brighter in
 """
 
 import io
+from typing import cast
 
 from PIL import Image, ImageCms, ImageFilter
 
@@ -49,11 +50,10 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         return image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
     if image.mode not in ("I", "F"):
         return image
-    low, high = image.getextrema()
+    low, high = cast("tuple[float, float]", image.getextrema())  # of one band
     full = 1.0 if image.mode == "F" and high <= 1 else 255.0 if high <= 255 else 65535.0
-    full = max(full, float(high))
-    shift = min(float(low), 0.0)
-    scale = 255 / (full - shift)
+    shift = min(low, 0.0)
+    scale = 255 / (max(full, high) - shift)
     return image.point(lambda value: value * scale + (-shift * scale)).convert("L")
 
 

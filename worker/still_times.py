@@ -23,7 +23,8 @@ def durations(content: bytes, reader: str) -> list[float]:
 
 def _of_webp(content: bytes) -> list[float]:
     """The durations in the headers of its ANMF chunks, in milliseconds of 24 bits."""
-    found, at = [], 12
+    found: list[float] = []
+    at = 12
     while at + 8 <= len(content) and len(found) < MOST_FRAMES:
         kind, size = struct.unpack_from("<4sL", content, at)
         if kind == b"ANMF" and at + 23 <= len(content):

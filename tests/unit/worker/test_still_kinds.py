@@ -19,7 +19,7 @@ from worker.decode import DecodeReport, Frame, Probe, VideoReader
 
 MODES = {
     "JPEG": ("L", "RGB", "CMYK", "YCbCr"),
-    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I"),
+    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
     "WEBP": ("L", "RGB", "RGBA"),
     "HEIF": ("L", "RGB", "RGBA", "I;16"),
     "AVIF": ("L", "RGB", "RGBA"),
