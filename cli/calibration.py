@@ -17,9 +17,19 @@ from cli.evaluation import RememberingDetector, command_line, pipeline_of, scree
 from core.errors import SettingsError
 from core.settings import Settings
 from models.checkpoint import load_checkpoint, save_checkpoint
-from models.model_version import Calibration, ModelVersion
-from models.training.calibration import Method, Thresholds, fit, thresholds
+from models.model_version import Calibration, Looks, ModelVersion
+from models.training.calibration import (
+    CROWD,
+    Method,
+    Seen,
+    Thresholds,
+    caution,
+    fit,
+    fit_looks,
+    thresholds,
+)
 from models.training.evaluation import ScoredClip, evaluate
+from models.training.growth import worst
 from models.training.held_out import HeldOut, Plan
 
 log = structlog.get_logger()
@@ -34,6 +44,8 @@ class Wish:
     method: Method
     rate: float  # wanted part of genuine videos that are flagged, (0, 1)
     label: str | None  # a new label; None keeps the checkpoint's
+    looks_only: bool = False  # keep the calibration and the thresholds
+    kept: float = 0.75  # part of the fakes flagged alone that must be flagged among many faces, too, [0, 1]
 
 
 def calibrate(settings: Settings, weights: Path, out: Path, wish: Wish) -> ModelVersion:
@@ -46,7 +58,7 @@ def calibrate(settings: Settings, weights: Path, out: Path, wish: Wish) -> Model
     with tempfile.TemporaryDirectory() as folder:
         clips = HeldOut(wish.data, wish.plan).clips("calibration", Path(folder))
         (scored,) = screen_clips([pipeline], clips, detector)
-    calibration, limits = fitted(scored, wish)
+    calibration, limits = fitted(scored, wish, pipeline.classifier.version)
     # What was screened is what is calibrated, even if the file was replaced in between.
     screened = pipeline.classifier.version.weights_sha256
     network, version = load_checkpoint(weights, expected_sha256=screened)
@@ -57,34 +69,74 @@ def calibrate(settings: Settings, weights: Path, out: Path, wish: Wish) -> Model
         suspect_threshold=limits.suspect,
         fake_threshold=limits.fake,
     )
-    record = _record(calibrated, scored, wish)
+    record = _record(calibrated, _rescored(scored, calibration), wish)
     training = {key: value for key, value in version.training.items() if key != "video_level"}
     made = save_checkpoint(out, network, replace(calibrated, training=training | {"calibration": record}))
     log.info("calibrated", version=made.id, suspect=limits.suspect, fake=limits.fake)
     return made
 
 
-def fitted(scored: Sequence[ScoredClip], wish: Wish) -> tuple[Calibration, Thresholds]:
-    """The calibration from the main clips, the thresholds from every genuine one."""
-    known = [clip for clip in scored if clip.raw is not None]
-    main = [clip for clip in known if clip.main]
+def fitted(scored: Sequence[ScoredClip], wish: Wish, version: ModelVersion) -> tuple[Calibration, Thresholds]:
+    """The calibration from the main clips, the thresholds and looks from every genuine one.
+
+    The fakes that are flagged alone say how much of the looks' correction they can bear; so all is
+    fitted once with the full correction, and again with what is left of it.
+    """
+    known = [clip for clip in scored if clip.faces]
     genuine = [clip for clip in known if not clip.fake]
-    fakes = [clip for clip in main if clip.fake]
+    fakes = [clip for clip in known if clip.main and clip.fake]
     if not fakes or not genuine:
         raise SettingsError(setting="--data", reason="it gave no genuine or no forged clips with a score")
+    full = _full_looks(genuine, wish)
+    if wish.looks_only:
+        calibration = replace(version.calibration, looks=full)
+        limits = Thresholds(suspect=version.suspect_threshold, fake=version.fake_threshold)
+    else:
+        calibration, limits = _fitted(known, full, wish)
+    logits = _raw([clip for clip in fakes if len(clip.faces) == 1], calibration)
+    flagged = np.array([calibration.probability(logit) >= limits.suspect for logit in logits], bool)
+    careful = full
+    if flagged.any():
+        careful = caution(full, logits[flagged], calibration.logit(limits.suspect), kept=wish.kept)
+    if wish.looks_only:
+        return replace(calibration, looks=careful), limits
+    return _fitted(known, careful, wish)
+
+
+def _full_looks(genuine: Sequence[ScoredClip], wish: Wish) -> Looks:
+    faces = [Seen(group=clip.group, logits=face) for clip in genuine for face in clip.faces]
+    people = len(set(_groups(genuine)))
+    return fit_looks(
+        faces,
+        fitted_on=f"{len(faces)} faces in {len(genuine)} genuine clips of {people} held-out persons and "
+        f"videos; of the fakes flagged alone {wish.kept:.0%} stay flagged among {CROWD} faces",
+    )
+
+
+def _fitted(clips: Sequence[ScoredClip], looks: Looks, wish: Wish) -> tuple[Calibration, Thresholds]:
+    main = [clip for clip in clips if clip.main]
+    genuine = [clip for clip in clips if not clip.fake]
+    fake = np.array([clip.fake for clip in main], bool)
+    by_looks = Calibration(looks=looks)
     calibration = fit(
-        _raw(main),
-        np.array([clip.fake for clip in main], bool),
+        _raw(main, by_looks),
+        fake,
         _groups(main),
         method=wish.method,
-        fitted_on=f"{len(main) - len(fakes)} genuine and {len(fakes)} pseudo-fake clips of "
+        fitted_on=f"{(~fake).sum()} genuine and {fake.sum()} pseudo-fake clips of "
         f"{len(set(_groups(main)))} held-out persons and videos, H.264 crf 23 and 32",
     )
-    return calibration, thresholds(calibration, _raw(genuine), _groups(genuine), rate=wish.rate)
+    calibration = replace(calibration, looks=looks)
+    return calibration, thresholds(calibration, _raw(genuine, calibration), _groups(genuine), rate=wish.rate)
 
 
-def _raw(clips: Sequence[ScoredClip]) -> Any:
-    return np.array([clip.raw for clip in clips], np.float64)
+def _raw(clips: Sequence[ScoredClip], calibration: Calibration) -> Any:
+    """What each clip scores as a single look, whatever the checkpoint that screened it knew of looks."""
+    return np.array([worst(clip.faces, calibration)[1] for clip in clips], np.float64)
+
+
+def _rescored(clips: Sequence[ScoredClip], calibration: Calibration) -> list[ScoredClip]:
+    return [replace(clip, raw=worst(clip.faces, calibration)[1]) if clip.faces else clip for clip in clips]
 
 
 def _groups(clips: Sequence[ScoredClip]) -> Any:

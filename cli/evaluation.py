@@ -42,7 +42,7 @@ from models.training.held_out_crops import LabelledCrops, held_out_crops
 from models.training.labelled import labelled_clips
 from models.training.report import write_report
 from models.training.results import as_results, write_results
-from worker.pipeline import Pipeline
+from worker.pipeline import Pipeline, Screened
 
 log = structlog.get_logger()
 Item = TypeVar("Item")
@@ -164,7 +164,15 @@ def screen(pipeline: Pipeline, clip: Clip) -> Screening:
         raw = _whole_picture(pipeline.classifier, clip.path)
         return Screening(raw=raw, frames=(raw,))
     problem = "" if raw is not None else screened.video.verdict.value
-    return Screening(raw=raw, frames=tuple(frames.values()), problem=problem)
+    return Screening(raw=raw, frames=tuple(frames.values()), problem=problem, faces=_faces(screened))
+
+
+def _faces(screened: Screened) -> tuple[tuple[float, ...], ...]:
+    logits: dict[int, list[float]] = {track.number: [] for track in screened.tracks if track.score.supported}
+    for face in screened.faces:
+        if face.logit is not None and face.track in logits:
+            logits[face.track].append(face.logit)
+    return tuple(map(tuple, logits.values()))
 
 
 def _whole_picture(classifier: Classifier, path: Path) -> float:

@@ -267,6 +267,15 @@ def calibrate(
     photos: Annotated[int, typer.Option(min=0, help="Held-out photographs that become clips.")] = 16,
     windows: Annotated[int, typer.Option(min=1, help="Clips made of each held-out video.")] = 2,
     frames: Annotated[int, typer.Option(min=8, help="Frames of a clip, four a second.")] = 12,
+    kept: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Part of the fakes flagged alone that stay flagged among many genuine faces."
+        ),
+    ] = 0.75,
+    looks_only: Annotated[
+        bool, typer.Option(help="Fit what the highest of many looks is worth, and keep everything else.")
+    ] = False,
     kind: Kinds = None,
 ) -> None:
     """Fit a checkpoint's calibration and thresholds on clips that no evaluation uses."""
@@ -282,6 +291,8 @@ def calibrate(
         method="platt" if method == "platt" else "temperature",
         rate=false_positive_rate,
         label=label,
+        looks_only=looks_only,
+        kept=kept,
     )
     made = run(_settings(), weights, out, wish)
     typer.echo(f"{out}: {made.id} ({made.label})")

@@ -97,6 +97,8 @@ def screen_one(pipeline: Pipeline, path: Path, overlays: Path | None, progress: 
         "coverage": None,
         "unseen": [],
         "rejected_faces": {},
+        "longest_unseen_seconds": None,
+        "looks": None,
         "model_version": version.id,
         "model_label": version.label,
         "tracks": [],
@@ -116,6 +118,8 @@ def screen_one(pipeline: Pipeline, path: Path, overlays: Path | None, progress: 
         "coverage": screened.report.coverage,
         "unseen": list(screened.report.unseen),
         "rejected_faces": screened.rejected_faces,
+        "longest_unseen_seconds": screened.report.longest_unseen_seconds,
+        "looks": screened.video.looks,
         "tracks": _tracks(screened),
         "flagged_frames": _flagged(pipeline, screened, path, overlays),
         "timings_seconds": screened.timings,
@@ -148,6 +152,7 @@ def _tracks(screened: Screened) -> list[dict[str, Any]]:
             "frames": track.frames,
             "usable_frames": track.usable_frames,
             "score": track.score.score,
+            "flagged_ranges": [[part.start_seconds, part.end_seconds] for part in track.flagged],
         }
         for track in screened.tracks
     ]

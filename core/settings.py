@@ -140,8 +140,13 @@ class TrackSettings(_Section):
 
 
 class ScoringSettings(_Section):
+    stretch_frames: int = Field(
+        16,
+        ge=5,
+        description="Usable frames in a row that make a stretch; a track scores as its worst one.",
+    )
     top_fraction: float = Field(
-        0.5, gt=0, le=1, description="Part of a track's frames, highest scores first, that makes its score."
+        0.5, gt=0, le=1, description="Part of a stretch's frames, highest first, that makes its score."
     )
     fake_threshold: float | None = Field(
         None, ge=0, le=1, description="Video score that makes a verdict `fake`; unset takes the checkpoint's."

@@ -9,6 +9,7 @@ import json
 import math
 import operator
 import struct
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -27,13 +28,33 @@ class CropSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Looks:
+    """How the best of many looks at genuine faces exceeds one look; the default corrects nothing."""
+
+    centre: float = 0.0  # logit of genuine stretches, mean
+    spread: float = 0.0  # logit of genuine stretches, standard deviation; 0 corrects nothing
+    # The spread between stretches of one face, as a part of `spread`: w stretches of a face are w**repeat
+    # looks, because they resemble each other.
+    repeat: float = 1.0
+    # n looks are taken as n**caution: below 1 where the full correction would lose too many fakes.
+    caution: float = 1.0
+    fitted_on: str = ""  # what it was fitted on, in words
+
+
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Maps an aggregated logit to a probability: sigmoid(slope * logit + intercept) (Platt, 1999)."""
+    """Maps a single look's logit to a probability: sigmoid(slope * logit + intercept) (Platt, 1999)."""
 
     slope: float = 1.0
     intercept: float = 0.0
     method: str = "none"  # "platt" once fitted
     fitted_on: str = ""  # what it was fitted on, in words
+    looks: Looks = field(default_factory=Looks)  # what the highest of many logits is worth
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Calibration":
+        """From the JSON of a checkpoint or a stored model version; older ones have no looks."""
+        return cls(**{**values, "looks": Looks(**values.get("looks", {}))})
 
     def probability(self, logit: float) -> float:
         """The calibrated probability of a fake, in [0, 1]."""
@@ -43,6 +64,11 @@ class Calibration:
             return 1.0 / (1.0 + math.exp(-value))
         grown = math.exp(value)
         return grown / (1.0 + grown)
+
+    def logit(self, probability: float) -> float:
+        """The logit that has this probability."""
+        odds = math.log(probability / (1 - probability)) if 0 < probability < 1 else math.inf
+        return (odds if probability > 0 else -math.inf) / self.slope - self.intercept / self.slope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,22 +160,32 @@ def parse_model_version(path: Path, content: bytes, digest: str) -> ModelVersion
 def _from_values(values: dict[str, Any], digest: str) -> ModelVersion:
     known = dict(values)
     crop = CropSettings(**known.pop("crop"))
-    calibration = Calibration(**known.pop("calibration"))
+    calibration = Calibration.of(known.pop("calibration"))
+    looks = calibration.looks
     mean, std = tuple(known.pop("mean")), tuple(known.pop("std"))
     version = ModelVersion(
         weights_sha256=digest, crop=crop, calibration=calibration, mean=mean, std=std, **known
     )
-    texts = (version.architecture, version.label, calibration.method, calibration.fitted_on)
+    texts = (
+        version.architecture,
+        version.label,
+        calibration.method,
+        calibration.fitted_on,
+        looks.fitted_on,
+    )
     if not all(isinstance(text, str) for text in texts) or not isinstance(version.training, dict):
         raise TypeError("no text where there should be one")
     if version.head not in ("default", "paper"):
         raise ValueError("a head that this release does not know")
     if type(version.input_size) is not int or not 16 <= version.input_size <= 2048:
         raise ValueError("input size out of range")
-    numbers = (crop.margin, calibration.slope, calibration.intercept, *mean, *std)
+    spreads = (looks.centre, looks.spread, looks.repeat, looks.caution)
+    numbers = (crop.margin, calibration.slope, calibration.intercept, *spreads, *mean, *std)
     if len(mean) != 3 or len(std) != 3 or not all(math.isfinite(number) for number in numbers):
         raise ValueError("numbers out of range")
     if not 0 < crop.margin < 10 or min(std) <= 0:
+        raise ValueError("numbers out of range")
+    if looks.spread < 0 or not 0 <= looks.repeat <= 1 or not 0 <= looks.caution <= 1:
         raise ValueError("numbers out of range")
     if not 0 <= version.suspect_threshold <= version.fake_threshold <= 1:
         raise ValueError("thresholds out of order")

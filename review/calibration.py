@@ -10,5 +10,5 @@ from storage.video_detail import ModelDetail
 def frame_probability(model: ModelDetail) -> Callable[[float | None], float | None]:
     """Maps a logit to the calibrated probability of a fake in [0, 1]; None (not classified) stays None."""
     stored: dict[str, Any] = model.details.get("calibration") or {}
-    calibration = Calibration(**stored)
+    calibration = Calibration.of(stored)
     return lambda logit: None if logit is None else calibration.probability(logit)

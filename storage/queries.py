@@ -31,6 +31,7 @@ class TrackView:
     frames: int
     usable_frames: int
     score: float | None
+    flagged_ranges: list[list[float]]  # from and to, in seconds, by time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,8 @@ class VideoView:
     coverage: float | None
     partial: bool
     rejected_faces: dict[str, int]  # kept from the classifier by the quality gate, by reason
+    longest_unseen_seconds: float | None  # of the video, without an undamaged sample
+    looks: float | None  # at faces and stretches, of which the worst decided
     model_version: str
     model_label: str
     error_code: str | None
@@ -98,6 +101,8 @@ def list_videos(
             coverage=screening.coverage,
             partial=screening.partial,
             rejected_faces=screening.rejected_faces,
+            longest_unseen_seconds=screening.longest_unseen_seconds,
+            looks=screening.looks,
             model_version=screening.model_version_id,
             model_label=label,
             error_code=screening.error_code,
@@ -131,6 +136,7 @@ def _tracks(session: Session, screening_ids: list[int]) -> dict[int, list[TrackV
                 frames=track.frames,
                 usable_frames=track.usable_frames,
                 score=track.score,
+                flagged_ranges=track.flagged_ranges,
             )
         )
     return found

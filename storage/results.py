@@ -24,6 +24,7 @@ class TrackResult:
     score: float | None  # calibrated, [0, 1]; None without usable frames
     raw_score: float | None  # logit
     supported: bool  # enough usable frames for a say in the verdict
+    flagged_ranges: Sequence[Sequence[float]] = ()  # from and to, in seconds, by time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,8 @@ class ScreeningResult:
     coverage: float
     unseen: Sequence[str]  # what was not looked at, in words
     rejected_faces: Mapping[str, int]  # kept from the classifier by the quality gate, by reason
+    longest_unseen_seconds: float = 0.0  # of the video, without an undamaged sample
+    looks: float = 1.0  # at faces and stretches, of which the worst decided
     probe: Mapping[str, Any]
     timings: Mapping[str, float]  # seconds per stage
     tracks: Sequence[TrackResult]
@@ -83,6 +86,8 @@ def complete(session: Session, claimed: Claim, result: ScreeningResult) -> list[
             "partial": result.coverage < 1,
             "unseen": list(result.unseen),
             "rejected_faces": dict(result.rejected_faces),
+            "longest_unseen_seconds": result.longest_unseen_seconds,
+            "looks": result.looks,
             "probe": dict(result.probe),
             "timings": dict(result.timings),
             "lease_owner": None,
@@ -113,7 +118,7 @@ def _insert_faces(session: Session, screening_id: int, result: ScreeningResult) 
         return []
     track_ids = session.scalars(
         insert(FaceTrack).returning(FaceTrack.id, sort_by_parameter_order=True),
-        [{"screening_id": screening_id, **vars(track)} for track in result.tracks],
+        [_track_values(screening_id, track) for track in result.tracks],
     ).all()
     by_number = {track.number: id_ for track, id_ in zip(result.tracks, track_ids, strict=True)}
     face_ids = list(
@@ -130,6 +135,11 @@ def _insert_faces(session: Session, screening_id: int, result: ScreeningResult) 
     if scores:
         session.execute(insert(FrameScore), scores)
     return face_ids
+
+
+def _track_values(screening_id: int, track: TrackResult) -> dict[str, Any]:
+    ranges = [list(each) for each in track.flagged_ranges]
+    return {"screening_id": screening_id, **vars(track), "flagged_ranges": ranges}
 
 
 def _face_values(screening_id: int, track_id: int, face: FaceResult) -> dict[str, Any]:

@@ -72,6 +72,7 @@ class QueueItem:
     partial: bool  # not all of it could be decoded
     coverage: float | None  # decoded samples / expected samples, [0, 1]
     rejected_faces: dict[str, int]  # kept from the classifier by the quality gate, by reason
+    longest_unseen_seconds: float | None  # of the video, without an undamaged sample
     duration_seconds: float | None
     model_version: str
     model_label: str
@@ -224,6 +225,7 @@ class _About:
             partial=screening.partial,
             coverage=screening.coverage,
             rejected_faces=screening.rejected_faces,
+            longest_unseen_seconds=screening.longest_unseen_seconds,
             duration_seconds=_duration(screening.probe),
             model_version=screening.model_version_id,
             model_label=label,

@@ -22,6 +22,8 @@ ANSWERS: dict[str, Any] = {
     "raw_score": None,
     "coverage": None,
     "partial": False,
+    "longest_unseen_seconds": None,
+    "looks": None,
     "error_code": None,
     "error_message": None,
     "finished_at": None,

@@ -203,11 +203,13 @@ class Screening(Base):
     verdict: Mapped[str | None] = mapped_column(String(16))
     score: Mapped[float | None]  # calibrated probability of a fake, [0, 1]
     raw_score: Mapped[float | None]  # the aggregated logit behind it
+    looks: Mapped[float | None]  # at faces and stretches, of which the worst decided
     coverage: Mapped[float | None]  # decoded samples / expected samples, [0, 1]
     partial: Mapped[bool] = mapped_column(default=False)  # coverage below 1
     unseen: Mapped[list[str] | None]  # what was not looked at, in words
     # How many faces the quality gate kept from the classifier, by reason (worker.quality.Rejection).
     rejected_faces: Mapped[dict[str, int]] = mapped_column(default=dict, server_default="{}")
+    longest_unseen_seconds: Mapped[float | None]  # of the video, without an undamaged sample
     probe: Mapped[dict[str, Any] | None]  # container, codec, size, duration
     timings: Mapped[dict[str, Any] | None]  # seconds per stage
     error_code: Mapped[str | None]
@@ -239,6 +241,8 @@ class FaceTrack(Base):
     score: Mapped[float | None]
     raw_score: Mapped[float | None]
     supported: Mapped[bool]  # enough usable frames for a say in the verdict
+    # Its flagged parts: from and to, in seconds, by time.
+    flagged_ranges: Mapped[list[list[float]]] = mapped_column(default=list, server_default="[]")
 
 
 class FaceRow(Base):

@@ -58,6 +58,7 @@ class TrackDetail:
     usable_frames: int
     score: float | None  # calibrated, [0, 1]
     supported: bool  # enough usable frames for a say in the verdict
+    flagged_ranges: list[list[float]]  # from and to, in seconds, by time
     faces: list[FaceView]  # by time
 
 
@@ -100,6 +101,7 @@ class VideoDetail:
     started_at: datetime | None
     raw_score: float | None  # the aggregated logit behind the score
     unseen: list[str]  # what was not looked at, in words
+    looks: float | None  # at faces and stretches, of which the worst decided
     probe: dict[str, Any] | None  # container, codec, size, duration
     timings: dict[str, Any] | None  # seconds per stage
     model: ModelDetail
@@ -128,6 +130,7 @@ def detail(
         started_at=screening.started_at,
         raw_score=screening.raw_score,
         unseen=screening.unseen or [],
+        looks=screening.looks,
         probe=screening.probe,
         timings=screening.timings,
         model=ModelDetail(
@@ -240,6 +243,7 @@ def _tracks(session: Session, screening_id: int) -> list[TrackDetail]:
             usable_frames=track.usable_frames,
             score=track.score,
             supported=track.supported,
+            flagged_ranges=track.flagged_ranges,
             faces=faces[track.id],
         )
         for track in session.scalars(tracks)

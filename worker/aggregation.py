@@ -1,48 +1,69 @@
 """From frame scores to a verdict: pure functions over logits.
 
 They need no picture and no network, so thresholds and policies can be run again over a whole database.
+
+A track's score is that of its worst stretch of a few frames, so that half a minute of forgery in an hour is
+not averaged away; what the worst of many stretches and faces is worth is models.looks' business.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.outcomes import Verdict
 from core.settings import ScoringSettings, TrackSettings
+from models.looks import Looked
 from models.model_version import ModelVersion
+from models.stretches import stretch_logits, track_logit
 from worker.quality import Rejection
 
-TRIM_FROM = 5  # usable frames from which a track's single highest one is left out
+__all__ = [
+    "Stretch",
+    "TrackScore",
+    "VideoScore",
+    "flagged_stretches",
+    "score_track",
+    "score_video",
+    "stretch_logits",
+    "track_logit",
+    "verdict_of",
+]
+
+APART = 0.25  # of a stretch: low frames beyond which the next high one begins another flagged part
+LEAST_HIGH = 3  # high frames of a flagged part, where any part of the track has so many
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackScore:
-    raw: float | None  # logit; None without usable frames
-    score: float | None  # calibrated, [0, 1]
+    raw: float | None  # logit of its worst stretch; None without usable frames
+    score: float | None  # calibrated, [0, 1]; of score_video's: by all the looks that the video gave
     supported: bool  # enough usable frames for a say in the verdict
     usable: int = 0  # frames that were classified
     unfit: int = 0  # frames that show a face which the quality gate kept from the classifier
+    stretches: tuple[float, ...] = ()  # logit of each stretch, each a frame further on
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoScore:
     verdict: Verdict
-    raw: float | None
-    score: float | None
+    raw: float | None  # logit that the worst stretch would have as a single look
+    score: float | None  # calibrated, [0, 1]
     track: int | None  # the track that decided
+    looks: float  # that the worst stretch is the worst of; stretches of one face count for less than faces do
+    flagged_from: float | None  # logit of the least stretch that is flagged; None: none is
+    tracks: tuple[TrackScore, ...]  # by all these looks
 
 
-def track_logit(logits: Sequence[float], top_fraction: float) -> float:
-    """A robust mean of the top part of a track's frame logits.
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """A flagged part of a track."""
 
-    A forgery need not be in every frame, so the highest part counts; one outlier must not flag a track, so
-    from five frames on the single highest is left out. Raising a logit never lowers the result.
-    """
-    ordered = np.sort(np.asarray(logits, np.float64))[::-1]
-    if len(ordered) >= TRIM_FROM:
-        ordered = ordered[1:]
-    return float(ordered[: max(1, round(len(ordered) * top_fraction))].mean())
+    start_seconds: float
+    end_seconds: float
+
+    def holds(self, seconds: float) -> bool:
+        return self.start_seconds <= seconds <= self.end_seconds
 
 
 def score_track(
@@ -54,7 +75,7 @@ def score_track(
     tracks: TrackSettings,
     rejections: Sequence[Rejection] = (),
 ) -> TrackScore:
-    """Score one track of a video of which `samples` frames were looked at.
+    """Score one track, its logits by time, of a video of which `samples` frames were looked at.
 
     `rejections`: why the quality gate kept the track's other frames from the classifier.
     """
@@ -65,26 +86,57 @@ def score_track(
         unfit = 0  # what the detector hardly believes, and not for long: a pattern of a wall, no face
     if not logits:
         return TrackScore(raw=None, score=None, supported=False, unfit=unfit)
-    raw = track_logit(logits, scoring.top_fraction)
+    stretches = stretch_logits(logits, frames=scoring.stretch_frames, top_fraction=scoring.top_fraction)
+    raw = max(stretches)
     return TrackScore(
         raw=raw,
         score=version.calibration.probability(raw),
         supported=len(logits) >= enough,
         usable=len(logits),
         unfit=unfit,
+        stretches=stretches,
     )
 
 
 def score_video(
     scores: Sequence[TrackScore], *, version: ModelVersion, scoring: ScoringSettings
 ) -> VideoScore:
-    """The verdict of the worst supported track."""
-    supported = [(s.raw, number) for number, s in enumerate(scores) if s.supported and s.raw is not None]
+    """The verdict of the worst supported track, knowing of how many looks it is the worst."""
+    calibration = version.calibration
+    looked = Looked(
+        [score.stretches for score in scores if score.supported],
+        calibration.looks,
+        window=scoring.stretch_frames,
+    )
+    tracks = tuple(
+        score if score.raw is None else replace(score, score=calibration.probability(looked.alone(score.raw)))
+        for score in scores
+    )
+    supported = [(s.raw, number) for number, s in enumerate(tracks) if s.supported and s.raw is not None]
     if not supported:
-        return VideoScore(verdict=_unscored(scores), raw=None, score=None, track=None)
-    raw, track = max(supported)
-    score = version.calibration.probability(raw)
-    return VideoScore(verdict=verdict_of(score, version, scoring), raw=raw, score=score, track=track)
+        return VideoScore(
+            verdict=_unscored(scores),
+            raw=None,
+            score=None,
+            track=None,
+            looks=0.0,
+            flagged_from=None,
+            tracks=tracks,
+        )
+    highest, track = max(supported)
+    raw = looked.alone(highest)
+    score = calibration.probability(raw)
+    verdict = verdict_of(score, version, scoring)
+    least = looked.least(lambda alone: verdict_of(calibration.probability(alone), version, scoring).flagged)
+    return VideoScore(
+        verdict=verdict,
+        raw=raw,
+        score=score,
+        track=track,
+        looks=looked.count,
+        flagged_from=least,
+        tracks=tracks,
+    )
 
 
 def _unscored(scores: Sequence[TrackScore]) -> Verdict:
@@ -102,3 +154,31 @@ def verdict_of(score: float, version: ModelVersion, scoring: ScoringSettings) ->
     if score >= fake:
         return Verdict.FAKE
     return Verdict.SUSPECT if score >= suspect else Verdict.CLEAR
+
+
+def flagged_stretches(
+    times: Sequence[float], logits: Sequence[float], flagged_from: float, scoring: ScoringSettings
+) -> list[Stretch]:
+    """The parts of one track that are flagged, by time.
+
+    Its worst stretches overlap and reach beyond what is forged: a part goes from one high frame to another.
+
+    Args:
+        times, logits: of the track's usable frames, by time.
+        flagged_from: as VideoScore has it.
+    """
+    size = min(scoring.stretch_frames, len(logits))
+    stretches = np.array(stretch_logits(logits, frames=size, top_fraction=scoring.top_fraction))
+    flagged = np.zeros(len(logits), bool)
+    for start in np.flatnonzero(stretches >= flagged_from):
+        flagged[start : start + size] = True
+    high = np.flatnonzero(flagged & (np.asarray(logits) >= flagged_from))
+    if not len(high):
+        return []
+    parts = np.split(high, np.flatnonzero(np.diff(high) > size * APART) + 1)
+    most = max(len(part) for part in parts)
+    return [
+        Stretch(start_seconds=times[part[0]], end_seconds=times[part[-1]])
+        for part in parts
+        if len(part) >= min(LEAST_HIGH, most)
+    ]

@@ -5,13 +5,13 @@ pixels, so that memory does not grow with the number of faces.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
 
 from models.face import Face, Image
-from worker.aggregation import track_logit
+from worker.aggregation import stretch_logits
 from worker.quality import Quality
 
 JPEG_QUALITY = 90
@@ -44,33 +44,61 @@ class Evidence:
 
 
 def worth_keeping(
-    candidates: Iterable[Candidate], *, per_track: int, top_fraction: float, min_frames: int
+    candidates: Iterable[Candidate],
+    *,
+    per_track: int,
+    top_fraction: float,
+    min_frames: int,
+    stretch_frames: int = 16,
 ) -> list[Candidate]:
     """The candidates that may still become evidence, judging by the scores known so far.
 
+    A high frame among low ones is no evidence: those of a track's worst stretch come first.
+
     Args:
+        candidates: by time.
         per_track: candidates kept of each track.
-        top_fraction: of a track's frames, as `track_logit` takes it.
+        top_fraction, stretch_frames: as `stretch_logits` takes them.
         min_frames: classified frames from which a track counts; the others come last.
     """
     logits: dict[int, list[float]] = defaultdict(list)
-    holders: dict[int, list[Candidate]] = defaultdict(list)
+    holders: dict[int, list[tuple[int, Candidate]]] = defaultdict(list)
     for candidate in candidates:
         if candidate.logit is not None:
-            logits[candidate.track].append(candidate.logit)
             if candidate.crop is not None:
-                holders[candidate.track].append(candidate)
-    tracks = sorted(
-        holders,
-        key=lambda track: (len(logits[track]) >= min_frames, track_logit(logits[track], top_fraction)),
-        reverse=True,
-    )
-    return in_turn([holders[track] for track in tracks], per_track=per_track)[:MOST_KEPT]
+                holders[candidate.track].append((len(logits[candidate.track]), candidate))
+            logits[candidate.track].append(candidate.logit)
+    worst: dict[int, float] = {}  # logit of each track
+    around: dict[int, float] = {}  # logit of the worst stretch around each candidate
+    for track, held in holders.items():
+        stretches = stretch_logits(logits[track], frames=stretch_frames, top_fraction=top_fraction)
+        worst[track] = max(stretches)
+        for place, candidate in held:
+            first = max(0, place - stretch_frames + 1)
+            around[id(candidate)] = max(stretches[first : place + 1])
+    tracks = sorted(holders, key=lambda track: (len(logits[track]) >= min_frames, worst[track]), reverse=True)
+    return in_turn(
+        [[candidate for _, candidate in holders[track]] for track in tracks],
+        per_track=per_track,
+        before_logit=lambda one: around[id(one)],
+    )[:MOST_KEPT]
 
 
-def in_turn(tracks: Sequence[Sequence[Candidate]], *, per_track: int) -> list[Candidate]:
-    """The best candidate of each track in the tracks' order, then the second best of each, and so on."""
-    ranked = [sorted(track, key=lambda one: one.logit or 0.0, reverse=True)[:per_track] for track in tracks]
+def in_turn(
+    tracks: Sequence[Sequence[Candidate]],
+    *,
+    per_track: int,
+    before_logit: Callable[[Candidate], float] | None = None,
+) -> list[Candidate]:
+    """The best candidate of each track in the tracks' order, then the second best of each, and so on.
+
+    The best have the highest `before_logit`, of equals the highest logit.
+    """
+
+    def standing(one: Candidate) -> tuple[float, float]:
+        return (0.0 if before_logit is None else before_logit(one), one.logit or 0.0)
+
+    ranked = [sorted(track, key=standing, reverse=True)[:per_track] for track in tracks]
     return [track[rank] for rank in range(per_track) for track in ranked if rank < len(track)]
 
 

@@ -17,6 +17,8 @@ def to_result(screened: Screened, objects: FolderStore) -> ScreeningResult:
         coverage=screened.report.coverage,
         unseen=screened.report.unseen,
         rejected_faces=screened.rejected_faces,
+        longest_unseen_seconds=screened.report.longest_unseen_seconds,
+        looks=screened.video.looks,
         probe=asdict(screened.probe),
         timings=screened.timings,
         tracks=[_track(track) for track in screened.tracks],
@@ -36,6 +38,7 @@ def _track(track: ScreenedTrack) -> TrackResult:
         score=track.score.score,
         raw_score=track.score.raw,
         supported=track.score.supported,
+        flagged_ranges=[(part.start_seconds, part.end_seconds) for part in track.flagged],
     )
 
 

@@ -15,12 +15,19 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import WeightsError
-from core.settings import Settings
+from core.settings import ScoringSettings, Settings
 from models.classifier import Classifier
 from models.crop import crop_face
 from models.detector import FaceDetector
 from models.face import Face
-from worker.aggregation import TrackScore, VideoScore, score_track, score_video, verdict_of
+from worker.aggregation import (
+    Stretch,
+    TrackScore,
+    VideoScore,
+    flagged_stretches,
+    score_track,
+    score_video,
+)
 from worker.decode import DecodeReport, Frame, Probe, VideoReader
 from worker.evidence import Candidate, Evidence, in_turn, jpeg, png, worth_keeping
 from worker.quality import Quality, assess
@@ -51,6 +58,7 @@ class ScreenedTrack:
     frames: int
     usable_frames: int
     score: TrackScore
+    flagged: list[Stretch]  # the parts that are flagged, by time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +232,7 @@ class Pipeline:
             per_track=self.settings.scoring.flagged_frames,
             top_fraction=self.settings.scoring.top_fraction,
             min_frames=self.settings.tracks.min_frames,
+            stretch_frames=self.settings.scoring.stretch_frames,
         )
         kept = {id(candidate) for candidate in wanted}
         for candidate in run.candidates:
@@ -238,41 +247,47 @@ class Pipeline:
             members: dict[int, list[Candidate]] = defaultdict(list)
             for candidate in run.candidates:
                 members[candidate.track].append(candidate)
-            tracks = []
-            for number in sorted(members):
-                logits = [candidate.logit for candidate in members[number] if candidate.logit is not None]
-                reasons = [candidate.quality.rejection for candidate in members[number]]
-                score = score_track(
-                    logits,
-                    rejections=[reason for reason in reasons if reason is not None],
+            numbers = sorted(members)
+            reasons = {
+                number: [
+                    one.quality.rejection for one in members[number] if one.quality.rejection is not None
+                ]
+                for number in numbers
+            }
+            scores = [
+                score_track(
+                    [one.logit for one in members[number] if one.logit is not None],
+                    rejections=reasons[number],
                     samples=report.taken,
                     version=version,
                     scoring=settings.scoring,
                     tracks=settings.tracks,
                 )
-                tracks.append(_screened_track(number, members[number], len(logits), score))
-            scores = [track.score for track in tracks]
-            return tracks, score_video(scores, version=version, scoring=settings.scoring)
+                for number in numbers
+            ]
+            video = score_video(scores, version=version, scoring=settings.scoring)
+            tracks = [
+                _screened_track(number, members[number], score, video.flagged_from, settings.scoring)
+                for number, score in zip(numbers, video.tracks, strict=True)
+            ]
+            return tracks, video
 
     def _evidence(self, run: _Run, tracks: list[ScreenedTrack], video: VideoScore) -> list[Evidence]:
-        """The most suspicious frames of the flagged tracks: each track's best before any one's second."""
+        """The most suspicious frames of the flagged tracks: each track's best before any one's second.
+
+        They come from the parts that are flagged, as far as their pictures were kept.
+        """
         if not video.verdict.flagged:
             return []
         version, scoring = self._classifier.version, self.settings.scoring
-        flagged = sorted(
-            (
-                (track.score.raw, track.number)
-                for track in tracks
-                if track.score.supported and track.score.raw is not None and track.score.score is not None
-                if verdict_of(track.score.score, version, scoring).flagged
-            ),
-            reverse=True,
-        )
+        parts = {track.number: track.flagged for track in tracks}
+        flagged = sorted(((track.score.raw, track.number) for track in tracks if track.flagged), reverse=True)
         numbers = {id(candidate): number for number, candidate in enumerate(run.candidates)}
         held = [one for one in run.candidates if one.crop is not None and one.logit is not None]
         ranked = in_turn(
             [[one for one in held if one.track == number] for _, number in flagged],
             per_track=scoring.flagged_frames,
+            before_logit=lambda one: float(any(part.holds(one.time) for part in parts[one.track])),
         )
         return [
             Evidence(
@@ -298,13 +313,25 @@ def _screened(candidate: Candidate) -> ScreenedFace:
     )
 
 
-def _screened_track(number: int, members: list[Candidate], usable: int, score: TrackScore) -> ScreenedTrack:
+def _screened_track(
+    number: int,
+    members: list[Candidate],
+    score: TrackScore,
+    flagged_from: float | None,
+    scoring: ScoringSettings,
+) -> ScreenedTrack:
+    usable = [(one.time, one.logit) for one in members if one.logit is not None]
+    flagged: list[Stretch] = []
+    if flagged_from is not None and score.supported:
+        times, logits = zip(*usable, strict=True)
+        flagged = flagged_stretches(times, logits, flagged_from, scoring)
     return ScreenedTrack(
         number=number,
         stream=members[0].stream,
         start_seconds=min(candidate.time for candidate in members),
         end_seconds=max(candidate.time for candidate in members),
         frames=len(members),
-        usable_frames=usable,
+        usable_frames=len(usable),
         score=score,
+        flagged=flagged,
     )

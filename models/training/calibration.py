@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -10,13 +10,28 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 
-from models.model_version import Calibration
+from core.settings import ScoringSettings
+from models.looks import alone
+from models.model_version import Calibration, Looks
+from models.stretches import stretch_logits
 from models.training.metrics import Flags, Numbers
 
 Method = Literal["platt", "temperature"]
 
+CROWD = 25  # faces among which a fake must still be found
+CAUTION_STEPS = 20
+DRAWS = 200  # stretches of a face
+
 SHARE_OF_FAKE = 0.2  # of the rate wanted for "flagged": the rate wanted for "fake"
 STEP = 0.001  # thresholds are rounded up to this
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A face of a genuine clip."""
+
+    group: str  # the person or video
+    logits: Sequence[float]  # of its usable frames, by time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +63,50 @@ def fit(
         model = LogisticRegression().fit(raw[:, None], fake, sample_weight=weights)
         slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
     return Calibration(slope=slope, intercept=intercept, method=method, fitted_on=fitted_on)
+
+
+def fit_looks(faces: Sequence[Seen], *, fitted_on: str) -> Looks:
+    """How genuine stretches spread, and how much of that is within one face; the full correction.
+
+    Each person or video weighs the same, however many faces and clips it gave.
+    """
+    scoring = ScoringSettings()
+    groups = np.array([face.group for face in faces], np.str_)
+    weights = _weights(np.zeros(len(faces), bool), groups)
+    weights = weights / weights.sum()
+    logits = np.array([max(_stretches(face.logits, scoring)) for face in faces])
+    centre = float(weights @ logits)
+    spread = float(np.sqrt(weights @ (logits - centre) ** 2))
+    within = float(np.sqrt(weights @ np.array([_variance_within(face.logits, scoring) for face in faces])))
+    # Faces that differ no more than the stretches of one would make every stretch a look.
+    repeat = min(1.0, within / spread) if spread > 0 else 1.0
+    return Looks(centre=centre, spread=spread, repeat=repeat, fitted_on=fitted_on)
+
+
+def caution(looks: Looks, flagged: Numbers, least: float, *, kept: float) -> Looks:
+    """The looks with as much of the correction as the fakes allow.
+
+    Args:
+        flagged: (N,) logits of fakes that are flagged alone.
+        least: logit from which a single look is flagged.
+        kept: part of them that must be flagged among CROWD faces, too, where the others are genuine.
+    """
+    counts = np.full(len(flagged), float(CROWD))
+    for step in range(CAUTION_STEPS, -1, -1):
+        careful = replace(looks, caution=step / CAUTION_STEPS)
+        if np.mean(alone(flagged, counts, careful) >= least) >= kept:
+            return careful
+    return replace(looks, caution=0.0)
+
+
+def _stretches(logits: Sequence[float], scoring: ScoringSettings) -> tuple[float, ...]:
+    return stretch_logits(logits, frames=scoring.stretch_frames, top_fraction=scoring.top_fraction)
+
+
+def _variance_within(logits: Sequence[float], scoring: ScoringSettings) -> float:
+    """Of stretches drawn from the frames of one face: clips are too short to show many of them in a row."""
+    drawn = np.random.default_rng(0).choice(logits, size=(DRAWS, scoring.stretch_frames))
+    return float(np.var([_stretches(row, scoring)[0] for row in drawn]))
 
 
 def thresholds(

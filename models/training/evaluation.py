@@ -13,6 +13,7 @@ import numpy as np
 
 from models.model_version import Calibration, ModelVersion
 from models.training.clips import GENUINE
+from models.training.growth import Known, by_faces, by_minutes
 from models.training.held_out import Clip
 from models.training.metrics import (
     Flags,
@@ -32,6 +33,7 @@ class Screening:
     raw: float | None  # aggregated logit; None without a score (no face, too short, unreadable)
     frames: tuple[float, ...] = ()  # highest logit of each frame that has one
     problem: str = ""  # why there is no score
+    faces: tuple[tuple[float, ...], ...] = ()  # of each face with a say, its usable frames' logits by time
 
 
 Screen = Callable[[Path], Screening]
@@ -52,6 +54,7 @@ class ScoredClip:
     raw: float | None
     frames: tuple[float, ...]
     problem: str = ""
+    faces: tuple[tuple[float, ...], ...] = ()
 
     @property
     def fake(self) -> bool:
@@ -71,6 +74,7 @@ class ScoredClip:
             raw=screening.raw,
             frames=screening.frames,
             problem=screening.problem,
+            faces=screening.faces,
         )
 
 
@@ -115,6 +119,7 @@ class Evaluation:
     tables: dict[str, Table]
     genuine: list[dict[str, Any]]  # each whole genuine video: name, side, condition, score, flagged
     unscored: dict[str, int]  # clips without a score, by reason
+    growth: dict[str, list[dict[str, Any]]]  # of false alarms with faces and minutes (models.training.growth)
     clips: list[ScoredClip] = field(repr=False)
 
 
@@ -182,9 +187,27 @@ def evaluate(
         crops=faces,
         tables={each.name: each for each in tables if each.rows},
         genuine=_whole_genuine(clips, calibration, fixed),
+        growth=_growth(clips, calibration, fixed, seed),
         unscored=_count(clip.problem or "no score" for clip in clips if clip.raw is None),
         clips=list(clips),
     )
+
+
+def _growth(
+    clips: Sequence[ScoredClip], calibration: Calibration, threshold: float, seed: int
+) -> dict[str, list[dict[str, Any]]]:
+    """From the clips of one face each; empty where none is genuine."""
+    known = [
+        Known(group=clip.group, fake=clip.fake, face=clip.faces[0])
+        for clip in clips
+        if (clip.main or clip.robust) and len(clip.faces) == 1
+    ]
+    if all(one.fake for one in known):
+        return {}
+    return {
+        "faces": by_faces(known, calibration, threshold=threshold, seed=seed),
+        "minutes": by_minutes(known, calibration, threshold=threshold, seed=seed),
+    }
 
 
 def _row(name: str, scored: Scored, threshold: float, *, resamples: int, seed: int) -> Row:

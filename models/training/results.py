@@ -40,6 +40,7 @@ def as_results(
         "genuine_flagged": _genuine_flagged(evaluation),
         "genuine_videos": evaluation.genuine,
         "backends": [_rounded(asdict(each) | {"agrees": each.agrees}) for each in agreements],
+        "growth": _rounded(evaluation.growth),
         "unscored": evaluation.unscored,
         "clips": [
             {
@@ -86,6 +87,8 @@ def _genuine_flagged(evaluation: Evaluation) -> dict[str, dict[str, list[int]]]:
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
     if isinstance(value, float):
         return round(value, DIGITS) if math.isfinite(value) else None
     return value

@@ -59,6 +59,9 @@ class Video(_Given):
     rejected_faces: dict[str, int] = Field(
         description="Faces that were not fit for judging, by reason: turned, small, blurred, unsure."
     )
+    longest_unseen_seconds: float | None = Field(
+        description="The longest stretch of the video that nobody looked at."
+    )
     duration_seconds: float | None
     model_version: str
     model_label: str
@@ -115,6 +118,9 @@ class Track(_Given):
     usable_frames: int
     score: float | None
     supported: bool = Field(description="Has enough usable frames for a say in the verdict.")
+    flagged_ranges: list[tuple[float, float]] = Field(
+        description="Its flagged parts: from and to, in seconds, by time."
+    )
     faces: list[FrameScore]
 
 
@@ -188,6 +194,7 @@ class VideoDetail(BaseModel):
     started_at: datetime | None
     raw_score: float | None = Field(description="The logit behind the score.")
     unseen: list[str] = Field(description="What was not looked at, in words.")
+    looks: float | None = Field(description="At faces and stretches, of which the worst made the score.")
     probe: dict[str, Any] | None = Field(description="Container, codec, size, duration.")
     timings: dict[str, Any] | None = Field(description="Seconds per stage.")
     tracks: list[Track]

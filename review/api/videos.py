@@ -98,6 +98,7 @@ def _detail(found: VideoDetail) -> schemas.VideoDetail:
         started_at=found.started_at,
         raw_score=found.raw_score,
         unseen=found.unseen,
+        looks=found.looks,
         probe=found.probe,
         timings=found.timings,
         tracks=[_track(found, track) for track in found.tracks],
@@ -111,7 +112,7 @@ def _detail(found: VideoDetail) -> schemas.VideoDetail:
 def _blinded(answer: schemas.VideoDetail, found: VideoDetail, principal: Principal) -> schemas.VideoDetail:
     """Without what the machine and the other reviewers say."""
     for track in answer.tracks:
-        track.score = None
+        track.score, track.flagged_ranges = None, []
         for face in track.faces:
             face.score = None
     for screening in answer.screenings:

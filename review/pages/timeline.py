@@ -15,6 +15,7 @@ MARGIN = 7  # pixels above a score of 1 and below a score of 0, so that no mark 
 LONGEST_GAP_SAMPLES = (
     2.5  # sample distances; a line over a longer gap would claim scores that nobody measured
 )
+MOST_MARKS = 600  # of a lane: more could not be told apart, and hours of them would make the page slow
 TICKS = 5  # parts of the axis, at most: their labels must fit a narrow screen
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between ticks
 
@@ -47,6 +48,15 @@ class Segment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Band:
+    """A flagged part."""
+
+    x: str  # percentage at which it begins
+    width: str  # percentage
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lane:
     number: int
     letter: str  # what the page calls the track
@@ -54,6 +64,7 @@ class Lane:
     summary: str  # for those who do not see the drawing
     marks: list[Mark]
     segments: list[Segment]
+    bands: list[Band]
     seen_from: str  # percentage at which the face comes
     seen_for: str  # percentage that it stays
 
@@ -93,26 +104,52 @@ def lane(
     duration: float,
     score: float | None,
     usable: int,
+    ranges: Sequence[Sequence[float]] = (),
     blind: bool = False,
 ) -> Lane:
-    """One track's drawing; `blind` draws where the face is and no score."""
+    """One track's drawing, with its flagged `ranges`; `blind` draws where the face is and no score."""
     ordered = sorted(samples, key=lambda sample: sample.time_seconds)
     first, last = (ordered[0].time_seconds, ordered[-1].time_seconds) if ordered else (0.0, 0.0)
+    bands = [] if blind else [_band(start, end, duration) for start, end in ranges]
     told = "" if blind else f", score {percent(score)}"
+    flagged = f", {', '.join(band.label for band in bands)}" if bands else ""
     summary = (
         f"Face {letter(number)}: {clock(first)} to {clock(last)}, {usable} of {len(ordered)} frames "
-        f"usable{told}"
+        f"usable{told}{flagged}"
     )
+    shown = _thinned(ordered)
     return Lane(
         number=number,
         letter=letter(number),
         score=None if blind else score,
         summary=summary,
-        marks=[_mark(sample, duration, blind=blind) for sample in ordered],
-        segments=[] if blind else list(_segments(ordered, duration)),
+        marks=[_mark(sample, duration, blind=blind) for sample in shown],
+        segments=[] if blind else list(_segments(shown, duration)),
+        bands=bands,
         seen_from=share(first, duration),
         seen_for=share(last - first, duration),
     )
+
+
+def _band(start: float, end: float, duration: float) -> Band:
+    return Band(
+        x=share(start, duration),
+        width=share(end - start, duration),
+        label=f"flagged from {clock(start)} to {clock(end)}",
+    )
+
+
+def _thinned(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """At most about MOST_MARKS: of neighbours the highest, and every flagged frame."""
+    if len(samples) <= MOST_MARKS:
+        return samples
+    together = -(-len(samples) // MOST_MARKS)
+    kept: list[Sample] = []
+    for start in range(0, len(samples), together):
+        neighbours = samples[start : start + together]
+        highest = max(neighbours, key=lambda sample: -1.0 if sample.score is None else sample.score)
+        kept += [sample for sample in neighbours if sample.flagged or sample is highest]
+    return kept
 
 
 def _mark(sample: Sample, duration: float, *, blind: bool) -> Mark:

@@ -19,6 +19,8 @@ from storage.video_detail import FaceView, TrackDetail, VideoDetail
 
 SHOWN_LANES = 6  # the others, less suspicious, are folded away
 LEAST_STAGE = 960  # pixels: a small video is shown at this width where there is room
+MOST_OF = 0.8  # of a face's time: flagged for longer it counts as flagged throughout
+NAMED_PARTS = 3  # flagged parts that are named in words
 MAPS = {"boundaries": "Boundaries", "heat": "Heat map", "positive": "Positive only"}
 
 
@@ -148,6 +150,7 @@ def _lane(detail: VideoDetail, track: TrackDetail, duration: float, *, hidden: b
         duration=duration,
         score=track.score,
         usable=track.usable_frames,
+        ranges=track.flagged_ranges,
         blind=hidden,
     )
 
@@ -268,9 +271,22 @@ def _meaning(detail: VideoDetail, thresholds: Mapping[str, float]) -> Meaning | 
     fitted = calibration.get("method", "none") != "none"
     kind = "calibrated probability" if fitted else "score, not calibrated,"
     sentence = f"The {kind} that {whose} is fake is {percent(score, 1)}. {_compared(score, thresholds)}"
+    sentence += _parts(worst)
     return Meaning(
         score=score, fake=thresholds.get("fake"), suspect=thresholds.get("suspect"), sentence=sentence
     )
+
+
+def _parts(worst: TrackDetail | None) -> str:
+    """Where it is flagged, unless that is all of the time that the face is there."""
+    if worst is None or not worst.flagged_ranges:
+        return ""
+    shown = worst.end_seconds - worst.start_seconds
+    if sum(end - start for start, end in worst.flagged_ranges) >= MOST_OF * shown:
+        return ""
+    listed = [f"{words.clock(start)} to {words.clock(end)}" for start, end in worst.flagged_ranges]
+    more = f" and {len(listed) - NAMED_PARTS} more parts" if len(listed) > NAMED_PARTS else ""
+    return f" What is flagged lies at {', '.join(listed[:NAMED_PARTS])}{more}."
 
 
 def _compared(score: float, thresholds: Mapping[str, float]) -> str:
@@ -317,6 +333,10 @@ def _facts(detail: VideoDetail) -> list[tuple[str, str]]:
         facts.append(("Frames sampled", seen))
     if item.coverage is not None:
         facts.append(("Decoded", percent(item.coverage)))
+    if item.longest_unseen_seconds:
+        facts.append(("Longest stretch unseen", f"{item.longest_unseen_seconds:.1f} s"))
+    if detail.looks and detail.looks > 1:
+        facts.append(("Score is the worst of", f"{detail.looks:.3g} looks"))
     if detail.timings and "total" in detail.timings:
         facts.append(("Screened in", f"{detail.timings['total']:.1f} s"))
     facts += [

@@ -1,6 +1,7 @@
 """From logits to verdicts: monotone, robust, independent of order."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,8 +9,15 @@ from hypothesis import strategies as st
 
 from core.outcomes import Verdict
 from core.settings import ScoringSettings, TrackSettings
-from models.model_version import Calibration, ModelVersion
-from worker.aggregation import TrackScore, score_track, score_video, track_logit
+from models.model_version import Calibration, Looks, ModelVersion
+from worker.aggregation import (
+    TrackScore,
+    flagged_stretches,
+    score_track,
+    score_video,
+    stretch_logits,
+    track_logit,
+)
 from worker.quality import Rejection
 
 HALF = (0.5, 0.5, 0.5)
@@ -105,3 +113,82 @@ def test_too_short_is_what_lacks_frames_and_unjudged_what_lacks_fitness() -> Non
 def test_settings_override_the_checkpoints_thresholds() -> None:
     loose = ScoringSettings(fake_threshold=0.2, suspect_threshold=0.1)
     assert verdict(scored([0.0] * 4), scoring=loose) is Verdict.FAKE
+
+
+LONG = st.lists(st.floats(-30, 30), min_size=1, max_size=80)
+CROWDED = replace(
+    VERSION,
+    calibration=Calibration(looks=Looks(centre=-2.0, spread=1.6, repeat=0.4)),
+    fake_threshold=0.9,
+    suspect_threshold=0.8,
+)
+GENUINE, FORGED = -2.5, 4.0  # logits
+
+
+@given(LOGITS)
+def test_a_short_track_is_one_stretch(logits: list[float]) -> None:
+    stretches = stretch_logits(logits, frames=64, top_fraction=0.5)
+    assert stretches == (track_logit(logits, 0.5),)
+
+
+@given(LONG, st.integers(0, 79), st.floats(0, 20))
+def test_raising_a_logit_lowers_no_stretch_and_no_video(logits: list[float], which: int, by: float) -> None:
+    raised = list(logits)
+    raised[which % len(raised)] += by
+    before, after = (
+        score_video([scored(each)], version=CROWDED, scoring=ScoringSettings()) for each in (logits, raised)
+    )
+    assert all(b <= a + 1e-9 for b, a in zip(scored(logits).stretches, scored(raised).stretches, strict=True))
+    assert before.score is None or (after.score or 0) >= before.score - 1e-9
+
+
+def hour(forged: slice) -> list[float]:
+    """A face at a sample every two seconds, forged in a part."""
+    logits = [GENUINE + 0.5 * math.sin(i) for i in range(1200)]
+    logits[forged] = [FORGED - 0.5 * abs(math.sin(i)) for i in range(len(logits[forged]))]
+    return logits
+
+
+def test_twenty_seconds_of_forty_minutes_are_found_where_they_are() -> None:
+    scoring, logits = ScoringSettings(), hour(slice(700, 710))
+    video = score_video([scored(logits, samples=1200)], version=CROWDED, scoring=scoring)
+    assert video.verdict.flagged
+    assert video.flagged_from is not None
+    times = [2.0 * i for i in range(1200)]
+    (part,) = flagged_stretches(times, logits, video.flagged_from, scoring)
+    assert (part.start_seconds, part.end_seconds) == (1400.0, 1418.0)
+
+
+def test_forty_genuine_minutes_are_clear() -> None:
+    video = score_video([scored(hour(slice(0, 0)), samples=1200)], version=CROWDED, scoring=ScoringSettings())
+    assert (video.verdict, video.flagged_from) == (Verdict.CLEAR, None)
+
+
+def test_a_video_that_is_forged_throughout_scores_as_a_part_of_it_does() -> None:
+    short = score_video([scored([FORGED] * 10)], version=CROWDED, scoring=ScoringSettings())
+    long = score_video([scored([FORGED] * 1800, samples=1800)], version=CROWDED, scoring=ScoringSettings())
+    assert long.score == pytest.approx(short.score)
+    (part,) = flagged_stretches(
+        [2.0 * i for i in range(1800)], [FORGED] * 1800, long.flagged_from or 0.0, ScoringSettings()
+    )
+    assert (part.start_seconds, part.end_seconds) == (0.0, 3598.0)
+
+
+def test_a_high_score_among_many_faces_counts_for_less() -> None:
+    high, low = scored([1.6], samples=1), scored([GENUINE], samples=1)
+    alone = score_video([high], version=CROWDED, scoring=ScoringSettings())
+    crowd = score_video([low] * 23 + [high], version=CROWDED, scoring=ScoringSettings())
+    assert (alone.verdict, crowd.verdict) == (Verdict.SUSPECT, Verdict.CLEAR)
+    assert (alone.looks, crowd.looks, crowd.track) == (1.0, 24.0, 23)
+    assert crowd.tracks[23].score == crowd.score
+    forged = score_video(
+        [low] * 23 + [scored([FORGED + 1], samples=1)], version=CROWDED, scoring=ScoringSettings()
+    )
+    assert forged.verdict.flagged
+
+
+def test_faces_without_support_are_no_looks() -> None:
+    video = score_video(
+        [scored([0.0] * 5), *[scored([-9.0])] * 30], version=CROWDED, scoring=ScoringSettings()
+    )
+    assert video.looks == 1.0

@@ -72,3 +72,10 @@ def test_a_crop_is_stored_without_loss_and_a_frame_nearly_so() -> None:
     near = cv2.imdecode(np.frombuffer(jpeg(smooth), np.uint8), cv2.IMREAD_COLOR)
     assert near is not None
     assert np.abs(near[..., ::-1].astype(int) - smooth).max() < 8
+
+
+def test_a_high_frame_among_low_ones_yields_to_the_worst_stretch() -> None:
+    calm, outlier = [candidate(0, -2.0) for _ in range(40)], candidate(0, 9.0)
+    forged = [candidate(0, 3.0 + number / 10) for number in range(10)]
+    kept = keep([*calm[:20], outlier, *calm[20:], *forged])
+    assert [one.logit for one in kept] == [3.9, 3.8, 3.7]

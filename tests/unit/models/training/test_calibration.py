@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.model_version import Calibration
-from models.training.calibration import Method, fit, overlap, thresholds
+from models.looks import alone
+from models.model_version import Calibration, Looks
+from models.training.calibration import Method, Seen, caution, fit, fit_looks, overlap, thresholds
 
 RNG = np.random.default_rng(0)
 FAKE = np.arange(4000) % 2 == 0
@@ -79,3 +80,38 @@ def test_many_people_let_the_wanted_part_through() -> None:
 
 def test_an_overlap_is_named() -> None:
     assert overlap(["a", "b"], ["c", "b"]) == ["b"]
+
+
+def seen(group: str, *logits: float) -> Seen:
+    return Seen(group=group, logits=logits)
+
+
+def test_the_spread_of_genuine_faces_weighs_each_person_the_same() -> None:
+    many = [seen("many", -3.0)] * 50
+    looks = fit_looks([*many, seen("a", -1.0), seen("b", 1.0)], fitted_on="three")
+    assert looks.centre == pytest.approx(-1.0)
+    assert looks.spread == pytest.approx((8 / 3) ** 0.5)
+    assert (looks.repeat, looks.caution, looks.fitted_on) == (0.0, 1.0, "three")
+
+
+def test_stretches_of_a_restless_face_are_more_looks_than_those_of_a_still_one() -> None:
+    people = [RNG.normal(0.0, 2.0) for _ in range(30)]
+    still, restless = (
+        fit_looks(
+            [seen(str(n), *RNG.normal(mean, deviation, 12)) for n, mean in enumerate(people)], fitted_on=""
+        )
+        for deviation in (0.3, 3.0)
+    )
+    assert 0 < still.repeat < 0.15 < restless.repeat < 1
+
+
+def test_as_much_of_the_correction_as_the_fakes_bear() -> None:
+    looks = Looks(centre=-2.0, spread=1.5)
+    strong, weak = np.full(10, 9.0), np.full(10, 2.2)
+    assert caution(looks, strong, 2.0, kept=0.75).caution == 1.0
+    assert caution(looks, weak, 2.0, kept=0.75).caution < 0.3
+    assert caution(looks, np.concatenate([strong, weak]), 2.0, kept=0.5).caution == 1.0
+    middling = caution(looks, np.linspace(2.2, 4.2, 20), 2.0, kept=0.75)
+    assert 0 < middling.caution < 1
+    worth = alone(np.linspace(2.2, 4.2, 20), np.full(20, 25.0), middling)
+    assert np.mean(worth >= 2.0) >= 0.75

@@ -63,3 +63,21 @@ def test_a_few_ticks_at_any_length(duration: float) -> None:
 @pytest.mark.parametrize(("number", "name"), [(0, "A"), (25, "Z"), (26, "AA"), (51, "AZ"), (52, "BA")])
 def test_tracks_have_letters(number: int, name: str) -> None:
     assert timeline.letter(number) == name
+
+
+def test_the_flagged_parts_are_drawn_and_told() -> None:
+    samples = [sample(1.0), sample(9.0)]
+    drawn = timeline.lane(0, samples, duration=10.0, score=0.9, usable=2, ranges=[(2.0, 4.5), (8.0, 9.0)])
+    assert [(band.x, band.width) for band in drawn.bands] == [("20.000%", "25.000%"), ("80.000%", "10.000%")]
+    assert "flagged from 0:02.0 to 0:04.5" in drawn.summary
+    blind = timeline.lane(0, samples, duration=10.0, score=0.9, usable=2, ranges=[(2.0, 4.5)], blind=True)
+    assert blind.bands == []
+    assert "flagged" not in blind.summary
+
+
+def test_hours_of_samples_are_thinned_and_no_peak_is_lost() -> None:
+    samples = [sample(2.0 * i, 0.9 if i == 777 else 0.1, flagged=i in (3, 4)) for i in range(1800)]
+    drawn = timeline.lane(0, samples, duration=3600.0, score=0.9, usable=1800)
+    assert len(drawn.marks) <= timeline.MOST_MARKS + 2
+    assert {mark.time_seconds for mark in drawn.marks if mark.kind == "flagged"} == {6.0, 8.0}
+    assert 1554.0 in {mark.time_seconds for mark in drawn.marks}
