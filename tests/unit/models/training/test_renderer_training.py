@@ -4,17 +4,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from core.errors import SettingsError
-from models.training import renderer_training
+from models.training import renderer_training, renderers
 from models.training.renderer_training import train_renderers
-from models.training.renderers import RENDERERS, load_renderer, renderer_record
+from models.training.renderers import RENDERERS, SIDE, load_renderer, renderer_record
 from tests import face_folder
 
 
 @pytest.fixture(autouse=True)
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of four; faces of a quarter of the side, where a test does not want them at full size."""
     monkeypatch.setattr(renderer_training, "BATCH", 4)
+    if request.node.get_closest_marker("full_size"):
+        return
+    for module in (renderers, renderer_training):
+        monkeypatch.setattr(module, "SIDE", SIDE // 4)
+    for name in ("ALIGNED", "COARSE", "COLOURS"):
+        value = getattr(renderers, name)
+        monkeypatch.setattr(renderers, name, value // 4 if isinstance(value, int) else value / 4)
 
 
 def silent(_name: str, _step: int, _losses: dict[str, float]) -> None:
@@ -35,6 +44,24 @@ def test_they_learn_and_what_is_written_can_be_loaded(tmp_path: Path) -> None:
         assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
         assert load_renderer(name, tmp_path / "a.safetensors")
     assert renderer_record(tmp_path / "a.safetensors")["steps"] == 30
+
+
+@pytest.mark.full_size
+def test_they_are_trained_at_the_size_at_which_they_draw(tmp_path: Path) -> None:
+    data = face_folder.make(tmp_path, faces=10)
+    losses: list[float] = []
+    train_renderers(
+        data,
+        tmp_path / "a.safetensors",
+        steps=1,
+        seed=1,
+        on_step=lambda *step: losses.extend(step[2].values()),
+    )
+    assert np.isfinite(losses).all()
+    for name in RENDERERS:
+        with torch.inference_mode():
+            drawn = load_renderer(name, tmp_path / "a.safetensors")(torch.zeros(1, 3, SIDE, SIDE))
+        assert drawn.shape == (1, 3, SIDE, SIDE)
 
 
 def test_the_same_seed_gives_the_same_renderers(tmp_path: Path) -> None:
