@@ -10,6 +10,7 @@ with the fields of the error filled in.
     |   |   |-- NotMedia              not_media
     |   |   |-- UnsupportedMedia      unsupported_media
     |   |   |-- NoVideoStream         no_video_stream
+    |   |   |-- Encrypted             encrypted
     |   |   |-- BrokenMedia           broken_media
     |   |   |-- MediaTooLarge         media_too_large
     |   |   |-- FileVanished          file_vanished
@@ -117,6 +118,13 @@ class NoVideoStream(InputError):
     """{name}: there is no picture in it, only {streams}. Facewarden screens pictures."""
 
     code = "no_video_stream"
+
+
+class Encrypted(InputError):
+    """{name}: the pictures are encrypted ({scheme}): nobody without the key can look at them.
+    Decrypt the file with its key, or get a copy without copy protection."""
+
+    code = "encrypted"
 
 
 class BrokenMedia(InputError):

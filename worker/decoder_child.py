@@ -29,6 +29,7 @@ REPORTED = {
         errors.NotMedia,
         errors.UnsupportedMedia,
         errors.NoVideoStream,
+        errors.Encrypted,
         errors.BrokenMedia,
         errors.MediaTooLarge,
     )

@@ -6,7 +6,9 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Discard, Stream
 
-from worker.video_file import VideoFile, packets
+from worker.containers import packets
+from worker.picture_stream import PictureStream
+from worker.video_file import VideoFile
 
 # Packets that are cheaper to read past than to seek over.
 SKIPPED = 48
@@ -17,15 +19,18 @@ BACK_OFFS = (0.0, 2.0, 10.0)
 
 
 class PacketReader:
-    """Gives the packets of a listed video from any keyframe on."""
+    """Gives the packets of a listed stream from any keyframe on. Of one file, one at a time can be used."""
 
-    def __init__(self, video: VideoFile, alive: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, video: VideoFile, pictures: PictureStream, alive: Callable[[], None] = lambda: None
+    ) -> None:
         """`alive` is called while packets are read, which can take long on a slow disk."""
         self._video = video
+        self._pictures = pictures
         self._alive = alive
         self._source: Iterator[Packet[Stream]] = iter(())
         self._pushed_back: Packet[Stream] | None = None
-        self._seekable = not video.timeline.spliced
+        self._seekable = not pictures.timeline.spliced
         self.position: int | None = None  # number of the next packet; None before the first move
         self._only_video()
 
@@ -59,15 +64,15 @@ class PacketReader:
             self._start(0, None)
 
     def _seek(self, number: int, back: float) -> bool:
-        timeline = self._video.timeline
+        timeline = self._pictures.timeline
         wanted = timeline.time(number) - round(back / (timeline.tick or 1))
         try:
-            self._video.seek(wanted)
+            self._video.seek(self._pictures, wanted)
         except MemoryError:
             raise
         except (FFmpegError, OverflowError):
             return False
-        source = packets(self._video.container, [self._video.stream])
+        source = self._packets()
         for packet in source:
             self._alive()
             time = packet.pts if packet.pts is not None else packet.dts
@@ -82,10 +87,12 @@ class PacketReader:
     ) -> None:
         self.position = number
         self._pushed_back = first
-        self._source = source or packets(self._video.container, [self._video.stream])
+        self._source = source or self._packets()
+
+    def _packets(self) -> "Iterator[Packet[Stream]]":
+        return packets(self._video.container, [self._video.stream(self._pictures)])
 
     def _only_video(self) -> None:
         """Sound need not be read from now on, where the container can tell it apart before reading."""
         for stream in self._video.container.streams:
-            if stream.index != self._video.stream.index:
-                stream.discard = Discard.all
+            stream.discard = Discard.default if stream.index == self._pictures.index else Discard.all

@@ -11,14 +11,15 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from av.codec.context import CodecContext
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from worker.decoder_messages import Request
 from worker.packet_reader import PacketReader
+from worker.picture_stream import PictureStream
 from worker.sampling import Sample
 from worker.video_file import VideoFile
 
@@ -44,20 +45,30 @@ class SampledFrame:
 
 
 class SampleDecoder:
-    """Decodes `samples` of `video`, in order; those that cannot be decoded are left out."""
+    """Decodes `samples` of a stream, in order; those that cannot be decoded are left out."""
 
     def __init__(
-        self, video: VideoFile, samples: list[Sample], request: Request, alive: Callable[[], None]
+        self,
+        video: VideoFile,
+        pictures: PictureStream,
+        samples: list[Sample],
+        *,
+        most: int,
+        alive: Callable[[], None],
     ) -> None:
+        """`most` packets are decoded; where they do not suffice, the last samples are left out."""
         self.packets_decoded = 0
         self._video = video
-        self._timeline = video.timeline
-        self._reader = PacketReader(video, alive)
+        self._pictures = pictures
+        self._timeline = pictures.timeline
+        self._reader = PacketReader(video, pictures, alive)
+        self._description: bytes | None = None  # what the decoder was told last; None: by the stream itself
+        self._described: VideoCodecContext | None = None  # the decoder that was told it
         self._samples = samples
         self._numbers = [self._timeline.frames[sample.frame] for sample in samples]
         self._wanted = frozenset(self._numbers)
         self._firsts = [sample.first for sample in samples]
-        self._most = request.max_decoded_frames
+        self._most = most
         self._given = 0  # samples handed out or given up
         self._found: dict[int, SampledFrame] = {}  # the best for a sample so far
         self._exact: set[int] = set()  # samples whose very frame was found
@@ -129,9 +140,29 @@ class SampleDecoder:
             self._error_at = number
         if self._timeline.is_disposable(number) and number not in self._wanted:
             return
+        self._describe(number)
         packet.pts, packet.dts = number, None
         self.packets_decoded += 1
         self._put_in(packet, number)
+
+    def _describe(self, number: int) -> None:
+        """Have a decoder for packet `number`: a file may describe its pictures anew on the way.
+
+        The description comes with one packet only, which may have been passed over.
+        """
+        description = self._timeline.description(number)
+        if description == self._description:
+            return
+        self._put_in(None, self._latest)
+        self._description, self._described = description, None
+        if description is None:
+            self._context.flush_buffers()
+            return
+        described = CodecContext.create(self._context.name, "r")
+        described.extradata = description
+        if isinstance(described, VideoCodecContext):
+            self._video.configure(described)
+            self._described = described
 
     def _empty(self) -> None:
         """Take out what the decoder holds back."""
@@ -172,7 +203,7 @@ class SampleDecoder:
                 index=index,
                 number=number,
                 picture=picture,
-                seconds=max(0.0, self._timeline.time(number) * self._timeline.tick - self._video.origin),
+                seconds=max(0.0, self._timeline.time(number) * self._timeline.tick - self._pictures.origin),
                 keyframe=self._timeline.is_key(number),
                 damaged=damaged or picture.is_corrupt,
             )
@@ -190,4 +221,4 @@ class SampleDecoder:
 
     @property
     def _context(self) -> VideoCodecContext:
-        return self._video.stream.codec_context
+        return self._described or self._video.stream(self._pictures).codec_context

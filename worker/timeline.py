@@ -2,23 +2,33 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from heapq import nlargest, nsmallest
 from itertools import pairwise
 
 from worker.nal_units import Picture
 from worker.sampling import Rank
 
 # One byte of flags per packet; the temporal layer (0 to 7) is in the upper half.
-_KEY, _HIDDEN, _DISPOSABLE = 1, 2, 4
+_KEY, _HIDDEN, _DISPOSABLE, _ENCRYPTED = 1, 2, 4, 8
 _LAYER_SHIFT = 4
 
 # Decoding times that step back further belong to another recording (spliced transport streams).
 SPLICE_SECONDS = 1.0
 
-# When a gap between frames counts as a hole: it is longer than this, in seconds and in usual distances,
-EVEN_FRAMES = 25  # among at least so many distances,
-EVEN_SHARE = 0.95  # of which so many, in [0, 1], are even.
-HOLE_SECONDS = 0.75
-HOLE_FRAMES = 8
+# A wait is a hole where the file breaks off at that place and it is longer than this, in seconds and in usual
+# distances between frames: recordings that were joined wait for a few frames at the seam.
+HOLE_SECONDS = 0.25
+HOLE_FRAMES = 2
+NEAR = 2  # packets from a break within which a wait belongs to it: they are put in order when shown
+
+# Timestamps that leave all others behind by so much, in seconds and in lengths of all the rest, are a slip
+# where so few have them: a player would wait there for minutes and hours.
+STRAY_SECONDS = 600.0
+STRAY_LENGTHS = 10
+MOST_STRAY = 2
+LEAP_SECONDS = 10.0  # ahead, of a decoding time that comes back at once: a slip as well
+LONGEST_STILL = 60.0  # seconds of one frame that count for how long a video is busy
 
 
 class Timeline:
@@ -35,20 +45,46 @@ class Timeline:
         """
         self.tick = tick
         self.spliced = False  # the file's own timestamps repeat: it cannot be searched by them
+        self.mended = False  # some packet's timestamp was hours from all others
+        self.encrypted = 0.0  # part of the frames, in [0, 1]; the others are in `frames`
         self.frames: list[int] = []  # packet number of each frame
         self._times = array("q")
         self._flags = bytearray()
         self._keys: list[int] = []
+        self._breaks: list[int] = []  # packets before which something is missing in the file
+        self._descriptions: list[
+            tuple[int, bytes]
+        ] = []  # from which packet on, what the decoder must be told
         self._top_layer = 0
         self._shift = 0  # ticks by which a spliced part is moved behind the one before
         self._last_dts: int | None = None
+        self._leap = (0, 0)  # the packet of the latest leap ahead, and the decoding time before it
+        self._since_leap = 0  # decoding times since then
+        self._slips: list[int] = []  # packets that leapt ahead and were not followed
         self._last_length = frame_ticks  # between the latest packets, for those without a timestamp
 
     def __len__(self) -> int:
         return len(self._times)
 
-    def add(self, *, pts: int | None, dts: int | None, key: bool, hidden: bool, picture: Picture) -> None:
-        """Append the next packet; without any timestamp it follows its predecessor."""
+    def add(
+        self,
+        *,
+        pts: int | None,
+        dts: int | None,
+        key: bool,
+        hidden: bool,
+        picture: Picture,
+        encrypted: bool = False,
+        broken: bool = False,
+        description: bytes | None = None,
+    ) -> None:
+        """Append the next packet; without any timestamp it follows its predecessor.
+
+        Args:
+            encrypted: there is no way to decode it.
+            broken: something is missing in the file before it.
+            description: extradata that comes with it, for the decoder to use from here on.
+        """
         self._follow(dts)
         time = pts if pts is not None else dts
         if time is None:
@@ -58,7 +94,11 @@ class Timeline:
         if self._times and time > self._times[-1]:
             self._last_length = time - self._times[-1]
         flags = (key and _KEY) | ((hidden or not picture.shown) and _HIDDEN)
-        flags |= picture.disposable and _DISPOSABLE
+        flags |= (picture.disposable and _DISPOSABLE) | (encrypted and _ENCRYPTED)
+        if broken:
+            self._breaks.append(len(self._times))
+        if description is not None and description != self.description(len(self._times)):
+            self._descriptions.append((len(self._times), description))
         if key:
             self._keys.append(len(self._times))
         self._times.append(time)
@@ -69,18 +109,63 @@ class Timeline:
         """Notice where another recording was spliced on, and move it behind the one before."""
         if dts is None:
             return
-        if self._last_dts is not None and (self._last_dts - dts) * self.tick > SPLICE_SECONDS:
+        ahead = 0.0 if self._last_dts is None else (dts - self._last_dts) * self.tick
+        if ahead > LEAP_SECONDS:
+            self._leap, self._since_leap = (len(self), self._last_dts or 0), 0
+        elif ahead < -SPLICE_SECONDS and self._last_dts is not None and not self._comes_back(dts):
             self.spliced = True
             self._shift += self._last_dts - dts + self._last_length
         self._last_dts = dts
+        self._since_leap += 1
+
+    def _comes_back(self, dts: int) -> bool:
+        """Whether the packets since the latest leap ahead were slips: others go on where they began."""
+        number, before = self._leap
+        back = (dts - before) * self.tick
+        if not 0 < self._since_leap <= MOST_STRAY or not -SPLICE_SECONDS <= back <= LEAP_SECONDS:
+            return False
+        ahead = before + LEAP_SECONDS / self.tick
+        self._slips += [n for n in range(number, len(self)) if self._times[n] - self._shift > ahead]
+        return True
 
     def close(self) -> None:
         """No more packets come: put the frames in order of presentation."""
-        numbers = [n for n in range(len(self)) if not self._flags[n] & _HIDDEN]
+        self._mend_strays()
         # Where every packet looks hidden we misread them; then all count.
-        self.frames = sorted(numbers or range(len(self)), key=self._times.__getitem__)
+        shown = [n for n in range(len(self)) if not self._flags[n] & _HIDDEN] or range(len(self))
+        numbers = [n for n in shown if not self._flags[n] & _ENCRYPTED]
+        self.encrypted = 1 - len(numbers) / max(len(shown), 1)
+        self.frames = sorted(numbers, key=self._times.__getitem__)
         if self._times and (not self._keys or self._keys[0] != 0):
             self._keys.insert(0, 0)  # a recording that starts midway: decoding starts there all the same
+
+    def _mend_strays(self) -> None:
+        """Put packets whose time lies far from all others where they stand in the file."""
+        strays = set(self._slips)
+        if len(self) > 2 * MOST_STRAY:
+            low, high = nsmallest(MOST_STRAY + 1, self._times), nlargest(MOST_STRAY + 1, self._times)
+            for few in range(MOST_STRAY, 0, -1):
+                if self._leaves_behind(high[few - 1] - high[few], high[few] - low[0]):
+                    strays |= {n for n, time in enumerate(self._times) if time >= high[few - 1]}
+                if self._leaves_behind(low[few] - low[few - 1], high[0] - low[few]):
+                    strays |= {n for n, time in enumerate(self._times) if time <= low[few - 1]}
+        if not strays or len(strays) > len(self) // 2:
+            return
+        self.mended = self.spliced = True  # its own times are of no use for searching the file
+        times = [time for n, time in enumerate(self._times) if n not in strays]
+        usual = max(1, (max(times) - min(times)) // max(len(times) - 1, 1))
+        first = next(n for n in range(len(self)) if n not in strays)
+        for number in range(first - 1, -1, -1):
+            self._times[number] = self._times[number + 1] - usual
+        for number in sorted(strays):
+            if number > first:
+                after = next((n for n in range(number, len(self)) if n not in strays), number)
+                between = self._times[after] - self._times[number - 1] if after > number else 0
+                step = between // (after - number + 1) if between > 0 else usual
+                self._times[number] = self._times[number - 1] + step
+
+    def _leaves_behind(self, leap: int, rest: int) -> bool:
+        return leap * self.tick > STRAY_SECONDS and leap > STRAY_LENGTHS * rest
 
     def time(self, number: int) -> int:
         return self._times[number]
@@ -106,6 +191,11 @@ class Timeline:
         """
         flags = self._flags[number]
         return bool(flags & _DISPOSABLE) and flags >> _LAYER_SHIFT == self._top_layer
+
+    def description(self, number: int) -> bytes | None:
+        """The extradata that holds for packet `number`; None for what the stream itself says."""
+        at = bisect_right(self._descriptions, number, key=lambda each: each[0]) - 1
+        return self._descriptions[at][1] if at >= 0 else None
 
     def key_before(self, number: int, *, earlier: int = 0) -> int:
         """The keyframe from which packet `number` can be decoded, or one `earlier` keyframes before it.
@@ -139,25 +229,51 @@ class Timeline:
         between = self._times[self.frames[-1]] - self._times[self.frames[0]]
         return between * len(self.frames) / (len(self.frames) - 1)
 
+    def busy_seconds(self) -> float:
+        """How long the video lasts, waits that no frame ends counted as a minute at most."""
+        longest = LONGEST_STILL / self.tick if self.tick else 0.0
+        return sum(min(length, longest) for length in self._lengths()) * self.tick
+
     def longest(self) -> int:
         """The longest time for which one frame is shown."""
         return max(self._lengths(), default=0)
 
-    def lost(self) -> float:
-        """Frames that seem to have been cut out of the middle.
+    def lost(self, silences: Sequence[tuple[float, float]] = ()) -> float:
+        """The part of the time, in [0, 1), that seems to have been cut out of the middle.
 
-        A camera's frames come at even distances; a hole among such is a piece that is missing. Where
-        frames come unevenly (screen recordings) a long wait means nothing.
+        A long wait for the next frame means nothing by itself: a screen recording has none while nothing
+        moves. It is a hole where the file breaks off in that place, or where there is no sound either.
+
+        Args:
+            silences: begin and end, in seconds and ascending, of what is missing in the sound.
         """
         lengths = self._lengths()
-        if len(lengths) < EVEN_FRAMES:
+        span = self.span()
+        if not lengths or span <= 0:
             return 0.0
         usual = sorted(lengths)[len(lengths) // 2]
-        hole = max(HOLE_SECONDS / self.tick, HOLE_FRAMES * usual)
-        even = sum(length <= 1.5 * usual for length in lengths)
-        if usual <= 0 or even < EVEN_SHARE * len(lengths):
-            return 0.0
-        return sum(length / usual - 1 for length in lengths if length > hole)
+        shortest = max(HOLE_SECONDS / self.tick, HOLE_FRAMES * usual)
+        holes = 0.0
+        for (before, after), length in zip(pairwise(self.frames), lengths, strict=True):
+            if length > shortest and (
+                self._breaks_off(before, after) or self._is_silent(before, after, silences)
+            ):
+                holes += length - usual
+        return min(holes / span, 1 - 1 / len(self.frames))
+
+    def _breaks_off(self, before: int, after: int) -> bool:
+        first, last = min(before, after) - NEAR, max(before, after) + NEAR
+        at = bisect_left(self._breaks, first)
+        return at < len(self._breaks) and self._breaks[at] <= last
+
+    def _is_silent(self, before: int, after: int, silences: Sequence[tuple[float, float]]) -> bool:
+        start, end = self._times[before] * self.tick, self._times[after] * self.tick
+        shared = 0.0
+        for first, last in silences[bisect_right(silences, start, key=lambda each: each[1]) :]:
+            if first >= end:
+                break
+            shared += min(end, last) - max(start, first)
+        return shared > (end - start) / 2
 
     def _lengths(self) -> list[int]:
         """Times between one frame and the next."""

@@ -1,16 +1,18 @@
 """A video, from its first byte to its last sample, inside the decoder process."""
 
+from dataclasses import dataclass
 from functools import partial
 from io import FileIO
-from math import inf
+from math import ceil, inf
 
 import av.logging
 
 from core.errors import BrokenMedia
 from worker.conversion import Converter, orientation
 from worker.decoder_messages import Decoded, FrameHeader, Outlet, Request
+from worker.picture_stream import PictureStream
 from worker.sample_decoder import SampleDecoder, SampledFrame
-from worker.sampling import expected_samples, plan_samples
+from worker.sampling import Sample, expected_samples, plan_samples
 from worker.video_file import VideoFile
 
 
@@ -21,52 +23,109 @@ def decode_video(file: FileIO, request: Request, outlet: Outlet) -> Decoded:
     """
     av.logging.set_level(None)  # libav's log callback takes Python's lock and can deadlock
     video = VideoFile(file, request, outlet.alive)
-    timeline = video.timeline
-    count = request.rate.count(len(timeline.frames), video.seconds)
-    wait = request.rate.longest_wait(count, video.seconds) / timeline.tick if timeline.tick else inf
-    samples = plan_samples(timeline.times(), timeline.ranks(), count, longest_wait=wait)
-    decoder = SampleDecoder(video, samples, request, outlet.alive)
-    converter = Converter(video.stream.sample_aspect_ratio, request.max_pixels)
-    given = 0
-    for sample in decoder:
-        header = _header(sample, converter)
-        if given == 0:
-            _say_probe(outlet, video, sample, header, expected_samples(count, video.present * video.intact))
-        outlet.give(header, partial(converter.write, sample.picture, (header.width, header.height)))
-        given += 1
-    if given == 0:
-        reason = f"none of the {count} frames that were tried could be decoded"
-        raise BrokenMedia(name=request.name, reason=reason)
-    return Decoded(frames=decoder.packets_decoded)
+    return VideoSamples(video, request).give(outlet)
 
 
-def _header(sample: SampledFrame, converter: Converter) -> FrameHeader:
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What is looked at in one stream of pictures."""
+
+    pictures: PictureStream
+    samples: list[Sample]
+    first_index: int  # of its samples, among those of all streams
+
+
+class VideoSamples:
+    """The samples of a listed video, one stream after another."""
+
+    def __init__(self, video: VideoFile, request: Request) -> None:
+        self._video = video
+        self._request = request
+        self._plans: list[_Plan] = []
+        counts = self._counts()
+        for pictures, count in zip(video.pictures, counts, strict=True):
+            first_index = sum(len(plan.samples) for plan in self._plans)
+            self._plans.append(
+                _Plan(pictures=pictures, samples=self._samples(pictures, count), first_index=first_index)
+            )
+        self._given = 0
+
+    @property
+    def expected(self) -> int:
+        """Samples that the whole file would give; streams that are not looked at count like the others."""
+        seen = sum(
+            expected_samples(len(plan.samples), plan.pictures.present * plan.pictures.intact)
+            for plan in self._plans
+        )
+        return ceil(seen * (len(self._plans) + self._video.refused) / len(self._plans))
+
+    def give(self, outlet: Outlet) -> Decoded:
+        """Hand the samples over. Raises BrokenMedia where not one frame can be decoded."""
+        decoded, unseen = 0, list(self._video.unseen)
+        for number, plan in enumerate(self._plans):
+            share = (self._request.max_decoded_frames - decoded) // (len(self._plans) - number)
+            before = self._given
+            decoded += self._give_stream(plan, share, outlet)
+            if self._given == before:
+                tried = f"none of the {len(plan.samples)} frames that were tried could be decoded"
+                unseen.append(f"video stream {plan.pictures.number} ({tried})")
+        if self._given == 0:
+            tried = f"none of the {sum(len(plan.samples) for plan in self._plans)} frames that were tried"
+            raise BrokenMedia(name=self._request.name, reason=f"{tried} could be decoded")
+        return Decoded(frames=decoded, unseen=tuple(unseen))
+
+    def _counts(self) -> list[int]:
+        """Samples of each stream: as many as it would get alone, or a fair part of what is allowed."""
+        rate = self._request.rate
+        wanted = [rate.count(len(each.timeline.frames), each.seconds) for each in self._video.pictures]
+        part = min(1.0, rate.most / sum(wanted))
+        return [max(1, int(count * part)) for count in wanted]
+
+    def _samples(self, pictures: PictureStream, count: int) -> list[Sample]:
+        timeline = pictures.timeline
+        wait = self._request.rate.longest_wait(count, pictures.seconds)
+        longest_wait = wait / timeline.tick if timeline.tick else inf
+        return plan_samples(timeline.times(), timeline.ranks(), count, longest_wait=longest_wait)
+
+    def _give_stream(self, plan: _Plan, most: int, outlet: Outlet) -> int:
+        decoder = SampleDecoder(self._video, plan.pictures, plan.samples, most=most, alive=outlet.alive)
+        converter = Converter(plan.pictures.aspect, self._request.max_pixels)
+        for sample in decoder:
+            header = _header(sample, converter, plan)
+            if self._given == 0:
+                self._say_probe(plan.pictures, sample, header, outlet)
+            outlet.give(header, partial(converter.write, sample.picture, (header.width, header.height)))
+            self._given += 1
+        return decoder.packets_decoded
+
+    def _say_probe(
+        self, pictures: PictureStream, first: SampledFrame, header: FrameHeader, outlet: Outlet
+    ) -> None:
+        width, height = header.shown
+        outlet.say(
+            "probe",
+            container=self._video.container.format.name,
+            codec=pictures.codec,
+            pixel_format=first.picture.format.name,
+            width=width,
+            height=height,
+            rotation=header.orientation.degrees,
+            duration_seconds=pictures.seconds / pictures.present,
+            frame_rate=pictures.rate,
+            frames=sum(len(plan.pictures.timeline.frames) for plan in self._plans),
+            expected_samples=self.expected,
+        )
+
+
+def _header(sample: SampledFrame, converter: Converter, plan: _Plan) -> FrameHeader:
     width, height = converter.size(sample.picture)
     return FrameHeader(
-        index=sample.index,
+        index=plan.first_index + sample.index,
+        stream=plan.pictures.number,
         seconds=sample.seconds,
         keyframe=sample.keyframe,
         damaged=sample.damaged,
         width=width,
         height=height,
         orientation=orientation(sample.picture),
-    )
-
-
-def _say_probe(
-    outlet: Outlet, video: VideoFile, first: SampledFrame, header: FrameHeader, expected: int
-) -> None:
-    width, height = header.shown
-    outlet.say(
-        "probe",
-        container=video.container.format.name,
-        codec=video.stream.codec_context.codec.canonical_name,
-        pixel_format=first.picture.format.name,
-        width=width,
-        height=height,
-        rotation=header.orientation.degrees,
-        duration_seconds=video.seconds / video.present,
-        frame_rate=video.rate,
-        frames=len(video.timeline.frames),
-        expected_samples=expected,
     )

@@ -1,104 +1,164 @@
-"""Opening a stranger's video: allowed formats and codecs, caps first, and no other file than this one.
-
-Runs in the decoder process, after `worker.sandbox.lock_down`: whatever it needs is imported here. PyAV
-imports its kinds of streams and codecs only when a file has one; they are named below for that reason.
-"""
+"""A stranger's video: allowed codecs, caps first, and all its streams of pictures listed in one pass."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO, Never
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
 
 import av
-import av.audio.codeccontext
-import av.audio.stream
 import av.logging
-import av.subtitles.codeccontext
-import av.subtitles.stream
-import av.subtitles.subtitle
-import av.video.codeccontext
-import av.video.stream
 from av.container import InputContainer
-from av.error import FFmpegError
-from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from core.errors import BrokenMedia, MediaTooLarge, NoVideoStream, UnsupportedMedia
-from core.gate import sniff
+from core.errors import BrokenMedia, Encrypted, InputError, MediaTooLarge, NoVideoStream, UnsupportedMedia
 from core.media_formats import CODECS
 from core.media_signatures import HEAD_BYTES
+from worker.containers import MediaBytes, open_container, packets
 from worker.decoder_messages import Request, too_many_pixels
-from worker.nal_units import PictureReader
-from worker.timeline import Timeline
+from worker.gaps import Gaps
+from worker.mp4_boxes import Mp4Boxes
+from worker.picture_stream import Container, PictureStream
+from worker.scrambling import scrambled_share
 
-# Decoders that libav may start on its own to learn what a stream is. Sound is never decoded.
-PROBING = (*sorted(CODECS), "libdav1d", "flv", "msmpeg4")
-
-BUFFER = 256 * 1024  # bytes per read: fewer calls from libav into Python than with its own 32 KiB
-USUAL_RATE = 25  # frames a second, of a stream that does not say
 MOST_PACKETS = 4_000_000  # listed of the video stream: six hours at 180 frames a second
-MOST_ERRORS = 64  # read errors in a row after which the rest of the file counts as unreadable
 ALIVE_EVERY = 64  # packets between two signs of life; packets of 8K are large, and disks may be slow
-DECLARED_SLACK = 0.5  # seconds by which sound, pictures and header of a whole file may differ
-LEAST_SHARE = 1e-3  # a forged header may declare anything
+MOST_PICTURES = 8  # streams of pictures that are looked at: the samples are shared among them
+MOST_ENCRYPTED = 0.5  # part of the pictures; beyond it the file counts as encrypted
+
+# Streams of pictures that are no video.
+COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
+
+# Matroska's ContentEncodingType 1: encryption.
+MATROSKA_ENCRYPTION = re.compile(rb"\x50\x33\x81\x01")
 
 
 class VideoFile:
-    """An opened video whose packets are listed, in order of decoding, in `timeline`."""
+    """An opened video whose packets are listed, stream by stream, in `pictures`."""
 
     def __init__(self, file: BinaryIO, request: Request, alive: Callable[[], None]) -> None:
         """Open `file`, check it against the caps and list its packets; nothing is decoded.
 
-        Raises EmptyFile, NotMedia, UnsupportedMedia, NoVideoStream, MediaTooLarge or BrokenMedia.
+        Raises EmptyFile, NotMedia, UnsupportedMedia, NoVideoStream, Encrypted, MediaTooLarge or BrokenMedia
+        where there is no stream of pictures to look at.
         """
-        self._file = _Bytes(file)
+        self._file = MediaBytes(file)
         self._request = request
         self._head = file.read(HEAD_BYTES)  # a container also says in it how long it is
-        self.container, self.stream = self._open()
-        declared = self._declared_seconds()
-        self._check_duration(declared or 0.0)
-        self.timeline, end = self._list_packets(alive)
+        self._refusals: list[tuple[int, InputError]] = []  # streams that cannot be looked at, and why
+        self.unseen: list[str] = []  # what will not be looked at, in words
+        self.container = self._open()
+        self._boxes = Mp4Boxes(file, self.format == "mov")
+        scrambled = self._check_encryption(file)
+        pictures = self._choose()
+        self._list_packets(pictures, scrambled, alive)
         self._file.check()
-        if not self.timeline.frames:
-            raise BrokenMedia(name=request.name, reason="there is no packet of video in it")
-        tick = self.timeline.tick
-        # Of the part that is there; a single frame lasts as long as its rate says.
-        self.seconds = self.timeline.span() * tick or 1 / float(self.stream.average_rate or USUAL_RATE)
-        self.rate = float(self.stream.average_rate or len(self.timeline.frames) / self.seconds)
-        self._check_duration(self.seconds)
-        # Presentation time at which a player's clock shows zero, in seconds.
-        self.origin = (self.container.start_time or 0) / av.time_base
-        # Parts in (0, 1]: of what was declared, what is there; of that, what was not cut out of its middle.
-        self.present = self._share_of_packets() * self._share_of_time(declared, end - self.origin)
-        self.intact = self._share_of_frames()
+        self.pictures = self._check(pictures)
 
-    def seek(self, time: int) -> None:
+    @property
+    def format(self) -> str:
+        """libav's first name of the container."""
+        return self.container.format.name.split(",")[0]
+
+    @property
+    def refused(self) -> int:
+        """How many streams of pictures will not be looked at."""
+        return len(self._refusals)
+
+    def stream(self, pictures: PictureStream) -> VideoStream:
+        """libav's side of it; another one after `reopen`."""
+        return next(stream for stream in self.container.streams.video if stream.index == pictures.index)
+
+    def seek(self, pictures: PictureStream, time: int) -> None:
         """Go to the keyframe at or before `time`, in ticks, as near as the container can."""
-        self.container.seek(time, stream=self.stream)
+        self.container.seek(time, stream=self.stream(pictures))
 
     def reopen(self) -> None:
         """Start anew at the first byte, for a file in which seeking does not work."""
         self.container.close()
-        self.container, self.stream = self._open()
+        self.container = self._open()
 
-    def _open(self) -> tuple[InputContainer, VideoStream]:
-        self._file.seek(0)
-        container = open_container(self._file, self._head, self._request)
-        stream = _video_stream(container, self._request)
-        width, height = stream.codec_context.width, stream.codec_context.height
-        if width * height == 0:
-            width, height = self._refused_size()
-        if width * height > self._request.max_pixels:
-            raise too_many_pixels(self._request, f"{width} x {height} pixels")
+    def configure(self, context: VideoCodecContext) -> None:
+        """Bound what a decoder may do; before it is opened."""
         # Threads within a frame only: threads across frames hold back more frames, and on leaving early
         # they have been seen to hang.
-        stream.codec_context.thread_type = "SLICE"
-        stream.codec_context.thread_count = self._request.threads
-        stream.codec_context.options = {"max_pixels": str(self._request.max_pixels)}
-        return container, stream
+        context.thread_type = "SLICE"
+        context.thread_count = self._request.threads
+        context.options = {"max_pixels": str(self._request.max_pixels)}
 
-    def _refused_size(self) -> tuple[int, int]:
-        """The size of a frame where libav would not take it in; it says so in its log only."""
+    def _open(self) -> InputContainer:
+        self._file.seek(0)
+        container = open_container(self._file, self._head, self._request)
+        if len(container.streams) > self._request.max_streams:
+            raise _too_large(
+                self._request,
+                "the number of streams",
+                len(container.streams),
+                self._request.max_streams,
+                "FACEWARDEN_DECODE__MAX_STREAMS",
+            )
+        for stream in container.streams.video:
+            if stream.codec_context:
+                self.configure(stream.codec_context)
+        return container
+
+    def _check_encryption(self, file: BinaryIO) -> float:
+        """The part, in [0, 1], of the file that says of itself that nobody without the key can look at it.
+
+        Raises Encrypted where that is most of it.
+        """
+        share, scheme = 0.0, ""
+        if self.format == "mpegts":
+            share, scheme = scrambled_share(file), "scrambled transport stream"
+        elif self.format == "matroska" and MATROSKA_ENCRYPTION.search(self._head):
+            share, scheme = 1.0, "Matroska content encryption"
+        if share > MOST_ENCRYPTED:
+            raise Encrypted(name=self._request.name, scheme=scheme)
+        return share
+
+    def _choose(self) -> list[PictureStream]:
+        """The streams of pictures to look at; cover pictures and thumbnails are none."""
+        videos = [stream for stream in self.container.streams.video if not stream.disposition & COVERS]
+        if not videos:
+            others = {stream.type for stream in self.container.streams if stream.type != "video"}
+            raise NoVideoStream(
+                name=self._request.name, streams=" and ".join(sorted(others)) or "a cover picture"
+            )
+        chosen: list[PictureStream] = []
+        for number, stream in enumerate(videos):
+            try:
+                self._check_stream(stream)
+                if len(chosen) >= MOST_PICTURES:
+                    raise _too_large(
+                        self._request,
+                        "the number of video streams",
+                        len(videos),
+                        MOST_PICTURES,
+                        "MOST_PICTURES",
+                    )
+                chosen.append(PictureStream(number, stream))
+            except InputError as error:
+                self._refusals.append((number, error))
+        return chosen
+
+    def _check_stream(self, stream: VideoStream) -> None:
+        context = stream.codec_context
+        codec = context.codec.canonical_name if context else "of its pictures"
+        if codec not in CODECS:
+            raise UnsupportedMedia(name=self._request.name, reason=f"the codec {codec}")
+        width, height = context.width, context.height
+        if width * height == 0:
+            width, height = self._refused_size(stream)
+        if width * height > self._request.max_pixels:
+            raise too_many_pixels(self._request, f"{width} x {height} pixels")
+
+    def _refused_size(self, stream: VideoStream) -> tuple[int, int]:
+        """The size of a frame that libav would not take in: as the container has it, or libav's log."""
+        self._file.seek(0)
+        with open_container(self._file, self._head, self._request, decoding=False) as container:
+            context = container.streams.video[stream.container.streams.video.index(stream)].codec_context
+            if context is not None and context.width * context.height > 0:
+                return context.width, context.height
         self._file.seek(0)
         av.logging.set_level(av.logging.ERROR)
         try:
@@ -109,177 +169,99 @@ class VideoFile:
         size = re.search(r"size (\d+)x(\d+)", said)
         return (int(size[1]), int(size[2])) if size else (0, 0)
 
-    def _list_packets(self, alive: Callable[[], None]) -> tuple[Timeline, float]:
-        """Also returns when the last packet of any stream ends, in seconds."""
-        tick = float(self.stream.time_base or 0)
-        rate = float(self.stream.average_rate or USUAL_RATE)
-        timeline = Timeline(tick, max(1, round(1 / (rate * tick))) if tick else 1)
-        context = self.stream.codec_context
-        reader = PictureReader(context.codec.canonical_name, context.extradata)
+    def _list_packets(
+        self, pictures: Sequence[PictureStream], scrambled: float, alive: Callable[[], None]
+    ) -> None:
+        streams = list(self.container.streams)
         # Floats, once per stream: fractions are exact, and take as long as all the rest of the loop.
-        ticks = [float(stream.time_base or 0) for stream in self.container.streams]
-        end = 0.0
-        for count, packet in enumerate(packets(self.container, list(self.container.streams))):
+        ticks = [float(stream.time_base or 0) for stream in streams]
+        sound = {stream.index for stream in streams if stream.type == "audio"}
+        listed = {each.index: each for each in pictures}
+        gaps, end = Gaps(self.format, self._boxes), 0.0
+        for count, packet in enumerate(packets(self.container, streams)):
             if count % ALIVE_EVERY == 0:
                 alive()
+            index = packet.stream_index
             time = packet.pts if packet.pts is not None else packet.dts
             if time is not None:
-                end = max(end, (time + (packet.duration or 0)) * ticks[packet.stream_index])
-            if packet.stream_index != self.stream.index:
-                continue
-            if len(timeline) >= MOST_PACKETS:
-                raise _too_large(
-                    self._request, "the number of frames", len(timeline), MOST_PACKETS, "MOST_PACKETS"
-                )
-            timeline.add(
-                pts=packet.pts,
-                dts=packet.dts,
-                key=packet.is_keyframe,
-                hidden=packet.is_discard,
-                picture=reader.read(memoryview(packet)),
-            )
-        timeline.close()
-        return timeline, end
+                start, until = time * ticks[index], (time + (packet.duration or 0)) * ticks[index]
+                end = max(end, until)
+                if index in sound:
+                    gaps.hear(start, until)
+            missing = gaps.before(packet)
+            if index in listed:
+                if count >= MOST_PACKETS:
+                    raise _too_large(
+                        self._request, "the number of frames", count, MOST_PACKETS, "MOST_PACKETS"
+                    )
+                listed[index].add(packet, missing=missing)
+        known = Container(
+            listed=self.format == "mov" and not self._boxes.fragmented,
+            declared_seconds=self._declared_seconds(pictures),
+            start_seconds=(self.container.start_time or 0) / av.time_base,
+            end_seconds=end,
+            silences=gaps.silences,
+            encrypted=1.0 if self._boxes.encrypted_entry else scrambled,
+        )
+        for each in pictures:
+            entries = len(self.stream(each).index_entries) if self.format == "mov" else 0
+            each.close(known, entries)
 
-    def _share_of_packets(self) -> float:
-        """Against the container's own list of packets, where it has a complete one."""
-        declared = len(self.stream.index_entries) if self._format == "mov" else 0
-        return min(1.0, len(self.timeline) / declared) if declared else 1.0
+    def _check(self, pictures: Sequence[PictureStream]) -> list[PictureStream]:
+        """Those of the listed streams that can be looked at. Raises an InputError where there is none."""
+        good = []
+        for each in pictures:
+            error = self._reason_against(each)
+            if error is not None:
+                self._refusals.append((each.number, error))
+            elif each.timeline.encrypted > 0:
+                self.unseen.append(f"{each.timeline.encrypted:.0%} of video stream {each.number} (encrypted)")
+            if error is None:
+                good.append(each)
+        if not good:
+            raise self._refusals[0][1]
+        # An empty track that was declared and never written is nothing that could be looked at.
+        empty = {each.number for each in pictures if not each.timeline.frames and not each.declared_packets}
+        self._refusals = [(number, error) for number, error in self._refusals if number not in empty]
+        self.unseen += [f"video stream {number} ({_short(error)})" for number, error in self._refusals]
+        return good
 
-    def _share_of_frames(self) -> float:
-        """Against the holes between the frames, where there is no list in which they would show."""
-        lost = 0.0 if self._format == "mov" else self.timeline.lost()
-        return len(self.timeline) / (len(self.timeline) + lost)
+    def _reason_against(self, pictures: PictureStream) -> InputError | None:
+        name = self._request.name
+        if not pictures.timeline:
+            return BrokenMedia(name=name, reason="there is no packet of video in it")
+        if pictures.timeline.encrypted > MOST_ENCRYPTED:
+            return Encrypted(name=name, scheme="Common Encryption (DRM)")
+        seconds, most = pictures.timeline.busy_seconds(), self._request.max_duration_seconds
+        if seconds > most:
+            setting = "FACEWARDEN_DECODE__MAX_DURATION_SECONDS"
+            return _too_large(self._request, "the duration", f"{seconds:.0f} s", f"{most:.0f} s", setting)
+        return None
 
-    def _share_of_time(self, declared: float | None, end: float) -> float:
-        """Against the duration in the header; `end` is when the last packet ends, both in seconds."""
-        slack = max(DECLARED_SLACK, 1.5 * self.timeline.longest() * self.timeline.tick)
-        if declared is None or end + slack >= declared:
-            return 1.0
-        return max(end / declared, LEAST_SHARE)
-
-    def _declared_seconds(self) -> float | None:
+    def _declared_seconds(self, pictures: Sequence[PictureStream]) -> float | None:
         """How long the header says the file lasts; None where libav would only be guessing."""
-        if self._format == "avi":
-            return float(self.stream.frames * self.stream.time_base) if self.stream.time_base else None
+        if self.format == "avi":
+            streams = [self.stream(each) for each in pictures]
+            return max(
+                (float(each.frames * each.time_base) for each in streams if each.time_base), default=None
+            )
         said = {
             "mov": b"moov" in self._head and b"mvex" in self._head,  # fragments: there is no complete list
             "matroska": re.search(rb"\x44\x89[\x84\x88]", self._head) is not None,
             "flv": b"duration" in self._head,
         }
-        if self.container.duration is None or not said.get(self._format, False):
+        if self.container.duration is None or not said.get(self.format, False):
             return None
         return self.container.duration / av.time_base
 
-    @property
-    def _format(self) -> str:
-        return self.container.format.name.split(",")[0]
 
-    def _check_duration(self, seconds: float) -> None:
-        if seconds > self._request.max_duration_seconds:
-            raise _too_large(
-                self._request,
-                "the duration",
-                f"{seconds:.0f} s",
-                f"{self._request.max_duration_seconds:.0f} s",
-                "FACEWARDEN_DECODE__MAX_DURATION_SECONDS",
-            )
-
-
-class _Bytes:
-    """The file as libav reads it. Where memory runs out it seems to end: libav would ask again for ever."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.seek, self.tell = file.seek, file.tell
-        self._read = file.read
-        self._exhausted = False
-
-    def read(self, count: int) -> bytes:
-        try:
-            return b"" if self._exhausted else self._read(count)
-        except MemoryError:
-            self._exhausted = True
-            return b""
-
-    def check(self) -> None:
-        """Raises MemoryError where a read has failed for want of memory."""
-        if self._exhausted:
-            raise MemoryError
-
-
-def open_container(file: _Bytes, head: bytes, request: Request) -> InputContainer:
-    """Open the container; libav gets the bytes from us and no means to open anything itself."""
-    # Its name keeps libav from guessing: what the gate has seen is what is opened.
-    demuxer = sniff(head, request.name).reader
-    try:
-        return av.open(
-            file,
-            "r",
-            format=demuxer,
-            options={
-                "format_whitelist": demuxer,
-                "codec_whitelist": ",".join(PROBING),
-                "protocol_whitelist": "none",
-                "max_pixels": str(request.max_pixels),
-            },
-            metadata_errors="replace",
-            buffer_size=BUFFER,
-            io_open=_refuse,
-        )
-    except MemoryError:
-        raise
-    except (FFmpegError, OSError, ValueError) as error:
-        file.check()
-        reason = f"the file is cut off or damaged: {_reason(error)}"
-        raise BrokenMedia(name=request.name, reason=reason) from None
-
-
-def packets(container: InputContainer, streams: Sequence[Stream]) -> Iterator["Packet[Stream]"]:
-    """The packets of `streams` from the current position on, reading on after damaged places."""
-    errors = 0
-    while errors < MOST_ERRORS:
-        try:
-            for packet in container.demux(*streams):
-                if packet.size > 0:
-                    errors = 0
-                    yield packet
-        except MemoryError:
-            raise
-        except FFmpegError:
-            errors += 1
-        else:
-            return
-
-
-def _refuse(url: str, flags: int, options: dict[str, str]) -> Never:
-    del flags, options
-    raise PermissionError(f"a video asked for {url!r}")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def _video_stream(container: InputContainer, request: Request) -> VideoStream:
-    if len(container.streams) > request.max_streams:
-        raise _too_large(
-            request,
-            "the number of streams",
-            len(container.streams),
-            request.max_streams,
-            "FACEWARDEN_DECODE__MAX_STREAMS",
-        )
-    covers = Disposition.attached_pic | Disposition.timed_thumbnails
-    videos = [stream for stream in container.streams.video if not stream.disposition & covers]
-    if not videos:
-        others = {stream.type for stream in container.streams if stream.type != "video"}
-        raise NoVideoStream(name=request.name, streams=" and ".join(sorted(others)) or "a cover picture")
-    best = container.streams.best("video")
-    stream = next((video for video in videos if video is best), videos[0])
-    codec = stream.codec_context.codec.canonical_name if stream.codec_context else "of its pictures"
-    if codec not in CODECS:
-        raise UnsupportedMedia(name=request.name, reason=f"the codec {codec}")
-    return stream
+def _short(error: InputError) -> str:
+    """Why a stream is not looked at, without the file's name and the remedy."""
+    if isinstance(error, MediaTooLarge):
+        return f"{error.fields['quantity']} is {error.fields['value']}"
+    if isinstance(error, Encrypted):
+        return "encrypted"
+    return str(error.fields.get("reason", error.code))
 
 
 def _too_large(request: Request, quantity: str, value: object, limit: object, setting: str) -> MediaTooLarge:

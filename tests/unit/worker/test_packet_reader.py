@@ -10,6 +10,7 @@ from av.error import PermissionError as Refused
 from tests.media import Media
 from worker.decoder_messages import Request
 from worker.packet_reader import PacketReader
+from worker.picture_stream import PictureStream
 from worker.sampling import SampleRate
 from worker.video_file import VideoFile
 
@@ -59,8 +60,8 @@ def test_any_keyframe_can_be_reached_from_anywhere(media: Media, name: str, gop:
     expected = contents(path)
     random = Random(gop)
     with opened(path) as video:
-        reader = PacketReader(video)
-        keys = [n for n in range(len(video.timeline)) if video.timeline.is_key(n)]
+        reader = PacketReader(video, video.pictures[0])
+        keys = [n for n in range(len(video.pictures[0].timeline)) if video.pictures[0].timeline.is_key(n)]
         assert len(keys) >= 2
         for key in [0, *random.choices(keys, k=12), keys[-1]]:
             reader.move_to(key)
@@ -77,12 +78,12 @@ def test_where_seeking_fails_the_file_is_read_through(media: Media, name: str) -
     expected = contents(path)
 
     class Unseekable(VideoFile):
-        def seek(self, time: int) -> None:
-            raise Refused(1, f"no way to {time}")
+        def seek(self, pictures: PictureStream, time: int) -> None:
+            raise Refused(1, f"no way to {time} in {pictures.number}")
 
     with path.open("rb", buffering=0) as file:
         video = Unseekable(file, REQUEST, lambda: None)
-        reader = PacketReader(video)
+        reader = PacketReader(video, video.pictures[0])
         for key in (0, 90, 240, 30):
             reader.move_to(key)
             packet = reader.read()
@@ -93,7 +94,7 @@ def test_where_seeking_fails_the_file_is_read_through(media: Media, name: str) -
 
 def test_behind_the_last_packet_there_is_nothing(media: Media) -> None:
     with opened(media.video("a.mp4", frames=5)) as video:
-        reader = PacketReader(video)
+        reader = PacketReader(video, video.pictures[0])
         reader.move_to(0)
         assert sum(1 for _ in iter(reader.read, None)) == 5
         assert reader.read() is None
