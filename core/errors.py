@@ -30,6 +30,8 @@ with the fields of the error filled in.
     |   |   |-- SignInFailed          sign_in_failed
     |   |   |-- NotAllowed            not_allowed
     |   |   |-- SessionOnly           session_only
+    |   |   |-- TokenTooWeak          token_too_weak
+    |   |   |-- PasswordNeeded        password_needed
     |   |   |-- PasswordMustChange    password_must_change
     |   |   |-- HiddenUntilDecided    hidden_until_decided
     |   |   `-- ForgedRequest         forged_request
@@ -240,9 +242,23 @@ class NotAllowed(AccessError):
 
 
 class SessionOnly(AccessError):
-    """An API token cannot do this. Sign in with a browser."""
+    """An API token cannot do this. Sign in with a browser, or use `facewarden account` on the machine."""
 
     code = "session_only"
+
+
+class TokenTooWeak(AccessError):
+    """This token may not make that one: {reason}.
+    Sign in with a browser, or use `facewarden token create`."""
+
+    code = "token_too_weak"
+
+
+class PasswordNeeded(AccessError):
+    """This takes your password once more: give it at /confirm, or POST it to /v1/confirmation, and try again
+    within {minutes} minutes."""
+
+    code = "password_needed"
 
 
 class PasswordMustChange(AccessError):

@@ -22,3 +22,12 @@ class Scope(StrEnum):
     EXPORT = "export"
     RESCREEN = "rescreen"
     ADMIN = "admin"
+
+
+# The scopes that a token of an account may have: none that would sleep until its owner rises.
+ROLE_SCOPES = {
+    Role.VIEWER: frozenset({Scope.READ}),
+    Role.REVIEWER: frozenset(Scope) - {Scope.ADMIN},
+    Role.ADMIN: frozenset(Scope),
+    Role.SERVICE: frozenset(Scope),
+}

@@ -195,6 +195,11 @@ class ReviewSettings(_Section):
     )
     session_hours: float = Field(12.0, gt=0, description="After this long everybody must sign in again.")
     idle_minutes: float = Field(120.0, gt=0, description="After this long without a request, too.")
+    confirm_minutes: float = Field(
+        5.0,
+        gt=0,
+        description="How long a password that was given once more lets its session change accounts.",
+    )
     sign_in_window_minutes: float = Field(
         15.0, gt=0, description="Failed sign-ins are counted over this long."
     )

@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -11,12 +12,20 @@ from fastapi.security import HTTPBearer
 from sqlalchemy import Engine
 from starlette.datastructures import FormData
 
-from core.errors import ForgedRequest, NotAllowed, NotSignedIn, PasswordMustChange, SessionOnly
-from core.roles import Role, Scope
+from core.errors import (
+    ForgedRequest,
+    NotAllowed,
+    NotSignedIn,
+    PasswordMustChange,
+    PasswordNeeded,
+    SessionOnly,
+)
+from core.roles import ROLE_SCOPES, Role, Scope
 from review.cookies import session_token
 from review.resources import Configured, Database
 from storage import login_sessions, tokens
 from storage.engine import reading, transaction
+from storage.tables import utc_now
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "X-CSRF-Token"
@@ -55,7 +64,7 @@ SCOPE_PERMISSIONS = {
 
 def usable_scopes(role: Role) -> list[Scope]:
     """The scopes that give a token of this role a right."""
-    return [scope for scope in Scope if SCOPE_PERMISSIONS[scope] in ROLE_PERMISSIONS[role]]
+    return [scope for scope in Scope if scope in ROLE_SCOPES[role]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +79,16 @@ class Principal:
     csrf_token: str | None  # of the session; a token needs none
     blind: bool  # scores are hidden until they have decided
     must_change: bool = False  # a one-time password, good for nothing but setting another
+    session_id: str | None = None
+    token_id: int | None = None
+    confirmed_at: datetime | None = None  # when this session's password was last given once more
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
+
+    def confirmed(self, minutes: float) -> bool:
+        """Whether the password was given once more, by this session and within the last `minutes`."""
+        return self.confirmed_at is not None and utc_now() - self.confirmed_at < timedelta(minutes=minutes)
 
 
 # For the OpenAPI document: the routes themselves take the cookie of a session as well.
@@ -108,6 +124,8 @@ def identify(
         csrf_token=found.csrf_token,
         blind=found.blind,
         must_change=found.must_change,
+        session_id=found.session_id,
+        confirmed_at=found.confirmed_at,
     )
 
 
@@ -129,6 +147,7 @@ def _bearer_of(engine: Engine, token: str) -> Principal | None:
         csrf_token=None,
         blind=found.blind,
         must_change=found.must_change,
+        token_id=found.token_id,
     )
 
 
@@ -136,16 +155,22 @@ MaybeSomebody = Annotated[Principal | None, Depends(identify)]
 
 
 def require(
-    *permissions: Permission, with_one_time_password: bool = False, by_token: bool = True
+    *permissions: Permission,
+    with_one_time_password: bool = False,
+    by_token: bool = True,
+    confirmed: bool = False,
 ) -> Callable[..., Awaitable[Principal]]:
     """A dependency that gives the principal who holds all `permissions`.
 
-    It raises NotSignedIn (401, or a redirect to /sign-in for pages), NotAllowed, PasswordMustChange and
-    SessionOnly (403); and ForgedRequest (403) where an unsafe method comes with a session but without its
-    CSRF token in the header `X-CSRF-Token` or the form field `csrf_token`.
+    `confirmed` asks a session (never a token) to have given its password once more, just now.
+
+    It raises NotSignedIn (401, or a redirect to /sign-in for pages), NotAllowed, PasswordMustChange,
+    PasswordNeeded (for pages a redirect to /confirm) and SessionOnly (403); and ForgedRequest (403) where an
+    unsafe method comes with a session but without its CSRF token in the header `X-CSRF-Token` or the form
+    field `csrf_token`.
     """
 
-    async def allowed(request: Request, principal: MaybeSomebody) -> Principal:
+    async def allowed(request: Request, settings: Configured, principal: MaybeSomebody) -> Principal:
         if principal is None:
             raise NotSignedIn
         request.state.principal = principal  # for the page that tells of an error
@@ -158,6 +183,9 @@ def require(
         missing = [permission for permission in permissions if permission not in principal.permissions]
         if missing:
             raise NotAllowed(name=principal.name, permission=missing[0])
+        minutes = settings.review.confirm_minutes
+        if confirmed and principal.via == "session" and not principal.confirmed(minutes):
+            raise PasswordNeeded(minutes=f"{minutes:g}")
         return principal
 
     return allowed
@@ -189,7 +217,7 @@ def refuse_other_sites(request: Request) -> None:
         raise ForgedRequest(reason="another site sent it")
 
 
-# What is a person's own: a token, which may have leaked, must not make itself another one.
+# What is a person's own, and no token's.
 SignedIn = Annotated[Principal, Depends(require(by_token=False))]
 Newcomer = Annotated[Principal, Depends(require(by_token=False, with_one_time_password=True))]
 Viewer = Annotated[Principal, Depends(require(Permission.VIEW))]
@@ -198,3 +226,7 @@ Uploader = Annotated[Principal, Depends(require(Permission.UPLOAD))]
 Exporter = Annotated[Principal, Depends(require(Permission.VIEW, Permission.EXPORT))]
 Rescreener = Annotated[Principal, Depends(require(Permission.RESCREEN))]
 Admin = Annotated[Principal, Depends(require(Permission.ADMIN))]
+# Who gets in, and as what: neither a leaked token nor a stolen cookie may decide on it.
+Confirmed = Annotated[Principal, Depends(require(by_token=False, confirmed=True))]
+AccountKeeper = Annotated[Principal, Depends(require(Permission.ADMIN, by_token=False, confirmed=True))]
+TokenMaker = Annotated[Principal, Depends(require(Permission.ADMIN, confirmed=True))]

@@ -10,7 +10,7 @@ from core import passwords
 from core.errors import AccessError, FacewardenError, InvalidValue, PermanentError, TooManySignIns
 from core.roles import Scope
 from review import cookies
-from review.access import Newcomer, Principal, SignedIn, usable_scopes
+from review.access import Confirmed, Newcomer, Principal, SignedIn, usable_scopes
 from review.problems import status_of
 from review.rendering import page
 from review.resources import Configured, Database, Id
@@ -109,7 +109,7 @@ def set_blind(engine: Database, principal: SignedIn, blind: Annotated[bool, Form
 def create_token(
     request: Request,
     engine: Database,
-    principal: SignedIn,
+    principal: Confirmed,
     scopes: Annotated[list[Scope] | None, Form()] = None,
     name: Field = "",
     days: Annotated[float, Form()] = DAYS,
@@ -121,21 +121,13 @@ def create_token(
                 session,
                 principal.account_id,
                 name=name,
-                scopes=accept_scopes(principal, scopes or []),
+                scopes=scopes or [],
                 days=days,
                 actor=principal.name,
             )
     except PermanentError as error:
         return _page(request, engine, principal, error=error)
     return _page(request, engine, principal, new_token=token)
-
-
-def accept_scopes(principal: Principal, scopes: list[Scope]) -> list[Scope]:
-    """Raises InvalidValue where the principal's role gives no such right."""
-    for scope in scopes:
-        if scope not in usable_scopes(principal.role):
-            raise InvalidValue(field="scopes", reason=f"your role has no right to {scope}")
-    return scopes
 
 
 @router.post("/account/tokens/{token_id}/revoke")

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from core.settings import Settings
-from review import account, administration, api, pages, sign_in
+from review import account, administration, api, confirmation, pages, sign_in
 from review.access import Viewer
 from review.api.document import document
 from review.headers import SecurityHeaders
@@ -50,8 +50,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(SecurityHeaders, https=settings.review.https)
     add_handlers(app)
     _add_own_routes(app)
-    for router in (sign_in.router, account.router, administration.router, api.router, pages.router):
-        app.include_router(router)
+    for part in (sign_in, confirmation, account, administration, api, pages):
+        app.include_router(part.router)
     return app
 
 

@@ -107,6 +107,9 @@ async def _on_error(request: Request, error: Exception) -> Response:
             return _to_sign_in(request)
         if isinstance(error, errors.PasswordMustChange):
             return _redirect(request, "/account")
+        if isinstance(error, errors.PasswordNeeded):
+            # To the page whose form it was; what was typed into it is not kept.
+            return _redirect(request, f"/confirm?next={quote(_page_of(request.url.path), safe='')}")
     headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -117,6 +120,11 @@ async def _on_error(request: Request, error: Exception) -> Response:
     if status >= 500:
         log.error("request failed", path=request.url.path, error=error.code, reason=str(error))
     return _answer(request, status, code=error.code, detail=str(error), headers=headers)
+
+
+def _page_of(path: str) -> str:
+    """The page from which a request that changes accounts or tokens came."""
+    return "/" + "/".join(path.split("/")[1 : 3 if path.startswith("/admin/") else 2])
 
 
 def _to_sign_in(request: Request) -> Response:

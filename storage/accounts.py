@@ -149,6 +149,7 @@ def set_role(session: Session, account_id: int, role: Role, *, actor: str) -> Ac
     if role != row.role:
         _keep_an_admin(session, row)
         before, row.role = row.role, role
+        tokens.keep_within(session, account_id, Role(before))
         audit.record(session, actor=actor, action="account.role_set", subject=row.name, role=role, was=before)
     return _view(row)
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from core.errors import NotFound
 from core.roles import Role
 from storage.tables import Account, LoginSession, utc_now
 
@@ -26,6 +27,7 @@ class SignedIn:
     must_change: bool
     blind: bool
     csrf_token: str
+    confirmed_at: datetime | None  # when the password was last given once more
     stale: bool  # `last_seen_at` should be written
 
 
@@ -35,9 +37,8 @@ def start(
     *,
     hours: float,
     now: datetime | None = None,
-    until: datetime | None = None,
 ) -> str:
-    """A new session; returns the token for the cookie. `until` keeps the end of a session that it renews."""
+    """A new session; returns the token for the cookie."""
     now = now or utc_now()
     token = secrets.token_urlsafe(TOKEN_BYTES)
     session.add(
@@ -46,10 +47,25 @@ def start(
             account_id=account_id,
             csrf_token=secrets.token_urlsafe(TOKEN_BYTES),
             created_at=now,
-            expires_at=until or now + timedelta(hours=hours),
+            expires_at=now + timedelta(hours=hours),
             last_seen_at=now,
         )
     )
+    return token
+
+
+def confirm(session: Session, session_id: str, *, now: datetime | None = None) -> str:
+    """Note that the password was given once more; returns a new token for the cookie.
+
+    Whoever has got hold of the old one gains nothing. The CSRF token stays, so that other tabs go on.
+    Raises NotFound.
+    """
+    now = now or utc_now()
+    row = session.get(LoginSession, session_id)
+    if row is None:
+        raise NotFound(what="session", key="of this browser")
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    row.id, row.confirmed_at, row.last_seen_at = hashed(token), now, now
     return token
 
 
@@ -84,6 +100,7 @@ def find(
         must_change=account.must_change,
         blind=account.blind,
         csrf_token=login.csrf_token,
+        confirmed_at=login.confirmed_at,
         stale=now - login.last_seen_at > SEEN_EVERY,
     )
 

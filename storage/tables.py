@@ -353,6 +353,7 @@ class LoginSession(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
     last_seen_at: Mapped[datetime] = mapped_column(default=utc_now)
+    confirmed_at: Mapped[datetime | None]  # the password was given once more; a sign-in alone leaves it null
 
 
 class ApiToken(Base):
@@ -368,6 +369,7 @@ class ApiToken(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    parent_id: Mapped[int | None] = mapped_column(index=True)  # the token that made this one: it ends with it
     last_used_at: Mapped[datetime | None]
 
 

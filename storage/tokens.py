@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from core.errors import InvalidValue, NotFound
-from core.roles import Role, Scope
+from core.errors import InvalidValue, NotFound, NotSignedIn, TokenTooWeak
+from core.roles import ROLE_SCOPES, Role, Scope
 from storage import audit
 from storage.login_sessions import SEEN_EVERY, TOKEN_BYTES, hashed
 from storage.tables import Account, ApiToken, utc_now
@@ -58,11 +58,14 @@ def create(
     scopes: Collection[Scope],
     days: float,
     actor: str,
+    parent_id: int | None = None,
     now: datetime | None = None,
 ) -> tuple[TokenView, str]:
     """A new token: what is stored, and the token itself, which is never seen again.
 
-    Raises NotFound for the account, InvalidValue for the rest.
+    `parent_id` is the token that asks for it, which it may not go beyond. Raises NotFound for the account,
+    NotSignedIn where the parent is over, TokenTooWeak where the new one would be more, InvalidValue for the
+    rest.
     """
     account = session.get(Account, account_id)
     if account is None or not account.active:
@@ -72,17 +75,25 @@ def create(
         raise InvalidValue(field="name", reason=f"it has 1 to {LONGEST_NAME} printable characters")
     if not scopes:
         raise InvalidValue(field="scopes", reason="a token needs one or more")
+    beyond = sorted(set(scopes) - ROLE_SCOPES[Role(account.role)])
+    if beyond:
+        reason = f"the role {account.role} of {account.name} has no right to {', '.join(beyond)}"
+        raise InvalidValue(field="scopes", reason=reason)
     if not 0 < days <= LONGEST_DAYS:
         raise InvalidValue(field="days", reason=f"a token lives for {LONGEST_DAYS} days at most")
     token = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     now = now or utc_now()
+    expires_at = now + timedelta(days=days)
+    if parent_id is not None:
+        expires_at = min(expires_at, _within(session, parent_id, account, scopes, now))
     row = ApiToken(
         account_id=account_id,
         name=name,
         token_sha256=hashed(token),
         scopes=sorted(set(scopes)),
         created_at=now,
-        expires_at=now + timedelta(days=days),
+        expires_at=expires_at,
+        parent_id=parent_id,
     )
     session.add(row)
     session.flush()
@@ -94,8 +105,25 @@ def create(
         token=row.id,
         scopes=row.scopes,
         expires_at=row.expires_at.isoformat(),
+        **({} if parent_id is None else {"made_by_token": parent_id}),
     )
     return _view(row, account.name), token
+
+
+def _within(
+    session: Session, parent_id: int, account: Account, scopes: Collection[Scope], now: datetime
+) -> datetime:
+    """When the parent ends; raises where a token of these scopes for this account would be more than it."""
+    # Locked: who revokes the parent at this moment must find the child, or this must find it revoked.
+    parent = session.scalar(select(ApiToken).where(ApiToken.id == parent_id).with_for_update())
+    if parent is None or parent.revoked_at is not None or parent.expires_at <= now:
+        raise NotSignedIn
+    if parent.account_id != account.id:
+        raise TokenTooWeak(reason="it makes tokens of its own account only")
+    beyond = sorted(set(scopes) - set(parent.scopes))
+    if beyond:
+        raise TokenTooWeak(reason=f"it has not itself {', '.join(beyond)}")
+    return parent.expires_at
 
 
 def _view(row: ApiToken, account: str) -> TokenView:
@@ -159,12 +187,22 @@ def revoke(session: Session, token_id: int, *, actor: str, account_id: int | Non
         select(ApiToken, Account.name)
         .join(Account, Account.id == ApiToken.account_id)
         .where(ApiToken.id == token_id)
+        .with_for_update(of=ApiToken)
     ).first()
     if row is None or account_id not in {None, row[0].account_id}:
         raise NotFound(what="token", key=token_id)
     token, name = row
     _revoke(session, token, name, actor)
     return _view(token, name)
+
+
+def keep_within(session: Session, account_id: int, role: Role) -> None:
+    """Take from an account's tokens the scopes that were of no use under `role`.
+
+    Earlier releases gave such, and a role that is taken away leaves them.
+    """
+    for token in session.scalars(select(ApiToken).where(ApiToken.account_id == account_id)):
+        token.scopes = sorted(ROLE_SCOPES[role] & {Scope(scope) for scope in token.scopes})
 
 
 def revoke_all(session: Session, account_id: int, *, actor: str) -> None:
@@ -179,8 +217,12 @@ def revoke_all(session: Session, account_id: int, *, actor: str) -> None:
 
 
 def _revoke(session: Session, token: ApiToken, account: str, actor: str) -> None:
-    if token.revoked_at is None:
-        token.revoked_at = utc_now()
-        audit.record(
-            session, actor=actor, action="token.revoked", subject=f"{account}/{token.name}", token=token.id
-        )
+    # Those that it made, and those that they made: whoever stole it may have made one to stay.
+    family = [token]
+    for each in family:
+        family += session.scalars(select(ApiToken).where(ApiToken.parent_id == each.id))
+        if each.revoked_at is None:
+            each.revoked_at = utc_now()
+            audit.record(
+                session, actor=actor, action="token.revoked", subject=f"{account}/{each.name}", token=each.id
+            )

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from core import passwords
 from core.errors import FacewardenError, PermanentError
 from core.roles import Role
-from review.access import Admin, Principal
+from review.access import AccountKeeper, Admin, Principal
 from review.problems import status_of
 from review.rendering import page
 from review.resources import Database, Id
@@ -53,7 +53,7 @@ def _page(
 def add_account(
     request: Request,
     engine: Database,
-    principal: Admin,
+    principal: AccountKeeper,
     role: Annotated[Role, Form()],
     name: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
@@ -74,7 +74,7 @@ def add(engine: Engine, *, name: str, role: Role, actor: str) -> tuple[str | Non
 
 
 @router.post("/{account_id}/password")
-def reset_password(request: Request, engine: Database, principal: Admin, account_id: Id) -> Response:
+def reset_password(request: Request, engine: Database, principal: AccountKeeper, account_id: Id) -> Response:
     """A new one-time password, shown once; the account is signed out everywhere."""
     try:
         name, password = reset(engine, account_id, actor=principal.name)
@@ -94,7 +94,11 @@ def reset(engine: Engine, account_id: int, *, actor: str) -> tuple[str, str]:
 
 @router.post("/{account_id}/role")
 def set_role(
-    request: Request, engine: Database, principal: Admin, account_id: Id, role: Annotated[Role, Form()]
+    request: Request,
+    engine: Database,
+    principal: AccountKeeper,
+    account_id: Id,
+    role: Annotated[Role, Form()],
 ) -> Response:
     """Another role, in force from the next request on."""
     try:
@@ -107,7 +111,11 @@ def set_role(
 
 @router.post("/{account_id}/active")
 def set_active(
-    request: Request, engine: Database, principal: Admin, account_id: Id, active: Annotated[bool, Form()]
+    request: Request,
+    engine: Database,
+    principal: AccountKeeper,
+    account_id: Id,
+    active: Annotated[bool, Form()],
 ) -> Response:
     """Enable or disable."""
     try:

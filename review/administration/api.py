@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import printable
 from core.roles import Role, Scope
-from review.access import Admin, Permission, Principal, require
+from review.access import AccountKeeper, Admin, Permission, Principal, TokenMaker, require
 from review.account import DAYS
 from review.administration.account_pages import add, reset
 from review.api.answers import problems
@@ -132,14 +132,16 @@ def list_accounts(engine: Database, _: Admin) -> list[AccountOut]:
 
 
 @router.post("/accounts", tags=["accounts"], status_code=201)
-def add_account(engine: Database, principal: Admin, body: NewAccount) -> AccountMade:
+def add_account(engine: Database, principal: AccountKeeper, body: NewAccount) -> AccountMade:
     """A new account, with a one-time password for the first sign-in."""
     password, account = add(engine, name=body.name, role=body.role, actor=principal.name)
     return AccountMade(**asdict(account), one_time_password=password)
 
 
 @router.patch("/accounts/{account_id}", tags=["accounts"])
-def change_account(engine: Database, principal: Admin, account_id: Id, body: AccountChange) -> AccountOut:
+def change_account(
+    engine: Database, principal: AccountKeeper, account_id: Id, body: AccountChange
+) -> AccountOut:
     """Another role, or enable or disable."""
     with transaction(engine) as session:
         account = accounts.get(session, account_id)
@@ -151,7 +153,7 @@ def change_account(engine: Database, principal: Admin, account_id: Id, body: Acc
 
 
 @router.post("/accounts/{account_id}/password", tags=["accounts"])
-def reset_password(engine: Database, principal: Admin, account_id: Id) -> OneTimePassword:
+def reset_password(engine: Database, principal: AccountKeeper, account_id: Id) -> OneTimePassword:
     """A new one-time password; the account is signed out everywhere."""
     name, password = reset(engine, account_id, actor=principal.name)
     return OneTimePassword(name=name, one_time_password=password)
@@ -165,8 +167,8 @@ def list_tokens(engine: Database, _: Admin) -> list[TokenOut]:
 
 
 @router.post("/tokens", tags=["tokens"], status_code=201)
-def create_token(engine: Database, principal: Admin, body: NewToken) -> TokenMade:
-    """A token for an account."""
+def create_token(engine: Database, principal: TokenMaker, body: NewToken) -> TokenMade:
+    """A token for an account. A token makes one within its own account, scopes and days; it ends with it."""
     with transaction(engine) as session:
         view, token = tokens.create(
             session,
@@ -175,6 +177,7 @@ def create_token(engine: Database, principal: Admin, body: NewToken) -> TokenMad
             scopes=body.scopes,
             days=body.days,
             actor=principal.name,
+            parent_id=principal.token_id,
         )
     return TokenMade(**asdict(view), token=token)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from core.errors import FacewardenError, PermanentError
 from core.roles import Scope
-from review.access import Admin, Principal
+from review.access import AccountKeeper, Admin, Principal
 from review.account import DAYS
 from review.problems import status_of
 from review.rendering import page
@@ -55,7 +55,7 @@ def _page(
 def create_token(
     request: Request,
     engine: Database,
-    principal: Admin,
+    principal: AccountKeeper,
     account_id: Annotated[int, Form()],
     scopes: Annotated[list[Scope] | None, Form()] = None,
     name: Annotated[str, Form(max_length=200)] = "",

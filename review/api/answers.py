@@ -48,6 +48,7 @@ PROBLEMS = {
     413: "It is too large.",
     415: "It is no media that Facewarden takes.",
     422: "The request is not understood.",
+    429: "Too often, or too many at once; the header Retry-After says for how long to wait.",
     503: "The database or the object store does not answer; try again.",
 }
 SCHEMA = "#/components/schemas/Problem"  # review.api.document puts it there

@@ -9,7 +9,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
 from core.roles import Role, Scope
 from core.settings import ReviewSettings, Settings
@@ -17,7 +17,7 @@ from review.app import create_app
 from review.cookies import SESSION
 from storage import accounts, login_sessions, migrate, tokens
 from storage.engine import connect, transaction
-from storage.tables import Account, LoginSession
+from storage.tables import Account, ApiToken, LoginSession
 
 PASSWORD = "correct horse battery"  # noqa: S105  of every account in these tests
 
@@ -53,16 +53,24 @@ class House:
             )
             return made.id
 
-    def visit(self, account_id: int, *, hours: float = 1) -> Visit:
+    def visit(self, account_id: int, *, hours: float = 1, confirmed: bool = False) -> Visit:
+        """A session; `confirmed`: its password has just been given once more."""
         with transaction(self.engine) as session:
             cookie = login_sessions.start(session, account_id, hours=hours)
             session.flush()
+            if confirmed:
+                cookie = login_sessions.confirm(session, login_sessions.hashed(cookie))
+                session.flush()
             row = session.get_one(LoginSession, login_sessions.hashed(cookie))
             return Visit(cookie=cookie, csrf_token=row.csrf_token)
 
     def bearer(self, account_id: int, scopes: Collection[Scope]) -> dict[str, str]:
         with transaction(self.engine) as session:
-            _, token = tokens.create(session, account_id, name="t", scopes=scopes, days=1, actor="test")
+            view, token = tokens.create(
+                session, account_id, name="t", scopes=[Scope.READ], days=1, actor="test"
+            )
+            # Also such as no release makes: what the account's role does not give, its token must not either.
+            session.execute(update(ApiToken).where(ApiToken.id == view.id).values(scopes=sorted(set(scopes))))
         return {"Authorization": f"Bearer {token}"}
 
     @contextmanager

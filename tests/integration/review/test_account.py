@@ -20,7 +20,7 @@ def client(house: House) -> Iterator[TestClient]:
 
 
 def signed_in(house: House, client: TestClient, name: str = "ann", **options: Any) -> Visit:
-    visit = house.visit(house.account(name, **options))
+    visit = house.visit(house.account(name, **options), confirmed=True)
     client.cookies.set("facewarden_session", visit.cookie, domain="testserver.local", path="/")
     return visit
 
@@ -116,7 +116,7 @@ def test_a_token_gives_no_more_than_its_owner_has(house: House, client: TestClie
     visit = signed_in(house, client, role=Role.VIEWER)
     answer = make_token(client, visit, Scope.READ, Scope.ADMIN)
     assert answer.status_code == 422
-    assert "your role has no right to admin" in alert(answer.text)
+    assert "the role viewer of ann has no right to admin" in alert(answer.text)
     assert "fw_" not in answer.text
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from fastapi.routing import iter_route_contexts
@@ -30,6 +31,7 @@ class Door:
     needs: frozenset[Permission] = frozenset()
     public: bool = False  # answers anybody; holds nothing worth a sign-in
     by_token: bool = True  # an API token will do
+    confirmed: bool = False  # a session must have given its password once more
     one_time: bool = False  # a one-time password will do
     streams: bool = False  # its answer does not end: that the right ones get in is tested elsewhere
 
@@ -38,6 +40,7 @@ Key = Callable[..., dict[str, str]]
 PUBLIC = Door(public=True)
 PERSONAL = Door(by_token=False)
 NEWCOMER = Door(by_token=False, one_time=True)
+KEEPER = Door(needs=frozenset({ADMIN}), by_token=False, confirmed=True)  # decides who gets in, and as what
 
 
 def needs(*permissions: Permission) -> Door:
@@ -54,26 +57,29 @@ ROUTES: dict[tuple[str, str], Door] = {
     ("GET", "/account"): NEWCOMER,
     ("POST", "/account/password"): NEWCOMER,
     ("POST", "/account/blind"): PERSONAL,
-    ("POST", "/account/tokens"): PERSONAL,
+    ("GET", "/confirm"): PERSONAL,
+    ("POST", "/confirm"): PERSONAL,
+    ("POST", "/v1/confirmation"): PERSONAL,
+    ("POST", "/account/tokens"): Door(by_token=False, confirmed=True),
     ("POST", "/account/tokens/{token_id}/revoke"): PERSONAL,
     ("GET", "/admin/accounts"): needs(ADMIN),
-    ("POST", "/admin/accounts"): needs(ADMIN),
-    ("POST", "/admin/accounts/{account_id}/password"): needs(ADMIN),
-    ("POST", "/admin/accounts/{account_id}/role"): needs(ADMIN),
-    ("POST", "/admin/accounts/{account_id}/active"): needs(ADMIN),
+    ("POST", "/admin/accounts"): KEEPER,
+    ("POST", "/admin/accounts/{account_id}/password"): KEEPER,
+    ("POST", "/admin/accounts/{account_id}/role"): KEEPER,
+    ("POST", "/admin/accounts/{account_id}/active"): KEEPER,
     ("GET", "/admin/tokens"): needs(ADMIN),
-    ("POST", "/admin/tokens"): needs(ADMIN),
+    ("POST", "/admin/tokens"): KEEPER,
     ("POST", "/admin/tokens/{token_id}/revoke"): needs(ADMIN),
     ("GET", "/admin/audit"): needs(ADMIN),
     ("POST", "/admin/audit/verify"): needs(ADMIN),
     ("GET", "/v1/openapi.json"): needs(VIEW),
     ("GET", "/v1/me"): needs(),
     ("GET", "/v1/accounts"): needs(ADMIN),
-    ("POST", "/v1/accounts"): needs(ADMIN),
-    ("PATCH", "/v1/accounts/{account_id}"): needs(ADMIN),
-    ("POST", "/v1/accounts/{account_id}/password"): needs(ADMIN),
+    ("POST", "/v1/accounts"): KEEPER,
+    ("PATCH", "/v1/accounts/{account_id}"): KEEPER,
+    ("POST", "/v1/accounts/{account_id}/password"): KEEPER,
     ("GET", "/v1/tokens"): needs(ADMIN),
-    ("POST", "/v1/tokens"): needs(ADMIN),
+    ("POST", "/v1/tokens"): Door(needs=frozenset({ADMIN}), confirmed=True),  # a token: within its own bounds
     ("DELETE", "/v1/tokens/{token_id}"): needs(ADMIN),
     ("GET", "/v1/audit"): needs(ADMIN),
     ("GET", "/v1/audit/verification"): needs(ADMIN),
@@ -260,13 +266,31 @@ def test_just_enough_gets_in(house: House, client: TestClient, key: Key, route: 
     role = next(
         role for role in (Role.VIEWER, Role.REVIEWER, Role.ADMIN) if door.needs <= ROLE_PERMISSIONS[role]
     )
-    answer = knock(client, route, house.visit(house.account(role, role)).headers)
+    visit = house.visit(house.account(role, role), confirmed=door.confirmed)
+    answer = knock(client, route, visit.headers)
     assert answer.status_code not in {401, 403, 500}, answer.text
+    assert not answer.headers.get("Location", "").startswith("/confirm")
     assert not answer.headers.get("Location", "").startswith("/sign-in") or route[1] == "/sign-out"
     if door.by_token:
         scopes = [scope for scope in Scope if SCOPE_PERMISSIONS[scope] in door.needs] or [Scope.READ]
         answer = knock(client, route, key(Role.SERVICE, frozenset(scopes)))
         assert answer.status_code not in {401, 403, 500}, answer.text
+
+
+@pytest.mark.parametrize("route", [route for route, door in GUARDED.items() if door.confirmed], ids=" ".join)
+def test_a_session_alone_does_not_decide_who_gets_in(
+    house: House, client: TestClient, key: Key, route: tuple[str, str]
+) -> None:
+    answer = knock(client, route, key(Role.ADMIN))
+    if route[1].startswith("/v1/"):
+        assert_refused(route, answer, "password_needed")
+        assert "/v1/confirmation" in answer.json()["detail"]
+    else:
+        assert answer.status_code == 303
+        back = answer.headers["Location"].removeprefix("/confirm?next=")
+        page = client.get(unquote(back), headers=key(Role.ADMIN))
+        assert page.status_code == 200
+        assert "Changes here take your password once more" in page.text
 
 
 @pytest.mark.parametrize("route", [route for route, door in ROUTES.items() if door.public], ids=" ".join)

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, update
 
 from core.errors import BrokenMedia
 from core.outcomes import ExplanationMethod, MediaKind, Verdict
-from core.roles import Role, Scope
+from core.roles import ROLE_SCOPES, Role, Scope
 from core.settings import Settings
 from ingest.registration import register_version
 from models.explain import run_length
@@ -64,7 +64,8 @@ class Site:
             view = accounts.add(
                 session, name=name, role=role, password_hash=hashed, actor="test", must_change=False
             )
-            _, token = tokens.create(session, view.id, name="test", scopes=scopes, days=1, actor="test")
+            usable = set(scopes) & ROLE_SCOPES[role]
+            _, token = tokens.create(session, view.id, name="test", scopes=usable, days=1, actor="test")
         self.tokens[name] = token
 
     def blind(self, name: str) -> None:
