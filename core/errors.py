@@ -23,6 +23,7 @@ with the fields of the error filled in.
     |   |-- InvalidQuery              invalid_query
     |   |-- InvalidValue              invalid_value
     |   |   `-- WeakPassword          weak_password
+    |   |-- UnknownHost               unknown_host
     |   |-- Conflict                  conflict
     |   |   `-- HeldByAnother         held_by_another
     |   |-- AccessError               access_error
@@ -42,6 +43,7 @@ with the fields of the error filled in.
         |-- ObjectStoreError          object_store_error
         |-- DeadlineExceeded          deadline_exceeded
         |-- TooManySignIns            too_many_sign_ins
+        |-- TooManyStreams            too_many_streams
         `-- StaleAttempt              stale_attempt: a newer attempt owns the row, drop the work
 """
 
@@ -205,6 +207,13 @@ class WeakPassword(InvalidValue):
     code = "weak_password"
 
 
+class UnknownHost(PermanentError):
+    """{host} is no name of this service. Open it by the name it is set up for, or add this one to
+    FACEWARDEN_REVIEW__HOSTS."""
+
+    code = "unknown_host"
+
+
 class Conflict(PermanentError):
     """{what} {key}: {reason}."""
 
@@ -315,6 +324,13 @@ class TooManySignIns(RetryableError):
     """Too many sign-ins. Try again in {seconds} s."""
 
     code = "too_many_sign_ins"
+
+
+class TooManyStreams(RetryableError):
+    """{name} has {limit} streams of live news open, which is the most for one account. Close other tabs, or
+    raise FACEWARDEN_REVIEW__STREAMS_PER_ACCOUNT; the page tries again in {seconds} s."""
+
+    code = "too_many_streams"
 
 
 class StaleAttempt(RetryableError):

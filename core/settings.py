@@ -193,6 +193,31 @@ class ReviewSettings(_Section):
     proxies: str = Field(
         "", description="Addresses of proxies, by commas, whose `X-Forwarded-For` and `-Proto` are believed."
     )
+    hosts: str = Field(
+        "",
+        description="Names under which browsers find it, by commas, beside the loopback ones and `host`; "
+        "`*.example.com` is every name below, `*` any at all (then DNS rebinding is not defended against).",
+    )
+    header_seconds: float = Field(
+        20.0, gt=0, description="A connection whose request line and headers take longer is closed."
+    )
+    body_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="Over each stretch of this a body must keep the pace of `body_bytes_per_second`.",
+    )
+    body_bytes_per_second: int = Field(
+        1000, ge=1, description="Slowest pace of a body; a modem is seven times as fast."
+    )
+    reader_seconds: float = Field(
+        300.0, gt=0, description="A client that takes nothing of its answer for this long is cut off."
+    )
+    connections_per_address: int = Field(
+        256, ge=1, description="Connections open at once from one address that is none of `proxies`."
+    )
+    streams_per_account: int = Field(
+        12, ge=1, description="Streams of live news (open tabs) of one account at once, per process."
+    )
     session_hours: float = Field(12.0, gt=0, description="After this long everybody must sign in again.")
     idle_minutes: float = Field(120.0, gt=0, description="After this long without a request, too.")
     confirm_minutes: float = Field(

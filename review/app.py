@@ -13,6 +13,7 @@ from review import account, administration, api, confirmation, pages, sign_in
 from review.access import Viewer
 from review.api.document import document
 from review.headers import SecurityHeaders
+from review.hosts import TrustedHosts
 from review.problems import add_handlers
 from storage.engine import connect
 from storage.objects import FolderStore
@@ -47,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.engine = connect(settings.sql_url)
     app.state.objects = FolderStore(settings.objects_folder)
     app.state.stopping = threading.Event()  # streams of live updates end then
+    app.add_middleware(TrustedHosts, review=settings.review)
     app.add_middleware(SecurityHeaders, https=settings.review.https)
     add_handlers(app)
     _add_own_routes(app)

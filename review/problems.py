@@ -34,7 +34,9 @@ STATUSES: list[tuple[type[FacewardenError], int]] = [
     (errors.InputError, 422),
     (errors.InvalidQuery, 422),
     (errors.InvalidValue, 422),
+    (errors.UnknownHost, 400),
     (errors.TooManySignIns, 429),
+    (errors.TooManyStreams, 429),
     (errors.RetryableError, 503),
 ]
 RETRY_SECONDS = 5  # after a service did not answer

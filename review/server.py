@@ -8,6 +8,7 @@ import uvicorn
 from core.errors import SettingsError
 from core.settings import Settings
 from review.app import create_app
+from review.protocol import BoundedProtocol, Patience
 from storage.migrate import is_current
 
 # For uploads and downloads that still run; what is open then is cut off.
@@ -24,10 +25,13 @@ def serve(settings: Settings) -> None:
         reason = "the schema is not this release's; run `facewarden migrate`"
         raise SettingsError(setting="FACEWARDEN_DATABASE_URL", reason=reason)
     review = settings.review
+    app.state.patience = Patience.of(review)
     config = uvicorn.Config(
         app,
         host=review.host,
         port=review.port,
+        http=BoundedProtocol,
+        ws="none",
         # Believed from nobody unless named: the address counts in the limit on sign-ins.
         proxy_headers=bool(review.proxies),
         forwarded_allow_ips=review.proxies or None,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from threading import Event
@@ -13,11 +14,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Engine
+from starlette.types import Receive, Scope, Send
 
-from core.errors import FacewardenError
+from core.errors import FacewardenError, TooManyStreams
 from review.access import Principal, Viewer
 from review.pages.queue_query import BLIND_TABS, tab_counts
-from review.resources import Database
+from review.resources import Configured, Database
 from storage import review_queue, video_progress
 from storage.engine import reading
 
@@ -30,6 +32,7 @@ BEAT_SECONDS = 15.0  # a comment keeps proxies from closing a silent connection
 # A stream ends and the browser comes again: whoever was signed out meanwhile is then refused.
 LIFE_SECONDS = 120.0
 RETRY_MILLISECONDS = 2000
+AGAIN_SECONDS = 30  # until a page that was refused asks again, as in live.js
 MOST_VIDEOS = 50  # that one page may follow
 
 
@@ -66,17 +69,44 @@ def _feed(request: Request) -> Feed:
 async def events(
     request: Request,
     engine: Database,
+    settings: Configured,
     principal: Viewer,
     video: Annotated[list[int] | None, Query(max_length=MOST_VIDEOS)] = None,
 ) -> StreamingResponse:
     """`counts` by tab, and `video` for each video asked for; each when it has changed."""
     stream = _changes(_feed(request), engine, principal, video or [], request.app.state.stopping)
-    return StreamingResponse(
+    return _Counted(
         stream,
+        principal=principal,
+        limit=settings.review.streams_per_account,
         media_type="text/event-stream",
         # nginx would hold events back to fill a buffer.
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+class _Counted(StreamingResponse):
+    """One of the few streams that an account may have open. Raises TooManyStreams instead of beginning."""
+
+    def __init__(
+        self, content: AsyncIterator[str], *, principal: Principal, limit: int, **options: Any
+    ) -> None:
+        super().__init__(content, **options)
+        self._principal, self._limit = principal, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state = scope["app"].state
+        if not hasattr(state, "streams"):
+            state.streams = Counter()
+        opened: Counter[int] = state.streams
+        account = self._principal.account_id
+        if opened[account] >= self._limit:
+            raise TooManyStreams(name=self._principal.name, limit=self._limit, seconds=AGAIN_SECONDS)
+        opened[account] += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:  # also where the client has left
+            opened[account] -= 1
 
 
 async def _changes(

@@ -1,5 +1,7 @@
 // Server-sent events, and what every page with keys needs.
 
+const AGAIN = 30_000; // milliseconds until a stream that was refused (too many tabs) is asked for again
+
 // Calls `handlers[event](data)` for the events of `address`; the browser connects again by itself.
 export function follow(address, handlers) {
   let source = null;
@@ -9,6 +11,12 @@ export function follow(address, handlers) {
     for (const [name, handler] of Object.entries(handlers)) {
       source.addEventListener(name, (event) => handler(JSON.parse(event.data)));
     }
+    source.addEventListener("error", () => {
+      if (source?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+      source = null;
+      announce("Live news pause: too many tabs are open. Load the page again to see what is new.");
+      setTimeout(() => document.hidden || open(), AGAIN);
+    });
   };
   const close = () => {
     source?.close();

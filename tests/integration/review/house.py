@@ -82,7 +82,8 @@ class House:
 
 @contextmanager
 def open_house(folder: Path, review: ReviewSettings | None = None) -> Iterator[House]:
-    settings = Settings(home=folder / "home", review=review or ReviewSettings(), _env_file=None)
+    review = (review or ReviewSettings()).model_copy(update={"hosts": "testserver"})
+    settings = Settings(home=folder / "home", review=review, _env_file=None)
     engine = connect(settings.sql_url)
     migrate.upgrade(engine)
     engine.dispose()

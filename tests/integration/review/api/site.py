@@ -17,7 +17,7 @@ from sqlalchemy import Engine, update
 from core.errors import BrokenMedia
 from core.outcomes import ExplanationMethod, MediaKind, Verdict
 from core.roles import ROLE_SCOPES, Role, Scope
-from core.settings import Settings
+from core.settings import ReviewSettings, Settings
 from ingest.registration import register_version
 from models.explain import run_length
 from models.model_version import ModelVersion, read_model_version
@@ -204,5 +204,6 @@ def settings_of(folder: Path) -> Settings:
         bucket=folder / "bucket",
         weights=folder / WEIGHTS,
         redis_url="redis://127.0.0.1:1",
+        review=ReviewSettings(hosts="testserver"),
         _env_file=None,
     )

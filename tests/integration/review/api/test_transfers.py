@@ -65,7 +65,9 @@ def test_images_are_taken(site: Site, kind: str) -> None:
 
 
 def test_an_upload_above_the_limit_is_refused_whether_its_size_is_stated_or_not(site: Site) -> None:
-    limited = site.settings.model_copy(update={"review": ReviewSettings(upload_bytes=2_000_000)})
+    limited = site.settings.model_copy(
+        update={"review": ReviewSettings(upload_bytes=2_000_000, hosts="testserver")}
+    )
     site.app = create_app(limited)
     client, content = site.client(), MP4 + b"\0" * 2_000_000
     stated = client.post("/v1/uploads", content=content)
