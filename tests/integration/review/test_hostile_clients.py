@@ -99,7 +99,9 @@ def test_headers_that_never_end_are_not_waited_for(served: Served, begun: bytes,
         for connection in held:
             connection.sendall(begun)
         told = [dribble(connection, piece) for connection in held]
-    assert all(b"HTTP/1.1 408 " in each for each in told), told
+    # Each is closed. Between two requests the wait for the next one may end first, without a word.
+    known = b" 200 " if b"healthz" in begun else b" 408 "
+    assert all(known in each for each in told), told
 
 
 BODY = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n%s"
