@@ -27,9 +27,11 @@ HEADERS = {
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex, nofollow",
 }
-# Of all that is no page (pictures, videos, downloads, JSON, and 304, whose headers a browser adds to what it
-# kept): opened by itself it runs nothing and belongs to no site, whatever a file pretends to be.
+# Of pictures, videos and downloads (and of 304, whose headers a browser adds to what it kept): opened by itself
+# such a thing runs nothing and belongs to no site, whatever the file pretends to be.
 SANDBOX = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox"
+NOT_MODIFIED = 304
+FILES = ("image/", "video/", "audio/", "application/octet-stream")
 HSTS = "max-age=31536000"
 
 
@@ -47,7 +49,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                if not _is_page(headers):
+                if message["status"] == NOT_MODIFIED or _is_file(headers):
                     headers.setdefault("Content-Security-Policy", SANDBOX)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
@@ -58,6 +60,6 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-def _is_page(headers: MutableHeaders) -> bool:
+def _is_file(headers: MutableHeaders) -> bool:
     kept = headers.get("Content-Disposition", "").startswith("attachment")
-    return headers.get("Content-Type", "").startswith("text/html") and not kept
+    return kept or headers.get("Content-Type", "").startswith(FILES)

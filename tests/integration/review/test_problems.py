@@ -18,7 +18,7 @@ from tests.integration.review.house import House
 @pytest.fixture
 def client(house: House) -> Iterator[TestClient]:
     with TestClient(house.app, follow_redirects=False, raise_server_exceptions=False) as made:
-        made.headers.update(house.visit(house.account("boss", Role.ADMIN)).headers)
+        made.headers.update(house.visit(house.account("boss", Role.ADMIN), confirmed=True).headers)
         yield made
 
 

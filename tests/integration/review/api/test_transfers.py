@@ -62,6 +62,14 @@ def test_images_are_taken(site: Site, kind: str) -> None:
     assert video["media_kind"] == "image"
     media = site.client().get(f"{answer.headers['location']}/media")
     assert media.headers["content-type"] == f"image/{kind.lower()}"
+    again = site.client().get(
+        f"{answer.headers['location']}/media", headers={"If-None-Match": media.headers["etag"]}
+    )
+    assert again.status_code == 304
+    for each in (media, again):  # opened by itself, whatever is in it runs nothing
+        assert "sandbox" in each.headers["content-security-policy"].split("; ")
+        assert each.headers["content-security-policy"].startswith("default-src 'none'")
+        assert each.headers["x-content-type-options"] == "nosniff"
 
 
 def test_an_upload_above_the_limit_is_refused_whether_its_size_is_stated_or_not(site: Site) -> None:
