@@ -27,8 +27,8 @@ HEADERS = {
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex, nofollow",
 }
-# Of pictures, videos and downloads, and of 304, whose headers a browser adds to what it kept: opened by itself
-# such a thing runs nothing and belongs to no site, whatever the file pretends to be.
+# Of pictures, videos and downloads, and of 304, whose headers a browser adds to what it kept: opened by
+# itself such a thing runs nothing and belongs to no site, whatever the file pretends to be.
 SANDBOX = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox"
 NOT_MODIFIED = 304
 FILES = ("image/", "video/", "audio/", "application/octet-stream")
