@@ -71,7 +71,9 @@ def calibrate(settings: Settings, weights: Path, out: Path, wish: Wish) -> Model
     )
     record = _record(calibrated, _rescored(scored, calibration), wish)
     training = {key: value for key, value in version.training.items() if key != "video_level"}
-    made = save_checkpoint(out, network, replace(calibrated, training=training | {"calibration": record}))
+    # What the looks were fitted by does not take the place of what the calibration was fitted by.
+    part = "looks" if wish.looks_only else "calibration"
+    made = save_checkpoint(out, network, replace(calibrated, training=training | {part: record}))
     log.info("calibrated", version=made.id, suspect=limits.suspect, fake=limits.fake)
     return made
 

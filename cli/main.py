@@ -327,6 +327,10 @@ def evaluate(
     crops: Annotated[int, typer.Option(min=0, help="Pairs of face crops per kind of forgery.")] = 32,
     kind: Kinds = None,
     robustness: Annotated[bool, typer.Option(help="Also blur, noise, half size, ...")] = True,
+    looks_only: Annotated[
+        bool,
+        typer.Option("--looks-only", help="In --results renew only what `calibrate --looks-only` changes."),
+    ] = False,
     resamples: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
@@ -348,6 +352,7 @@ def evaluate(
         backends=backends,
         compare=compare,
         results=results,
+        looks_only=looks_only,
         threshold=threshold,
         resamples=resamples,
         seed=seed,

@@ -52,6 +52,7 @@ class VideoScore:
     track: int | None  # the track that decided
     looks: float  # that the worst stretch is the worst of; stretches of one face count for less than faces do
     flagged_from: float | None  # logit of the least stretch that is flagged; None: none is
+    high_from: float  # logit from which one look alone is flagged
     tracks: tuple[TrackScore, ...]  # by all these looks
 
 
@@ -103,6 +104,7 @@ def score_video(
 ) -> VideoScore:
     """The verdict of the worst supported track, knowing of how many looks it is the worst."""
     calibration = version.calibration
+    high_from = calibration.logit(min(_thresholds(version, scoring)))
     looked = Looked(
         [score.stretches for score in scores if score.supported],
         calibration.looks,
@@ -121,6 +123,7 @@ def score_video(
             track=None,
             looks=0.0,
             flagged_from=None,
+            high_from=high_from,
             tracks=tracks,
         )
     highest, track = max(supported)
@@ -135,6 +138,7 @@ def score_video(
         track=track,
         looks=looked.count,
         flagged_from=least,
+        high_from=high_from,
         tracks=tracks,
     )
 
@@ -149,15 +153,21 @@ def _unscored(scores: Sequence[TrackScore]) -> Verdict:
 
 def verdict_of(score: float, version: ModelVersion, scoring: ScoringSettings) -> Verdict:
     """The verdict for a calibrated score, by the settings' thresholds or else the checkpoint's."""
-    fake = version.fake_threshold if scoring.fake_threshold is None else scoring.fake_threshold
-    suspect = version.suspect_threshold if scoring.suspect_threshold is None else scoring.suspect_threshold
+    suspect, fake = _thresholds(version, scoring)
     if score >= fake:
         return Verdict.FAKE
     return Verdict.SUSPECT if score >= suspect else Verdict.CLEAR
 
 
+def _thresholds(version: ModelVersion, scoring: ScoringSettings) -> tuple[float, float]:
+    """For `suspect` and for `fake`."""
+    suspect = version.suspect_threshold if scoring.suspect_threshold is None else scoring.suspect_threshold
+    fake = version.fake_threshold if scoring.fake_threshold is None else scoring.fake_threshold
+    return suspect, fake
+
+
 def flagged_stretches(
-    times: Sequence[float], logits: Sequence[float], flagged_from: float, scoring: ScoringSettings
+    times: Sequence[float], logits: Sequence[float], video: VideoScore, scoring: ScoringSettings
 ) -> list[Stretch]:
     """The parts of one track that are flagged, by time.
 
@@ -165,14 +175,15 @@ def flagged_stretches(
 
     Args:
         times, logits: of the track's usable frames, by time.
-        flagged_from: as VideoScore has it.
     """
+    if video.flagged_from is None or not logits:
+        return []
     size = min(scoring.stretch_frames, len(logits))
     stretches = np.array(stretch_logits(logits, frames=size, top_fraction=scoring.top_fraction))
     flagged = np.zeros(len(logits), bool)
-    for start in np.flatnonzero(stretches >= flagged_from):
+    for start in np.flatnonzero(stretches >= video.flagged_from):
         flagged[start : start + size] = True
-    high = np.flatnonzero(flagged & (np.asarray(logits) >= flagged_from))
+    high = np.flatnonzero(flagged & (np.asarray(logits) >= video.high_from))
     if not len(high):
         return []
     parts = np.split(high, np.flatnonzero(np.diff(high) > size * APART) + 1)

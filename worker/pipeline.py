@@ -267,7 +267,7 @@ class Pipeline:
             ]
             video = score_video(scores, version=version, scoring=settings.scoring)
             tracks = [
-                _screened_track(number, members[number], score, video.flagged_from, settings.scoring)
+                _screened_track(number, members[number], score, video, settings.scoring)
                 for number, score in zip(numbers, video.tracks, strict=True)
             ]
             return tracks, video
@@ -317,14 +317,13 @@ def _screened_track(
     number: int,
     members: list[Candidate],
     score: TrackScore,
-    flagged_from: float | None,
+    video: VideoScore,
     scoring: ScoringSettings,
 ) -> ScreenedTrack:
     usable = [(one.time, one.logit) for one in members if one.logit is not None]
     flagged: list[Stretch] = []
-    if flagged_from is not None and score.supported:
-        times, logits = zip(*usable, strict=True)
-        flagged = flagged_stretches(times, logits, flagged_from, scoring)
+    if score.supported:
+        flagged = flagged_stretches([time for time, _ in usable], [one for _, one in usable], video, scoring)
     return ScreenedTrack(
         number=number,
         stream=members[0].stream,

@@ -172,7 +172,11 @@ def _commands(results: Results) -> str:
     commands = train_commands(training)
     if training.get("calibration"):
         commands.append(training["calibration"]["command"])
+    if training.get("looks"):
+        commands.append(training["looks"]["command"])
     commands.append(results["circumstances"]["command"])
+    if results.get("looks_circumstances"):
+        commands.append(results["looks_circumstances"]["command"])
     commands.append("facewarden model-card")
     return "\n".join(["```sh", *commands, "```"])
 
@@ -273,6 +277,33 @@ def _number(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def _many_looks(results: Results) -> str:
+    growth, looks = results.get("growth") or {}, results["checkpoint"]["calibration"].get("looks") or {}
+    if not growth or not looks.get("spread"):
+        return "Not measured in these results (`facewarden calibrate`, then `facewarden evaluate`)."
+    lines = [
+        f"Genuine stretches lie around a logit of {looks['centre']:.2f}, spread by {looks['spread']:.2f}; "
+        f"w stretches of one face count as w^{looks['repeat']:.2f} looks, and n looks are taken as "
+        f"n^{looks['caution']:.2f}. Fitted on {looks['fitted_on']}.",
+        "",
+        "| faces | genuine videos flagged: before | after | with one fake face, flagged: before | after |",
+        "|---|---|---|---|---|",
+    ]
+    for row in growth["faces"]:
+        fake = row["one_fake"] or [None, None]
+        cells = [_percent(each) for each in (*row["genuine"], *fake)]
+        lines.append(f"| {row['faces']} | {' | '.join(cells)} |")
+    lines += ["", "| minutes of one genuine face | flagged: before | after |", "|---|---|---|"]
+    for row in growth["minutes"]:
+        lines.append(f"| {row['minutes']} | {' | '.join(map(_percent, row['genuine']))} |")
+    how = results.get("looks_circumstances") or results["circumstances"]
+    return "\n".join([*lines, "", f"Measured by `{how['command']}`."])
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
 PARTS: dict[str, Callable[[Results], str]] = {
     "identity": _identity,
     "data": _data,
@@ -280,5 +311,6 @@ PARTS: dict[str, Callable[[Results], str]] = {
     "commands": _commands,
     "results": _results,
     "false_positives": _false_positives,
+    "many_looks": _many_looks,
     "backends": _backends,
 }

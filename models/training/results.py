@@ -55,6 +55,35 @@ def as_results(
     }
 
 
+def with_looks(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
+    """The older results with what changes where a checkpoint's looks alone were fitted again.
+
+    A short clip of one face scores as before, so the tables stay.
+
+    Raises SettingsError where more than the looks has changed.
+    """
+    before, now = (_without_looks(results["checkpoint"]) for results in (older, newer))
+    if before != now:
+        reason = "the checkpoint differs by more than its looks; evaluate it as a whole"
+        raise SettingsError(setting="--looks-only", reason=reason)
+    renewed = ("checkpoint", "growth", "genuine_flagged", "genuine_videos")
+    return {
+        **older,
+        **{name: newer[name] for name in renewed},
+        "looks_circumstances": newer["circumstances"],
+    }
+
+
+def _without_looks(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """What a single look's score depends on."""
+    calibration = checkpoint["calibration"]
+    kept = ("architecture", "label", "input_size", "margin", "suspect_threshold", "fake_threshold")
+    return {
+        **{name: checkpoint[name] for name in kept},
+        "calibration": (calibration["slope"], calibration["intercept"]),
+    }
+
+
 def _row(row: Row) -> dict[str, Any]:
     values = {key: getattr(row, key) for key in ("name", "genuine", "fake", "groups")}
     values |= {"genuine_flagged": row.genuine_flagged, "fake_flagged": row.fake_flagged}

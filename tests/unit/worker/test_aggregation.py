@@ -153,9 +153,8 @@ def test_twenty_seconds_of_forty_minutes_are_found_where_they_are() -> None:
     scoring, logits = ScoringSettings(), hour(slice(700, 710))
     video = score_video([scored(logits, samples=1200)], version=CROWDED, scoring=scoring)
     assert video.verdict.flagged
-    assert video.flagged_from is not None
     times = [2.0 * i for i in range(1200)]
-    (part,) = flagged_stretches(times, logits, video.flagged_from, scoring)
+    (part,) = flagged_stretches(times, logits, video, scoring)
     assert (part.start_seconds, part.end_seconds) == (1400.0, 1418.0)
 
 
@@ -168,9 +167,7 @@ def test_a_video_that_is_forged_throughout_scores_as_a_part_of_it_does() -> None
     short = score_video([scored([FORGED] * 10)], version=CROWDED, scoring=ScoringSettings())
     long = score_video([scored([FORGED] * 1800, samples=1800)], version=CROWDED, scoring=ScoringSettings())
     assert long.score == pytest.approx(short.score)
-    (part,) = flagged_stretches(
-        [2.0 * i for i in range(1800)], [FORGED] * 1800, long.flagged_from or 0.0, ScoringSettings()
-    )
+    (part,) = flagged_stretches([2.0 * i for i in range(1800)], [FORGED] * 1800, long, ScoringSettings())
     assert (part.start_seconds, part.end_seconds) == (0.0, 3598.0)
 
 
