@@ -74,6 +74,8 @@ def _screen(clip: Path, home: Path) -> dict[str, Any]:
     return {
         "seconds": time.perf_counter() - since,
         "coverage": screened.report.coverage,
+        "samples": screened.report.taken,
+        "longest_unseen_seconds": screened.report.longest_unseen_seconds,
         "verdict": screened.video.verdict.value,
     }
 

@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from numpy.typing import NDArray
 
 BLOCK = 16  # pixels; survives any codec and chroma subsampling
@@ -45,6 +46,27 @@ def number_in(image: NDArray[np.uint8]) -> int:
         for bit in range(bits)
         if middle[bit * BLOCK + BLOCK // 4 : (bit + 1) * BLOCK - 4].mean() > 127
     )
+
+
+def _appended(given: Any, stream: Any, out: Any, output: Any, start: float, end: float) -> float:
+    """Write the packets of `given` from `start` on, up to `end` seconds; returns when they are over."""
+    filtered = BitStreamFilterContext("h264_mp4toannexb", stream)
+    rate, first, latest = float(stream.average_rate), None, start
+    for packet in given.demux(stream):
+        for annex_b in filtered.filter(packet if packet.size else None):
+            tick = float(annex_b.time_base)
+            first = annex_b.dts if first is None else first
+            decoded = start + (annex_b.dts - first) * tick
+            if decoded >= end:
+                break
+            shift = round(start * TICKS) - round(first * tick * TICKS)
+            annex_b.pts = round(annex_b.pts * tick * TICKS) + shift
+            annex_b.dts = round(annex_b.dts * tick * TICKS) + shift
+            annex_b.time_base = Fraction(1, TICKS)
+            annex_b.stream = out
+            output.mux(annex_b)
+            latest = decoded + 1 / rate
+    return latest
 
 
 class Media:
@@ -125,6 +147,27 @@ class Media:
             for stream in made:
                 output.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0), format="rgb24")))
                 output.mux(stream.encode(None))
+        return path
+
+    def spliced(self, name: str, *parts: tuple[Path, float]) -> Path:
+        """H.264 clips (MP4, video alone) one after another in a transport stream, each looped for so long.
+
+        Nothing is encoded again; each part brings its own parameters and its own size.
+
+        Args:
+            parts: a clip and the seconds that it lasts.
+        """
+        path = self.folder / name
+        with av.open(str(path), "w", format="mpegts") as output:
+            out: Any = None
+            start = 0.0
+            for source, seconds in parts:
+                end = start + seconds
+                while start < end - 1e-6:
+                    with av.open(str(source)) as given:
+                        stream: Any = given.streams.video[0]
+                        out = out or output.add_stream_from_template(stream)
+                        start = _appended(given, stream, out, output, start, end)
         return path
 
     def remux(

@@ -10,6 +10,9 @@ from core import queues
 from core.settings import Settings
 from storage.engine import connect
 from storage.migrate import upgrade
+from tests.media import media
+
+__all__ = ["media"]
 
 
 @pytest.fixture

@@ -1,0 +1,45 @@
+"""Long videos through the shipped models."""
+
+from pathlib import Path
+
+import pytest
+
+from core.settings import Settings
+from models.classifier import Classifier
+from models.detector import FaceDetector
+from tests.media import Media
+from worker.pipeline import Pipeline
+
+pytestmark = pytest.mark.corpus
+
+
+@pytest.fixture
+def pipeline(settings: Settings) -> Pipeline:
+    return Pipeline(
+        settings, FaceDetector(settings.detection), Classifier.load(settings.weights, device="cpu")
+    )
+
+
+def test_a_fake_clip_in_a_loop_has_the_verdict_of_the_clip(
+    pipeline: Pipeline, corpus: Path, media: Media
+) -> None:
+    """700 s were 62 tracks of one frame once, and too short for a verdict."""
+    clip = corpus / "cases" / "sw_g1.mp4"
+    once, looped = pipeline.screen(clip), pipeline.screen(media.spliced("loop.ts", (clip, 700)))
+    assert once.video.verdict.flagged
+    assert looped.video.verdict == once.video.verdict
+    assert looped.report.taken == 350
+    assert looped.report.longest_unseen_seconds <= 3
+
+
+def test_twenty_seconds_of_forty_minutes_are_flagged_where_they_are(
+    pipeline: Pipeline, corpus: Path, media: Media
+) -> None:
+    genuine, fake = corpus / "videos" / "portrait_d3.mp4", corpus / "cases" / "sw_g1.mp4"
+    path = media.spliced("mixed.ts", (genuine, 1200), (fake, 20), (genuine, 1180))
+    screened = pipeline.screen(path)
+    assert screened.video.verdict.flagged
+    flagged = [part for track in screened.tracks for part in track.flagged]
+    assert 1199 <= min(part.start_seconds for part in flagged) <= 1206
+    assert 1214 <= max(part.end_seconds for part in flagged) <= 1221
+    assert all(1199 <= screened.faces[one.face].time_seconds <= 1221 for one in screened.evidence)
