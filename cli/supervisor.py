@@ -40,7 +40,7 @@ RECYCLE_EXIT_CODE = 75  # of worker.process: start anew at once
 FIRST_PAUSE_SECONDS = 0.5  # before a crashed child is started again; doubles up to the longest
 LONGEST_PAUSE_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0  # a child that ran this long may crash anew from the first pause on
-STOP_SECONDS = 30.0  # for the running job to end
+KILL_SECONDS = 10.0  # for a worker to give its job back, after the time that the job has to end
 START_SECONDS = 20.0  # for Valkey to answer
 TICK_SECONDS = 0.2
 LONGEST_WORDS = 1024**2  # bytes of a child's log that are looked through
@@ -326,7 +326,7 @@ class Supervisor:
         ):
             for child in group:
                 child.signal(signal.SIGTERM)
-            deadline = time.monotonic() + STOP_SECONDS
+            deadline = time.monotonic() + self.settings.worker.stop_seconds + KILL_SECONDS
             for child in group:
                 if child.process is None:
                     continue

@@ -180,8 +180,27 @@ class WorkerSettings(_Section):
     lease_seconds: float = Field(
         30.0, gt=0, description="A screening whose worker is silent this long is taken back."
     )
-    max_attempts: int = Field(4, ge=1, description="Attempts at one screening before it fails for good.")
+    max_attempts: int = Field(
+        4,
+        ge=1,
+        description="Attempts before a video fails for good; those the installation spoilt do not count.",
+    )
+    stop_seconds: float = Field(
+        20.0, ge=2, description="After SIGTERM the running job has this long to end; then it is given back."
+    )
     recycle_jobs: int = Field(500, ge=1, description="Jobs after which a worker process is replaced.")
+
+
+class SweepSettings(_Section):
+    """Once a day the ingest process removes objects that no row of the database names."""
+
+    hour: int = Field(3, ge=-1, le=23, description="Hour of the day, local time; -1 is never.")
+    grace_hours: float = Field(
+        24.0, ge=1, description="Younger objects are left alone: their row may still be on its way."
+    )
+    max_fraction: float = Field(
+        0.1, ge=0, le=1, description="Where more of the objects would go, nothing does: see `doctor`."
+    )
 
 
 class ReviewSettings(_Section):
@@ -296,6 +315,7 @@ class Settings(BaseSettings):
     scoring: ScoringSettings = Field(default_factory=ScoringSettings)
     lime: LimeSettings = Field(default_factory=LimeSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    sweep: SweepSettings = Field(default_factory=SweepSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
 
     @property

@@ -4,6 +4,7 @@ It may run in any number of processes at once: enqueueing is unique, and a job t
 attempt taken.
 """
 
+import time
 from dataclasses import dataclass
 
 import structlog
@@ -32,6 +33,8 @@ class Reconciler:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._settings, self._engine = settings, engine
         self._redis: Redis | None = None
+        self._looked_at: float | None = None  # time.time() of the last look into the database
+        self._outage_ended: float | None = None  # time.time(); for one lease after it, silence means nothing
 
     def run_once(self) -> Repairs:
         """Take expired leases back and enqueue whatever waits without a live job.
@@ -39,9 +42,12 @@ class Reconciler:
         Raises ServiceUnavailable where the database or Redis is away; the next run makes up for it.
         """
         attempts = self._settings.worker.max_attempts
+        taken_back = 0
         with transaction(self._engine) as session:
-            taken_back = len(screenings.take_back_expired(session, max_attempts=attempts))
-            taken_back += len(explanations.take_back_expired(session, max_attempts=attempts))
+            session.connection()  # here the wait for whoever holds the database ends
+            if self._silence_counts(time.time()):
+                taken_back = len(screenings.take_back_expired(session, max_attempts=attempts))
+                taken_back += len(explanations.take_back_expired(session, max_attempts=attempts))
             waiting = screenings.queued(session)
             pending = explanations.pending(session)
         metrics.WAITING.labels(queue=queues.SCREEN).set(len(waiting))
@@ -53,6 +59,23 @@ class Reconciler:
         if repairs.any:
             log.info("reconciled", taken_back=taken_back, enqueued=enqueued)
         return repairs
+
+    def _silence_counts(self, now: float) -> bool:
+        """Whether an expired lease means that its worker fell silent.
+
+        Not right after the database was away or this machine slept: nobody could renew a lease then, and
+        live workers get the time of one lease to do it.
+        """
+        lease = self._settings.worker.lease_seconds
+        longest = self._settings.ingest.reconcile_seconds + lease / 4
+        outage = self._looked_at is not None and now - self._looked_at > longest
+        self._looked_at = now
+        if self._outage_ended is None and outage:
+            self._outage_ended = now
+        if self._outage_ended is not None and now - self._outage_ended < lease:
+            return False
+        self._outage_ended = None  # so that of looks that are always late each second one counts
+        return True
 
     def _enqueue(self, waiting: list[screenings.Ticket], pending: list[explanations.ExplainTicket]) -> int:
         if not waiting and not pending:

@@ -127,13 +127,16 @@ def fail(session: Session, claimed: ExplainClaim, message: str) -> None:
 
 
 def release(
-    session: Session, claimed: ExplainClaim, *, reason: str, max_attempts: int
+    session: Session, claimed: ExplainClaim, *, reason: str, max_attempts: int, counts: bool = True
 ) -> ExplainTicket | None:
-    """Give a failed attempt back: the next one's ticket, or None where there is none."""
+    """Give a failed attempt back: the next one's ticket, or None where there is none.
+
+    It `counts` where the frame may be the reason, not where the installation is.
+    """
     row = session.get(FlaggedFrame, claimed.ticket.flagged_frame_id)
     if row is None or row.explain_attempt != claimed.ticket.attempt or row.lease_owner != claimed.owner:
         return None
-    return _give_up_or_requeue(row, reason, max_attempts)
+    return _give_up_or_requeue(row, reason, max_attempts) if counts else _requeue(row)
 
 
 def take_back_expired(
@@ -156,17 +159,22 @@ def ask_again(session: Session, screening_id: int) -> list[ExplainTicket]:
     """Queue every flagged frame of a screening for a new explanation."""
     rows = session.scalars(select(FlaggedFrame).where(FlaggedFrame.screening_id == screening_id)).all()
     for row in rows:
-        row.explain_attempt += 1
         row.explain_status, row.explain_error = ExplainStatus.QUEUED, None
-        row.lease_owner = row.lease_expires_at = None
-    return [ExplainTicket(flagged_frame_id=row.id, attempt=row.explain_attempt) for row in rows]
+        row.explain_failures = 0
+    return [_requeue(row) for row in rows]
 
 
 def _give_up_or_requeue(row: FlaggedFrame, reason: str, max_attempts: int) -> ExplainTicket | None:
+    row.explain_failures += 1
+    if row.explain_failures < max_attempts:
+        return _requeue(row)
+    row.explain_status, row.explain_error = ExplainStatus.FAILED, reason
     row.lease_owner = row.lease_expires_at = None
-    if row.explain_attempt >= max_attempts:
-        row.explain_status, row.explain_error = ExplainStatus.FAILED, reason
-        return None
+    return None
+
+
+def _requeue(row: FlaggedFrame) -> ExplainTicket:
+    row.lease_owner = row.lease_expires_at = None
     row.explain_attempt += 1
     return ExplainTicket(flagged_frame_id=row.id, attempt=row.explain_attempt)
 

@@ -185,16 +185,26 @@ def _failure(error: FacewardenError) -> dict[str, Any]:
     }
 
 
-def release(session: Session, claimed: Claim, *, reason: str, max_attempts: int) -> Ticket | None:
+def release(
+    session: Session, claimed: Claim, *, reason: str, max_attempts: int, counts: bool = True
+) -> Ticket | None:
     """Give an attempt back that did not work out.
 
-    Returns the next attempt's ticket, or None where the attempts are used up (the screening has then
-    failed) or the claim was lost.
+    It `counts` where the video may be the reason, not where the installation is. Returns the next attempt's
+    ticket, or None where the attempts are used up (the screening has then failed) or the claim was lost.
     """
     row = session.get(Screening, claimed.ticket.screening_id)
     if row is None or row.attempt != claimed.ticket.attempt or row.lease_owner != claimed.owner:
         return None
+    if not counts:
+        return _next_attempt(session, row)
     return _give_up_or_requeue(session, row, name=claimed.name, reason=reason, max_attempts=max_attempts)
+
+
+def _next_attempt(session: Session, row: Screening) -> Ticket:
+    _requeue(row)
+    session.flush()
+    return Ticket(screening_id=row.id, attempt=row.attempt)
 
 
 def _give_up_or_requeue(
@@ -202,9 +212,7 @@ def _give_up_or_requeue(
 ) -> Ticket | None:
     row.failures += 1
     if row.failures < max_attempts:
-        _requeue(row)
-        session.flush()
-        return Ticket(screening_id=row.id, attempt=row.attempt)
+        return _next_attempt(session, row)
     for column, value in _failure(AttemptsExhausted(name=name, attempts=row.failures, reason=reason)).items():
         setattr(row, column, value)
     audit.record(

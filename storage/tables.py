@@ -193,7 +193,8 @@ class Screening(Base):
     model_version_id: Mapped[str] = mapped_column(ForeignKey("model_version.id"))
     # The fencing token: a worker's write counts only while its attempt is the row's.
     attempt: Mapped[int] = mapped_column(default=1)
-    failures: Mapped[int] = mapped_column(default=0)  # attempts since the request that ended without a result
+    # Attempts since the request that ended without a result and may have done so because of the video.
+    failures: Mapped[int] = mapped_column(default=0)
     status: Mapped[str] = mapped_column(String(16), default=ScreeningStatus.QUEUED)
     lease_owner: Mapped[str | None]
     lease_expires_at: Mapped[datetime | None]
@@ -298,7 +299,8 @@ class FlaggedFrame(Base):
     image_key: Mapped[str]  # JPEG of the whole frame
     crop_key: Mapped[str]  # PNG of exactly what was classified
     explain_status: Mapped[str] = mapped_column(String(16), default=ExplainStatus.QUEUED)
-    explain_attempt: Mapped[int] = mapped_column(default=1)
+    explain_attempt: Mapped[int] = mapped_column(default=1)  # the fencing token
+    explain_failures: Mapped[int] = mapped_column(default=0, server_default="0")  # as Screening.failures
     explain_error: Mapped[str | None]
     lease_owner: Mapped[str | None]
     lease_expires_at: Mapped[datetime | None]

@@ -41,6 +41,7 @@ class QueueWorker(SimpleWorker):
 
     jobs_done = 0
     stopped = False
+    stop_seconds = 20.0  # WorkerSettings.stop_seconds
 
     def execute_job(self, job: Job, queue: Any) -> None:
         ended = threading.Event()
@@ -64,6 +65,10 @@ class QueueWorker(SimpleWorker):
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         self.stopped = True
+        # As if a second one came: whoever sent this one kills before long, and a killed worker says nothing.
+        last = threading.Timer(self.stop_seconds, os.kill, (os.getpid(), signal.SIGTERM))
+        last.daemon = True
+        last.start()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def _beat(self, ended: threading.Event) -> None:
@@ -77,8 +82,9 @@ class QueueWorker(SimpleWorker):
 def run_worker(name: str, settings: Settings, *, burst: bool = False) -> int:
     """Work on queue `name` until told to stop; returns the exit code.
 
-    SIGTERM or SIGINT ends it after the running job, with 0; a second one gives the job back and ends at
-    once. After `recycle_jobs` jobs it ends with RECYCLE_EXIT_CODE. A Redis that goes away is waited for.
+    SIGTERM or SIGINT ends it after the running job, with 0; a second one, or `stop_seconds` after the first,
+    gives the job back and ends at once. After `recycle_jobs` jobs it ends with RECYCLE_EXIT_CODE. A Redis
+    that goes away is waited for.
 
     Raises ServiceUnavailable where the database is not migrated or, in a burst, Redis is away.
     """
@@ -128,7 +134,7 @@ def _exit_now(number: int, frame: FrameType | None) -> None:
 
 def _worker(name: str, context: Context) -> QueueWorker:
     connection = context.redis
-    return QueueWorker(
+    worker = QueueWorker(
         [queues.queue(connection, name)],
         name=f"{name}-{context.owner}-{uuid.uuid4().hex[:6]}",
         connection=connection,
@@ -136,6 +142,8 @@ def _worker(name: str, context: Context) -> QueueWorker:
         worker_ttl=WORKER_TTL_SECONDS,
         job_monitoring_interval=HEARTBEAT_SECONDS,
     )
+    worker.stop_seconds = context.settings.worker.stop_seconds
+    return worker
 
 
 def _require_schema(context: Context) -> None:

@@ -1,6 +1,7 @@
 """SQL is the truth: whatever Redis forgets or a worker drops comes back."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from rq.serializers import JSONSerializer
 from core import queues
 from core.errors import BrokenMedia, ServiceUnavailable
 from core.outcomes import ScreeningStatus
+from ingest import reconciler as reconciler_module
 from ingest.reconciler import Reconciler, Repairs
 from storage import screenings
 from storage.engine import connect, transaction
@@ -121,6 +123,29 @@ def test_a_screening_that_kills_its_workers_ends(site: Site) -> None:
     (screening,) = site.screenings()
     assert (screening.status, screening.error_code) == (ScreeningStatus.FAILED, "attempts_exhausted")
     assert reconciler.run_once() == NOTHING
+
+
+def test_right_after_an_outage_an_expired_lease_proves_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody could renew it; a live worker does as soon as it can, and loses none of its work."""
+    clock = [time.time()]
+    monkeypatch.setattr(reconciler_module.time, "time", lambda: clock[0])
+    drop(site, 1)
+    reconciler = Reconciler(site.settings, site.engine)
+    reconciler.run_once()
+    claimed = claim_and_fall_silent(site, attempt=1)
+    clock[0] += site.settings.ingest.reconcile_seconds + site.settings.worker.lease_seconds
+    assert reconciler.run_once().taken_back == 0
+    with transaction(site.engine) as session:
+        assert screenings.renew(session, claimed, lease_seconds=-1)  # but then it does fall silent
+    clock[0] += site.settings.worker.lease_seconds + 1
+    assert reconciler.run_once().taken_back == 1
+    # Looks that are always late, behind the hashing of large files, do not put it off for ever.
+    claim_and_fall_silent(site, attempt=2)
+    for expected in (0, 1):
+        clock[0] += 10 * site.settings.worker.lease_seconds
+        assert reconciler.run_once().taken_back == expected
 
 
 def claim_and_fall_silent(site: Site, *, attempt: int) -> screenings.Claim:

@@ -222,6 +222,35 @@ def test_explanations_are_fenced_and_replaced(engine: Engine, ticket: Ticket) ->
     assert (frame.explain_status, [each.method for each in frame.explanations]) == ("done", ["lime"])
 
 
+def test_an_explanation_has_as_many_attempts_each_time_it_is_asked_for(
+    engine: Engine, ticket: Ticket
+) -> None:
+    screened = held(engine, ticket)
+    with transaction(engine) as session:
+        (flagged,) = complete(session, screened, result())
+    attempt = 1
+
+    def try_it(*, counts: bool) -> ExplainTicket | None:
+        with transaction(engine) as session:
+            claimed = explanations.claim(
+                session,
+                ExplainTicket(flagged_frame_id=flagged, attempt=attempt),
+                owner="e",
+                lease_seconds=LEASE,
+            )
+            assert claimed is not None
+            return explanations.release(session, claimed, reason="x", max_attempts=2, counts=counts)
+
+    for counts in (False, False, False, True):  # the installation's faults are none of the frame's
+        assert try_it(counts=counts) is not None
+        attempt += 1
+    assert try_it(counts=True) is None
+    with transaction(engine) as session:
+        (again,) = explanations.ask_again(session, ticket.screening_id)
+    attempt = again.attempt
+    assert try_it(counts=True) is not None
+
+
 @pytest.mark.parametrize("statement", ["UPDATE audit_event SET actor = 'x'", "DELETE FROM audit_event"])
 def test_the_audit_log_only_grows(engine: Engine, statement: str) -> None:
     with transaction(engine) as session:

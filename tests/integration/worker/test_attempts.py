@@ -14,7 +14,13 @@ from rq.timeouts import JobTimeoutException
 from sqlalchemy import Engine, select, update
 
 from core import queues
-from core.errors import DecoderKilled, WeightsError
+from core.errors import (
+    DecoderKilled,
+    FacewardenError,
+    ObjectStoreError,
+    ServiceUnavailable,
+    WeightsError,
+)
 from core.outcomes import ScreeningStatus, Verdict
 from core.settings import Settings
 from ingest.registration import Registrar
@@ -268,7 +274,33 @@ def test_an_interruption_gives_the_attempt_back_and_goes_on_up(
         jobs.screen(*ticket)
     left = row()
     assert (left.status, left.attempt, left.lease_owner) == (ScreeningStatus.QUEUED, 2, None)
+    assert left.failures == (
+        0 if isinstance(end, SystemExit) else 1
+    )  # being stopped is not the video's fault
     assert "screen-1-2" in queued_attempts(system)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ObjectStoreError(key="objects", reason="No space left on device"),
+        ServiceUnavailable(service="The database", address="x", reason="away", setting="y"),
+    ],
+    ids=["full disk", "database"],
+)
+def test_what_the_installation_spoils_never_uses_up_a_videos_attempts(
+    fault: FacewardenError, ticket: tuple[int, int], install: Install, system: Settings, row: Row
+) -> None:
+    pipeline = install(raising(fault), max_attempts=2)
+    for attempt in range(1, 6):
+        jobs.screen(1, attempt)
+        left = row()
+        assert (left.status, left.attempt, left.failures) == (ScreeningStatus.QUEUED, attempt + 1, 0)
+        # Not at once: the reconciler's next look is soon enough to try again.
+        assert f"screen-1-{attempt + 1}" not in queued_attempts(system)
+    pipeline.act = nothing
+    jobs.screen(1, 6)
+    assert row().status == ScreeningStatus.DONE
 
 
 def test_a_job_past_its_deadline_is_given_back(ticket: tuple[int, int], install: Install, row: Row) -> None:

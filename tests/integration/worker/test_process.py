@@ -150,6 +150,17 @@ def test_the_second_sigterm_gives_the_job_back(
     assert waiting == ["screen-1-2"]
 
 
+def test_a_job_that_does_not_end_soon_after_sigterm_is_given_back(
+    start: Start, queued: Path, engine: Engine
+) -> None:
+    worker = start(FACEWARDEN_WORKER__STOP_SECONDS="2")
+    until(queued.exists, "the job begins")
+    worker.send_signal(signal.SIGTERM)
+    assert ended(worker) == 0
+    row = screening(engine)
+    assert (row.status, row.attempt, row.failures) == (ScreeningStatus.QUEUED, 2, 0)
+
+
 def test_a_job_that_no_alarm_reaches_ends_the_process(
     start: Start, queued: Path, engine: Engine, system: Settings, tmp_path: Path
 ) -> None:

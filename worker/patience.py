@@ -1,0 +1,34 @@
+"""Waiting for a service that is away: what has been worked out is not thrown away for that."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from core.errors import ServiceUnavailable
+
+log = structlog.get_logger()
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 15.0
+
+Answer = TypeVar("Answer")
+
+
+def patiently(ask: Callable[[], Answer], *, alive: Callable[[], None] | None = None) -> Answer:
+    """What `ask` answers, asked again for as long as its service is away.
+
+    `alive` is called before each new try: what it raises ends the waiting. So does the worker's own alarm
+    at the job's deadline.
+    """
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return ask()
+        except ServiceUnavailable as error:
+            log.warning("waiting for a service", reason=str(error))
+        if alive is not None:
+            alive()
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
