@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli import queue_server
+from cli.sweep import summary
 from core import queues
 from core.errors import FacewardenError, SettingsError
 from core.settings import Settings
@@ -26,10 +28,17 @@ from models.model_version import read_model_version
 from storage import accounts, screenings
 from storage.engine import connect, reading, transaction
 from storage.migrate import is_current
+from storage.objects import FolderStore
+from storage.sweep import look
 from worker.decode import VideoReader
 
 LEAST_FREE_BYTES = 2 * 1024**3
+SWEEP_SECONDS = 20.0  # to compare objects and rows
 ANSWER_SECONDS = 3.0  # for the review service to answer
+
+
+class _TooMany(Exception):
+    """The comparison takes longer than a check may."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +74,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         ("weights", _weights),
         ("device", _device),
         ("decoder", _decoder),
+        ("objects", _objects),
         ("bucket", _bucket),
         ("disk", _disk),
         ("review", _review),
@@ -159,6 +169,26 @@ def _write_probe(path: Path) -> None:
             picture = np.full((64, 96, 3), 16 * shade, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
+
+
+def _objects(settings: Settings) -> str:
+    engine = connect(settings.sql_url)
+    if not is_current(engine):
+        return "no schema yet"
+    deadline = time.monotonic() + SWEEP_SECONDS
+
+    def alive() -> None:
+        if time.monotonic() > deadline:
+            raise _TooMany
+
+    try:
+        found = look(engine, FolderStore(settings.objects_folder), settings.sweep, alive=alive)
+    except _TooMany:
+        return f"too many to compare within {SWEEP_SECONDS:.0f} s; see `facewarden sweep --dry-run`"
+    if found.missing:
+        lost = f"{summary(found)}, such as {found.examples[0]}; upload these again or restore a backup"
+        raise SettingsError(setting="FACEWARDEN_OBJECTS", reason=lost)
+    return summary(found)
 
 
 def _bucket(settings: Settings) -> str:

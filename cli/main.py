@@ -192,6 +192,19 @@ def explain(
 
 
 @app.command()
+def sweep(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="However many there are.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove stored objects that no row of the database names; report rows whose object is gone (then 1)."""
+    from cli.sweep import run_sweep
+
+    whole = run_sweep(_settings(), dry_run=dry_run, force=force, as_json=as_json)
+    raise typer.Exit(0 if whole else EXIT_FAILED)
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database to the schema of this release."""
     from storage.engine import connect

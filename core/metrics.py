@@ -30,6 +30,14 @@ WAITING = Gauge(
     ["queue"],
     registry=REGISTRY,
 )
+OBJECTS = Gauge(
+    "facewarden_objects",
+    "Objects at the last sweep: all stored ones, those no row names (orphans), those that are missing.",
+    ["state"],
+    registry=REGISTRY,
+)
+SWEPT = Counter("facewarden_swept_objects_total", "Objects removed by the sweep.", registry=REGISTRY)
+SWEPT_BYTES = Counter("facewarden_swept_bytes_total", "Bytes removed by the sweep.", registry=REGISTRY)
 STAGE_SECONDS = Histogram(
     "facewarden_stage_seconds",
     "Seconds per video and stage.",

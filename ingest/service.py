@@ -14,6 +14,7 @@ from core.settings import Settings
 from ingest.folder import BucketWatcher
 from ingest.reconciler import Reconciler
 from ingest.registration import Registrar
+from ingest.sweeping import DailySweep
 from storage import videos
 from storage.engine import connect, transaction
 from storage.objects import FolderStore
@@ -61,20 +62,23 @@ def watch(settings: Settings) -> None:
             log.exception("ingest goes on")
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         stop.wait(pause)
+    upkeep.stop()
     engine.dispose()
 
 
 class _Upkeep:
-    """Reconciles and writes metrics whenever it is time. Its troubles are logged, never raised."""
+    """Reconciles, sweeps and writes metrics whenever it is time. Its troubles are logged, never raised."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._settings, self._reconciler = settings, Reconciler(settings, engine)
+        self._sweep = DailySweep(settings, engine)
         self._due = 0.0  # time.monotonic()
 
     def run_if_due(self) -> None:
         if time.monotonic() < self._due:
             return
         try:
+            self._sweep.run_if_due()
             self._reconciler.run_once()
             metrics.write(self._settings, "ingest")
         except FacewardenError as error:
@@ -82,6 +86,9 @@ class _Upkeep:
         except Exception:
             log.exception("not reconciled")
         self._due = time.monotonic() + self._settings.ingest.reconcile_seconds
+
+    def stop(self) -> None:
+        self._sweep.stop()
 
 
 def _watcher(settings: Settings, registrar: Registrar) -> BucketWatcher:

@@ -3,13 +3,16 @@
 Content addressing makes every write idempotent: a job that runs twice stores nothing twice.
 """
 
+import fcntl
 import hashlib
+import math
 import os
 import re
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -17,7 +20,15 @@ from core.errors import FileVanished, ObjectStoreError
 
 INCOMING = ".incoming-"  # content on its way in; a process that was killed leaves it behind
 LEFT_BEHIND_SECONDS = 24 * 3600.0  # no upload or copy takes longer
+LOCK = ".lock"  # shared by those who store, exclusive for one who removes
 KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}(\.[a-z0-9]{1,8})?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    key: str
+    size_bytes: int
+    modified: float  # when it was last stored, seconds of the file system's clock
 
 
 class Sink(Protocol):
@@ -95,19 +106,86 @@ class FolderStore:
             sink.finish(suffix)
             target = self._path(sink.key)
             target.parent.mkdir(exist_ok=True)
-            partial.replace(target)
+            # Over one that may be there already, whose age is renewed by that: see `discard`.
+            with self._locked(fcntl.LOCK_SH):
+                partial.replace(target)
         except OSError as error:
             raise ObjectStoreError(key=self._root, reason=error.strerror) from error
         finally:
             partial.unlink(missing_ok=True)
 
-    def sweep(self) -> int:
+    def sweep(self, older_than_seconds: float = LEFT_BEHIND_SECONDS) -> int:
         """Delete what killed processes left half written; returns how many files that were."""
-        oldest = time.time() - LEFT_BEHIND_SECONDS
-        left = [path for path in self._root.glob(f"{INCOMING}*") if path.stat().st_mtime < oldest]
+        left = self._left_behind(time.time() - older_than_seconds)
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
+
+    def half_written(self, older_than: float) -> int:
+        """How many files killed processes left behind that were last written before `older_than`."""
+        return len(self._left_behind(older_than))
+
+    def _left_behind(self, older_than: float) -> list[Path]:
+        return [path for path in self._root.glob(f"{INCOMING}*") if _modified(path) < older_than]
+
+    def now(self) -> float:
+        """The file system's clock, which may be another machine's."""
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            (self._root / LOCK).touch()
+            return (self._root / LOCK).stat().st_mtime
+        except OSError as error:
+            raise ObjectStoreError(key=self._root, reason=error.strerror) from error
+
+    def stored(self) -> Iterator[StoredObject]:
+        """All objects, folder by folder; what is no object of ours is left out."""
+        for shard in sorted(self._root.glob("[0-9a-f][0-9a-f]")):
+            try:
+                entries = sorted(os.scandir(shard), key=lambda entry: entry.name)
+            except OSError as error:
+                raise ObjectStoreError(key=shard, reason=error.strerror) from error
+            for entry in entries:
+                key = f"{shard.name}/{entry.name}"
+                if not KEY.fullmatch(key) or not entry.is_file(follow_symlinks=False):
+                    continue
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                yield StoredObject(key=key, size_bytes=status.st_size, modified=status.st_mtime)
+
+    def discard(self, key: str, *, older_than: float) -> int | None:
+        """Remove an object that was last stored before `older_than`; its bytes, or None where it was not.
+
+        No store can come between the look at its age and the removal: both sides hold the lock for that
+        moment. Whoever stored it shortly before has made it young, whoever does so after it stores it anew.
+        """
+        path = self._path(key)
+        try:
+            with self._locked(fcntl.LOCK_EX):
+                status = path.lstat()
+                if status.st_mtime >= older_than:
+                    return None
+                path.unlink()
+                return status.st_size
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ObjectStoreError(key=key, reason=error.strerror) from error
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        descriptor = os.open(self._root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            try:
+                fcntl.flock(descriptor, how)
+            except OSError:
+                # A file system without locks: objects are stored all the same, but none is removed.
+                if how == fcntl.LOCK_EX:
+                    raise
+            yield
+        finally:
+            os.close(descriptor)
 
     def open(self, key: str) -> BinaryIO:
         try:
@@ -140,3 +218,10 @@ class FolderStore:
         if not KEY.fullmatch(key):
             raise ObjectStoreError(key=key, reason="that is no key of an object")
         return self._root / key
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # it has just become an object
+        return math.inf

@@ -1,0 +1,238 @@
+"""Objects that no row names, and rows whose object is gone.
+
+A crash between storing an object and the commit that names it leaves an object behind. It does no harm but
+take space: a later run with the same content stores it again, over the first.
+
+Why nothing that is wanted is removed: storing renews an object's age even where it was there already; only
+what is older than the grace is looked at; whether a row names it is asked again before a batch is removed;
+and the age once more under a lock that every store takes too (`FolderStore.discard`).
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Engine, select
+
+from core import metrics
+from core.errors import Conflict
+from core.settings import SweepSettings
+from storage.engine import reading
+from storage.objects import FolderStore, StoredObject
+from storage.tables import Base, ExplanationRow, FlaggedFrame, Video
+
+log = structlog.get_logger()
+
+# Every column that names objects: a key, or a mapping of names to keys. A test knows if one is missing here.
+COLUMNS: dict[type[Base], tuple[str, ...]] = {
+    Video: ("object_key",),
+    FlaggedFrame: ("image_key", "crop_key"),
+    ExplanationRow: ("overlays",),
+}
+PAGE = 1000  # rows read, objects compared and objects removed at once
+EXAMPLES = 20  # missing objects that are named
+# So few are removed however small the store; more only where they are a small part of it.
+ALWAYS_REMOVED = 10
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A row that names an object."""
+
+    key: str
+    table: str
+    row: int  # its id
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.table} {self.row}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    objects: int  # that lie in the store
+    orphans: int  # of these, older than the grace and named by no row
+    orphan_bytes: int
+    half_written: int  # files of processes that were killed while they stored
+    missing: int  # objects that rows name and that are gone
+    examples: tuple[str, ...]  # the first of these, with what names them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swept:
+    found: Findings
+    removed: int  # objects
+    removed_bytes: int
+
+
+def look(
+    engine: Engine, objects: FolderStore, settings: SweepSettings, *, alive: Callable[[], None] = lambda: None
+) -> Findings:
+    """Compare store and database. `alive` is called between pages: what it raises ends it."""
+    with closing(_Ledger(engine, objects, settings, alive)) as ledger:
+        return ledger.findings()
+
+
+def sweep(
+    engine: Engine,
+    objects: FolderStore,
+    settings: SweepSettings,
+    *,
+    force: bool = False,
+    alive: Callable[[], None] = lambda: None,
+) -> Swept:
+    """Remove what no row names, and what was left half written.
+
+    Raises Conflict where suspiciously much would go (another database's objects?), unless by `force`.
+    """
+    with closing(_Ledger(engine, objects, settings, alive)) as ledger:
+        found = ledger.findings()
+        _report(found)
+        if not force:
+            _check(found, settings)
+        objects.sweep(settings.grace_hours * 3600)
+        sizes = [size for size in ledger.removals() if size is not None]
+    metrics.SWEPT.inc(len(sizes))
+    metrics.SWEPT_BYTES.inc(sum(sizes))
+    log.info("swept", removed=len(sizes), bytes=sum(sizes), half_written=found.half_written)
+    return Swept(found=found, removed=len(sizes), removed_bytes=sum(sizes))
+
+
+def _report(found: Findings) -> None:
+    for state in ("objects", "orphans", "missing"):
+        metrics.OBJECTS.labels(state=state).set(getattr(found, state))
+    if found.missing:
+        log.error("objects are missing", count=found.missing, examples=list(found.examples))
+
+
+def _check(found: Findings, settings: SweepSettings) -> None:
+    allowed = max(ALWAYS_REMOVED, settings.max_fraction * found.objects)
+    if found.orphans > allowed or (found.orphans and found.orphans == found.objects):
+        raise Conflict(
+            what="the sweep of",
+            key=f"{found.orphans} objects of {found.objects}",
+            reason="so many without a row may mean that FACEWARDEN_DATABASE_URL or FACEWARDEN_OBJECTS is"
+            " another installation's; nothing was removed. If they are right, run `facewarden sweep --force`",
+        )
+
+
+class _Ledger:
+    """Both sides in a database of SQLite's own on disk, gone with its connection: memory stays bounded."""
+
+    def __init__(
+        self, engine: Engine, objects: FolderStore, settings: SweepSettings, alive: Callable[[], None]
+    ) -> None:
+        self._engine, self._objects, self._alive = engine, objects, alive
+        self._oldest = objects.now() - settings.grace_hours * 3600
+        self._book = sqlite3.connect("", isolation_level=None)
+        self._book.execute(
+            "CREATE TABLE named (key TEXT PRIMARY KEY, tab TEXT, row INT, there INT DEFAULT 0)"
+        )
+        self._book.execute("CREATE TABLE orphan (key TEXT PRIMARY KEY, bytes INT)")
+
+    def close(self) -> None:
+        self._book.close()
+
+    def findings(self) -> Findings:
+        # The rows first: an object that comes later is young.
+        for page in _pages(self._named()):
+            self._book.executemany(
+                "INSERT OR IGNORE INTO named (key, tab, row) VALUES (?, ?, ?)",
+                [(each.key, each.table, each.row) for each in page],
+            )
+        count = sum(self._compare(page) for page in _pages(self._objects.stored()))
+        missing = list(self._missing())
+        orphans, size = self._book.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM orphan").fetchone()
+        return Findings(
+            objects=count,
+            orphans=orphans,
+            orphan_bytes=size,
+            half_written=self._objects.half_written(self._oldest),
+            missing=len(missing),
+            examples=tuple(str(each) for each in missing[:EXAMPLES]),
+        )
+
+    def removals(self) -> Iterator[int | None]:
+        """Remove the orphans; the bytes of each, None for one that is wanted by now."""
+        after = ""
+        while True:
+            rows = self._book.execute(
+                "SELECT key FROM orphan WHERE key > ? ORDER BY key LIMIT ?", (after, PAGE)
+            )
+            page = [key for (key,) in rows]
+            if not page:
+                return
+            after = page[-1]
+            named_now = {each.key for each in self._named() if each.key in set(page)}
+            for key in page:
+                self._alive()
+                yield None if key in named_now else self._objects.discard(key, older_than=self._oldest)
+
+    def _named(self) -> Iterator[Named]:
+        """All that rows name, table by table in short transactions."""
+        for table, columns in COLUMNS.items():
+            after = 0
+            while True:
+                self._alive()
+                # By Any: that all of these tables have an id is not said in a type.
+                wanted: Any = table
+                query = select(wanted.id, *(getattr(table, column) for column in columns))
+                with reading(self._engine) as session:
+                    rows = session.execute(
+                        query.where(wanted.id > after).order_by(wanted.id).limit(PAGE)
+                    ).all()
+                if not rows:
+                    break
+                for number, *values in rows:
+                    for key in _keys(values):
+                        yield Named(key=key, table=str(table.__tablename__), row=number)
+                after = rows[-1][0]
+
+    def _compare(self, page: Sequence[StoredObject]) -> int:
+        self._alive()
+        marks = ", ".join("?" for _ in page)
+        keys = [each.key for each in page]
+        # The words that are put in are question marks.
+        named = {
+            key
+            for (key,) in self._book.execute(
+                f"UPDATE named SET there = 1 WHERE key IN ({marks}) RETURNING key",  # noqa: S608
+                keys,
+            )
+        }
+        self._book.executemany(
+            "INSERT INTO orphan VALUES (?, ?)",
+            [
+                (each.key, each.size_bytes)
+                for each in page
+                if each.key not in named and each.modified < self._oldest
+            ],
+        )
+        return len(page)
+
+    def _missing(self) -> Iterator[Named]:
+        """What is still named and still not there: a row or an object may have come or gone meanwhile."""
+        for key, table, row in self._book.execute("SELECT key, tab, row FROM named WHERE NOT there"):
+            self._alive()
+            if not self._objects.exists(key) and self._still_names(key, table, row):
+                yield Named(key=key, table=table, row=row)
+
+    def _still_names(self, key: str, table: str, row: int) -> bool:
+        (entity,) = (each for each in COLUMNS if each.__tablename__ == table)
+        with reading(self._engine) as session:
+            found = session.get(entity, row)
+            return found is not None and key in _keys([getattr(found, name) for name in COLUMNS[entity]])
+
+
+def _keys(values: Sequence[Any]) -> list[str]:
+    return [key for value in values for key in (value.values() if isinstance(value, dict) else (value,))]
+
+
+def _pages(items: Iterator[Item]) -> Iterator[list[Item]]:
+    while page := list(islice(items, PAGE)):
+        yield page
