@@ -17,6 +17,7 @@ with the fields of the error filled in.
     |   |   |-- Unreadable            unreadable
     |   |   |-- UnsafePath            unsafe_path
     |   |   `-- DecoderKilled         decoder_killed
+    |   |       `-- DecoderShot       decoder_killed: by somebody else, and worth another try
     |   |-- WeightsError              weights_error
     |   |-- SettingsError             settings_error
     |   |-- NotFound                  not_found
@@ -168,6 +169,11 @@ class DecoderKilled(InputError):
     if it is neither, raise {setting}."""
 
     code = "decoder_killed"
+
+
+class DecoderShot(DecoderKilled):
+    """{name}: the decoder was stopped because {reason}. Where memory is short the file may be the reason;
+    if there is enough, lower {setting}."""
 
 
 class WeightsError(PermanentError):

@@ -27,7 +27,9 @@ def connect(url: str) -> Engine:
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     # A statement's values may be hashes of passwords and tokens: no traceback shows them.
-    engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, hide_parameters=True)
+    # The URL may ask for another patience (`?timeout=5`): in seconds, of one wait for the writer before us.
+    patience = {} if "timeout" in parsed.query else {"timeout": BUSY_TIMEOUT_SECONDS}
+    engine = create_engine(parsed, connect_args=patience, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

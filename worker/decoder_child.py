@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import IO, Any, NoReturn
 
 from core import errors
-from core.errors import BrokenMedia, DecoderKilled, ServiceUnavailable
+from core.errors import BrokenMedia, DecoderKilled, DecoderShot, ServiceUnavailable
 from core.settings import DecodeSettings
 from worker.decoder_messages import LONGEST_LINE, Request
 
@@ -158,7 +158,12 @@ class DecoderChild:
         if code == -signal.SIGXCPU:
             self._fail(f"it used more than {limit} s of CPU time", "CPU_SECONDS")
         if code == -signal.SIGKILL:
-            self._fail("something killed it, as the system does when memory runs out", "MEMORY_BYTES")
+            self.kill()
+            raise DecoderShot(
+                name=self._name,
+                reason="something killed it, as the system does when memory runs out",
+                setting="FACEWARDEN_DECODE__MEMORY_BYTES",
+            )
         if code < 0:
             self._fail(f"it crashed ({signal.Signals(-code).name})", "MEMORY_BYTES")
         self._fail(f"it ended before it was done (exit code {code})", "MEMORY_BYTES")

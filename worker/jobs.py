@@ -19,6 +19,7 @@ from rq.timeouts import JobTimeoutException
 
 from core import metrics, queues
 from core.errors import (
+    DecoderShot,
     FacewardenError,
     FileVanished,
     InputError,
@@ -246,6 +247,10 @@ def _settle(
     except SystemExit:
         _unless_stale(release, End(reason="its worker was told to stop at once", counts=False), wait=False)
         raise
+    except DecoderShot as error:
+        # By the system, for want of memory, or by a person: another attempt can tell the file from the rest.
+        log.warning("attempt given back", reason=str(error))
+        _unless_stale(release, End(reason=str(error)))
     except InputError as error:
         log.info("input refused", code=error.code, reason=str(error))
         _unless_stale(fail, error)

@@ -119,7 +119,7 @@ def test_twenty_videos_survive_the_killing_of_everything(installation: Installat
         partial.write_bytes(content + b"\x00\x00\x00\x0cfree" + number.to_bytes(4, "big"))
         partial.rename(target)
     installation.until(lambda: sum(counts(installation).screenings.values()) >= 5, "five videos taken in")
-    for victim in ("worker-screen", "valkey", "ingest"):
+    for victim in ("worker-screen", "valkey", "ingest", "worker-explain", "review"):
         before = installation.pids()[victim]
         os.kill(before, signal.SIGKILL)
         installation.until(lambda v=victim, b=before: installation.pids().get(v, b) != b, f"{victim} is back")
