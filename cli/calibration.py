@@ -31,6 +31,7 @@ from models.training.calibration import (
 from models.training.evaluation import ScoredClip, evaluate
 from models.training.growth import worst
 from models.training.held_out import HeldOut, Plan
+from models.training.results import of_checkpoint, read_results, rounded, write_results
 
 log = structlog.get_logger()
 
@@ -45,14 +46,17 @@ class Wish:
     rate: float  # wanted part of genuine videos that are flagged, (0, 1)
     label: str | None  # a new label; None keeps the checkpoint's
     looks_only: bool = False  # keep the calibration and the thresholds
+    results: Path | None = None  # with `looks_only`: results in which the checkpoint is renewed
     kept: float = 0.75  # part of the fakes flagged alone that must be flagged among many faces, too, [0, 1]
 
 
 def calibrate(settings: Settings, weights: Path, out: Path, wish: Wish) -> ModelVersion:
     """Calibrate `weights` and write them to `out`; returns the version.
 
-    Raises SettingsError where the data give no genuine or no forged clips with a score.
+    Raises SettingsError where the data give no genuine or no forged clips with a score, or where the results
+    that are to be renewed are of another checkpoint.
     """
+    older = None if wish.results is None else read_results(wish.results)
     detector = RememberingDetector(settings)
     pipeline = pipeline_of(settings, weights, detector)
     with tempfile.TemporaryDirectory() as folder:
@@ -74,6 +78,8 @@ def calibrate(settings: Settings, weights: Path, out: Path, wish: Wish) -> Model
     # What the looks were fitted by does not take the place of what the calibration was fitted by.
     part = "looks" if wish.looks_only else "calibration"
     made = save_checkpoint(out, network, replace(calibrated, training=training | {part: record}))
+    if older is not None and wish.results is not None:
+        write_results(wish.results, of_checkpoint(older, made))
     log.info("calibrated", version=made.id, suspect=limits.suspect, fake=limits.fake)
     return made
 
@@ -106,7 +112,11 @@ def fitted(scored: Sequence[ScoredClip], wish: Wish, version: ModelVersion) -> t
 
 
 def _full_looks(genuine: Sequence[ScoredClip], wish: Wish) -> Looks:
-    faces = [Seen(group=clip.group, logits=face) for clip in genuine for face in clip.faces]
+    faces = [
+        Seen(group=clip.group, video=clip.source == "video", logits=face)
+        for clip in genuine
+        for face in clip.faces
+    ]
     people = len(set(_groups(genuine)))
     return fit_looks(
         faces,
@@ -155,6 +165,7 @@ def _record(version: ModelVersion, scored: Sequence[ScoredClip], wish: Wish) -> 
         "method": wish.method,
         "groups": sorted({clip.group for clip in scored}),
         "clips": len(scored),
+        "growth": rounded(evaluation.growth),
         "auc": row.metrics["auc"].value,
         "genuine_flagged": f"{row.genuine_flagged} of {row.genuine}",
         "fakes_flagged": f"{row.fake_flagged} of {row.fake}",

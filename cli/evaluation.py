@@ -41,7 +41,7 @@ from models.training.held_out import Clip, HeldOut, Plan
 from models.training.held_out_crops import LabelledCrops, held_out_crops
 from models.training.labelled import labelled_clips
 from models.training.report import write_report
-from models.training.results import as_results, read_results, with_looks, write_results
+from models.training.results import as_results, write_results
 from worker.pipeline import Pipeline, Screened
 
 log = structlog.get_logger()
@@ -67,7 +67,6 @@ class Wish:
     threshold: float | None = None  # instead of each checkpoint's own
     resamples: int = 1000
     seed: int = 0
-    looks_only: bool = False  # of `results` renew only what a checkpoint's looks change
 
 
 class RememberingDetector(FaceDetector):
@@ -289,8 +288,7 @@ def _report(made: Sequence[Evaluation], documents: Sequence[dict[str, Any]], wis
         write_report(folder, evaluations, parts)
         typer.echo(f"report: {folder / 'report.html'}")
     if wish.results is not None:
-        renewed = with_looks(read_results(wish.results), documents[0]) if wish.looks_only else documents[0]
-        write_results(wish.results, renewed)
+        write_results(wish.results, documents[0])
         typer.echo(f"results: {wish.results}")
 
 

@@ -287,8 +287,13 @@ def calibrate(
         ),
     ] = 0.75,
     looks_only: Annotated[
-        bool, typer.Option(help="Fit what the highest of many looks is worth, and keep everything else.")
+        bool,
+        typer.Option("--looks-only", help="Fit what the highest of many looks is worth, and keep the rest."),
     ] = False,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="With --looks-only: results (JSON) in which the checkpoint is renewed."),
+    ] = None,
     kind: Kinds = None,
 ) -> None:
     """Fit a checkpoint's calibration and thresholds on clips that no evaluation uses."""
@@ -298,6 +303,8 @@ def calibrate(
 
     if method not in {"platt", "temperature"}:
         raise typer.BadParameter("the method is platt or temperature")
+    if results is not None and not looks_only:
+        raise typer.BadParameter("--results goes with --looks-only; else evaluate the checkpoint anew")
     wish = Wish(
         data=data,
         plan=Plan(frames=frames, windows=windows, photos=photos, kinds=_forgeries(kind)),
@@ -306,6 +313,7 @@ def calibrate(
         label=label,
         looks_only=looks_only,
         kept=kept,
+        results=results,
     )
     made = run(_settings(), weights, out, wish)
     typer.echo(f"{out}: {made.id} ({made.label})")
@@ -340,10 +348,6 @@ def evaluate(
     crops: Annotated[int, typer.Option(min=0, help="Pairs of face crops per kind of forgery.")] = 32,
     kind: Kinds = None,
     robustness: Annotated[bool, typer.Option(help="Also blur, noise, half size, ...")] = True,
-    looks_only: Annotated[
-        bool,
-        typer.Option("--looks-only", help="In --results renew only what `calibrate --looks-only` changes."),
-    ] = False,
     resamples: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
@@ -365,7 +369,6 @@ def evaluate(
         backends=backends,
         compare=compare,
         results=results,
-        looks_only=looks_only,
         threshold=threshold,
         resamples=resamples,
         seed=seed,

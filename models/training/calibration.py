@@ -31,6 +31,7 @@ class Seen:
     """A face of a genuine clip."""
 
     group: str  # the person or video
+    video: bool  # of a video: a photograph under a moving camera varies too little over time
     logits: Sequence[float]  # of its usable frames, by time
 
 
@@ -77,7 +78,10 @@ def fit_looks(faces: Sequence[Seen], *, fitted_on: str) -> Looks:
     logits = np.array([max(_stretches(face.logits, scoring)) for face in faces])
     centre = float(weights @ logits)
     spread = float(np.sqrt(weights @ (logits - centre) ** 2))
-    within = float(np.sqrt(weights @ np.array([_variance_within(face.logits, scoring) for face in faces])))
+    moving = np.array([face.video for face in faces])
+    lasting = weights * moving if moving.any() else weights
+    variances = np.array([_variance_within(face.logits, scoring) for face in faces])
+    within = float(np.sqrt(lasting @ variances / lasting.sum()))
     # Faces that differ no more than the stretches of one would make every stretch a look.
     repeat = min(1.0, within / spread) if spread > 0 else 1.0
     return Looks(centre=centre, spread=spread, repeat=repeat, fitted_on=fitted_on)

@@ -175,8 +175,6 @@ def _commands(results: Results) -> str:
     if training.get("looks"):
         commands.append(training["looks"]["command"])
     commands.append(results["circumstances"]["command"])
-    if results.get("looks_circumstances"):
-        commands.append(results["looks_circumstances"]["command"])
     commands.append("facewarden model-card")
     return "\n".join(["```sh", *commands, "```"])
 
@@ -278,26 +276,37 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 
 def _many_looks(results: Results) -> str:
-    growth, looks = results.get("growth") or {}, results["checkpoint"]["calibration"].get("looks") or {}
-    if not growth or not looks.get("spread"):
-        return "Not measured in these results (`facewarden calibrate`, then `facewarden evaluate`)."
+    checkpoint = results["checkpoint"]
+    looks, training = checkpoint["calibration"].get("looks") or {}, checkpoint["training"]
+    if not looks.get("spread"):
+        return "Not fitted (`facewarden calibrate`)."
     lines = [
         f"Genuine stretches lie around a logit of {looks['centre']:.2f}, spread by {looks['spread']:.2f}; "
         f"w stretches of one face count as w^{looks['repeat']:.2f} looks, and n looks are taken as "
         f"n^{looks['caution']:.2f}. Fitted on {looks['fitted_on']}.",
-        "",
+    ]
+    record = training.get("looks") or training.get("calibration") or {}
+    for whose, growth in (
+        ("the persons and videos it was fitted on", record.get("growth")),
+        ("the persons and videos of the evaluation", results.get("growth")),
+    ):
+        if growth:
+            lines += ["", f"**Drawn from {whose}**", "", *_growth(growth)]
+    return "\n".join(lines)
+
+
+def _growth(growth: Mapping[str, Any]) -> list[str]:
+    lines = [
         "| faces | genuine videos flagged: before | after | with one fake face, flagged: before | after |",
         "|---|---|---|---|---|",
     ]
     for row in growth["faces"]:
-        fake = row["one_fake"] or [None, None]
-        cells = [_percent(each) for each in (*row["genuine"], *fake)]
+        cells = [_percent(each) for each in (*row["genuine"], *(row["one_fake"] or [None, None]))]
         lines.append(f"| {row['faces']} | {' | '.join(cells)} |")
     lines += ["", "| minutes of one genuine face | flagged: before | after |", "|---|---|---|"]
     for row in growth["minutes"]:
         lines.append(f"| {row['minutes']} | {' | '.join(map(_percent, row['genuine']))} |")
-    how = results.get("looks_circumstances") or results["circumstances"]
-    return "\n".join([*lines, "", f"Measured by `{how['command']}`."])
+    return lines
 
 
 def _percent(value: float | None) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
+from models.model_version import ModelVersion
 from models.training.backend_agreement import Agreement
 from models.training.calibration import overlap
 from models.training.evaluation import Evaluation, Row
@@ -28,19 +29,17 @@ def as_results(
     In the tables a metric is [value, low, high]; null where it is undefined.
     """
     version = evaluation.version
-    checkpoint = asdict(version) | {"id": version.id, "margin": version.crop.margin}
-    del checkpoint["crop"]
     return {
         "format": FORMAT,
-        "checkpoint": checkpoint,
+        "checkpoint": _checkpoint(version),
         "threshold": evaluation.threshold,
         "calibrated_apart": _calibrated_apart(evaluation),
         "circumstances": dict(circumstances),
         "tables": {name: [_row(row) for row in table.rows] for name, table in evaluation.tables.items()},
         "genuine_flagged": _genuine_flagged(evaluation),
         "genuine_videos": evaluation.genuine,
-        "backends": [_rounded(asdict(each) | {"agrees": each.agrees}) for each in agreements],
-        "growth": _rounded(evaluation.growth),
+        "backends": [rounded(asdict(each) | {"agrees": each.agrees}) for each in agreements],
+        "growth": rounded(evaluation.growth),
         "unscored": evaluation.unscored,
         "clips": [
             {
@@ -55,23 +54,24 @@ def as_results(
     }
 
 
-def with_looks(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
-    """The older results with what changes where a checkpoint's looks alone were fitted again.
+def of_checkpoint(older: Mapping[str, Any], version: ModelVersion) -> dict[str, Any]:
+    """The older results of a checkpoint whose looks were fitted since.
 
     A short clip of one face scores as before, so the tables stay.
 
     Raises SettingsError where more than the looks has changed.
     """
-    before, now = (_without_looks(results["checkpoint"]) for results in (older, newer))
-    if before != now:
-        reason = "the checkpoint differs by more than its looks; evaluate it as a whole"
-        raise SettingsError(setting="--looks-only", reason=reason)
-    renewed = ("checkpoint", "growth", "genuine_flagged", "genuine_videos")
-    return {
-        **older,
-        **{name: newer[name] for name in renewed},
-        "looks_circumstances": newer["circumstances"],
-    }
+    now = _checkpoint(version)
+    if _without_looks(older["checkpoint"]) != _without_looks(now):
+        reason = "they are of a checkpoint that differs by more than its looks; evaluate this one as a whole"
+        raise SettingsError(setting="--results", reason=reason)
+    return {**older, "checkpoint": now}
+
+
+def _checkpoint(version: ModelVersion) -> dict[str, Any]:
+    values = asdict(version) | {"id": version.id, "margin": version.crop.margin}
+    del values["crop"]
+    return values
 
 
 def _without_looks(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _row(row: Row) -> dict[str, Any]:
     values = {key: getattr(row, key) for key in ("name", "genuine", "fake", "groups")}
     values |= {"genuine_flagged": row.genuine_flagged, "fake_flagged": row.fake_flagged}
     metrics = {
-        name: [_rounded(each.value), _rounded(each.low), _rounded(each.high)]
+        name: [rounded(each.value), rounded(each.low), rounded(each.high)]
         for name, each in row.metrics.items()
     }
     return values | {"metrics": metrics}
@@ -113,11 +113,11 @@ def _genuine_flagged(evaluation: Evaluation) -> dict[str, dict[str, list[int]]]:
     return counts
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
+        return {key: rounded(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_rounded(each) for each in value]
+        return [rounded(each) for each in value]
     if isinstance(value, float):
         return round(value, DIGITS) if math.isfinite(value) else None
     return value

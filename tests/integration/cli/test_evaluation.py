@@ -49,6 +49,7 @@ def test_a_checkpoint_is_calibrated_and_then_compared_on_other_clips(
     version = read_model_version(better)
     assert version.calibration.method == "platt"
     assert "crf 23 and 32" in version.calibration.fitted_on
+    assert "held-out persons" in version.calibration.looks.fitted_on
     record = version.training["calibration"]
     assert "a" in record["groups"]
     assert record["genuine_flagged"].startswith("0 of")  # few people: the threshold lies above them all

@@ -83,7 +83,7 @@ def test_an_overlap_is_named() -> None:
 
 
 def seen(group: str, *logits: float) -> Seen:
-    return Seen(group=group, logits=logits)
+    return Seen(group=group, video=True, logits=logits)
 
 
 def test_the_spread_of_genuine_faces_weighs_each_person_the_same() -> None:

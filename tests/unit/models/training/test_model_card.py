@@ -89,3 +89,21 @@ def test_runs_that_start_from_each_other_are_all_on_the_card(results: dict[str, 
     assert f"| pictures seen | {first['pictures']:,} | 1,408 |" in card
     assert f"| start | `{first['config']['init']}` | `xception-of-before` |" in card
     assert "--out build/train-2" in card
+
+
+def test_the_growth_of_false_alarms_is_shown(results: dict[str, Any]) -> None:
+    changed = json.loads(json.dumps(results))
+    changed["checkpoint"]["calibration"]["looks"] = {
+        "centre": -1.5,
+        "spread": 1.75,
+        "repeat": 0.25,
+        "caution": 0.5,
+        "fitted_on": "nine faces",
+    }
+    row = {"faces": 25, "genuine": [0.877, 0.043], "one_fake": [0.99, 0.6]}
+    growth = {"faces": [row], "minutes": [{"minutes": 60, "genuine": [0.321, 0.012]}]}
+    changed["growth"] = growth
+    card = renewed(EMPTY, changed)
+    assert "| 25 | 87.7% | 4.3% | 99.0% | 60.0% |" in card
+    assert "| 60 | 32.1% | 1.2% |" in card
+    assert "Fitted on nine faces." in card
