@@ -20,7 +20,7 @@ def take_in(settings: Settings, paths: list[Path]) -> int:
     upgrade(engine)
     registrar = Registrar(settings, engine, FolderStore(settings.objects_folder))
     console, refused = Console(), 0
-    for receipt in ingest_paths(paths, registrar):
+    for receipt in ingest_paths(paths, registrar, settings):
         console.print(f"{receipt.intake.value:9} {printable(receipt.name)}", markup=False, highlight=False)
         if receipt.error is not None:
             console.print(f"          {receipt.error}", markup=False, highlight=False)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cli.tables import coloured, percent, printed_label
-from core.errors import FacewardenError, FileVanished, UnsafePath, printable
+from core import gate
+from core.errors import FacewardenError, printable
+from core.media_signatures import HEAD_BYTES
 from core.outcomes import Verdict
 from core.settings import Settings
+from ingest.folder import named_files, text_name
 from models.classifier import Classifier
 from models.detector import FaceDetector
 from models.device import choose_device
 from review.words import reasons
 from worker.explaining import decode_crop, explain_crop
 from worker.pipeline import Pipeline, Screened
-
-PIECE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +56,13 @@ def screen_files(settings: Settings, paths: list[Path], *, as_json: bool, overla
         console=Console(stderr=True),
         transient=True,
     ) as bar:
-        for path in _files(paths):
+        for path, file, root in named_files(paths, settings.ingest.left_alone_names):
             task = bar.add_task(printable(path.name), total=None)
             row = screen_one(
                 pipeline,
                 path,
+                file,
+                root,
                 overlays,
                 lambda done, total, task=task: bar.update(task, completed=done, total=total),
             )
@@ -78,16 +80,13 @@ def screen_files(settings: Settings, paths: list[Path], *, as_json: bool, overla
     )
 
 
-def _files(paths: list[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.is_file() and not file.is_symlink())
-        else:
-            yield path
+def screen_one(
+    pipeline: Pipeline, path: Path, file: Path, root: Path, overlays: Path | None, progress: Any = None
+) -> dict[str, Any]:
+    """Screen one file into the object that `--json` prints; its error, if any, is part of it.
 
-
-def screen_one(pipeline: Pipeline, path: Path, overlays: Path | None, progress: Any = None) -> dict[str, Any]:
-    """Screen one file into the object that `--json` prints; its error, if any, is part of it."""
+    `path` is what the user calls `file`; below `root` no link is followed.
+    """
     version = pipeline.classifier.version
     row: dict[str, Any] = {
         "path": str(path),
@@ -107,8 +106,9 @@ def screen_one(pipeline: Pipeline, path: Path, overlays: Path | None, progress: 
         "error": None,
     }
     try:
-        row["sha256"] = _sha256(path)
-        screened = pipeline.screen(path.resolve(), name=str(path), progress=progress)
+        name = text_name(path)
+        row["sha256"] = _admitted(file, root, name, pipeline.settings.ingest.max_file_bytes)
+        screened = pipeline.screen(file, name=name, progress=progress)
     except FacewardenError as error:
         row["error"] = {"code": error.code, "message": str(error)}
         return row
@@ -127,18 +127,15 @@ def screen_one(pipeline: Pipeline, path: Path, overlays: Path | None, progress: 
     return row
 
 
-def _sha256(path: Path) -> str:
-    if path.exists() and not path.is_file():  # a pipe would be waited for without end
-        raise UnsafePath(name=path, reason="it is no regular file")
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while piece := file.read(PIECE_BYTES):
-                digest.update(piece)
-    except FileNotFoundError as error:
-        raise FileVanished(name=path) from error
-    except OSError as error:
-        raise UnsafePath(name=path, reason=error.strerror) from error
+def _admitted(path: Path, root: Path, name: str, max_bytes: int) -> str:
+    """The SHA-256 of a file that the gate lets through: it is read only when it is known to be media."""
+    with gate.open_regular(path, root=root, name=name, max_bytes=max_bytes) as file:
+        pieces = gate.pieces(file, name)
+        head = next(pieces, b"")
+        gate.sniff(head[:HEAD_BYTES], name)
+        digest = hashlib.sha256(head)
+        for piece in pieces:
+            digest.update(piece)
     return digest.hexdigest()
 
 

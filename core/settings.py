@@ -4,8 +4,10 @@ A nested setting joins its names with two underscores: `FACEWARDEN_SAMPLING__MAX
 `docs/settings.md` is generated from this file by `facewarden config --markdown`.
 """
 
+import fnmatch
 import hashlib
 import os
+import re
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +37,23 @@ class IngestSettings(_Section):
     max_file_bytes: int = Field(
         20 * 1024**3, gt=0, description="Larger files are refused with `media_too_large`."
     )
+    left_alone: str = Field(
+        # Hidden files; what network stores and systems keep for themselves; downloads and copies under way;
+        # what lies beside films and photos.
+        ".*,@eaDir,@Recycle,@Recently-Snapshot,#recycle,#snapshot,$RECYCLE.BIN,"
+        "System Volume Information,lost+found,Thumbs.db,ehthumbs*.db,"
+        "desktop.ini,~$*,*~,*.tmp,*.temp,*.part,*.part[0-9],*.part[0-9][0-9],*.part-Frag*,*.partial,*.filepart,"
+        "*.crdownload,*.opdownload,*.download,*.ytdl,*.aria2,*.!qB,*.!ut,*.bc!,*.srt,*.ass,*.ssa,*.vtt,*.sub,"
+        "*.idx,*.json,*.xmp,*.nfo,*.aae,*.thm,*.md5,*.sha1,*.sha256,*.sfv,*.torrent,*.url,*.lnk",
+        description="Files and folders of these names in a bucket or folder are left alone: patterns by"
+        " commas, `*` is anything, case does not matter.",
+    )
+
+    @cached_property
+    def left_alone_names(self) -> re.Pattern[str]:
+        """Matches the name of a file or folder that is left alone."""
+        patterns = (pattern.strip() for pattern in self.left_alone.split(","))
+        return re.compile("|".join(map(fnmatch.translate, filter(None, patterns))) or r"(?!)", re.IGNORECASE)
 
 
 class DecodeSettings(_Section):

@@ -5,6 +5,7 @@ look after a restart would be needed anyway.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,6 @@ log = structlog.get_logger()
 
 DEEPEST = 32  # sub-folders
 RETRY_NS = 60 * 10**9  # between tries at a file that cannot be read: its rights may have been mended
-UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")  # what copy programs call them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,7 @@ class BucketWatcher:
     def __init__(self, settings: Settings, registrar: Registrar, known: Iterator[Seen]) -> None:
         self._root = settings.bucket.resolve()
         self._settle_ns = round(settings.ingest.settle_seconds * 1e9)
+        self._left_alone = settings.ingest.left_alone_names
         self._registrar = registrar
         self._source = self.source(settings)
         self._done = {seen.name: Look(size_bytes=seen.size_bytes, mtime_ns=seen.mtime_ns) for seen in known}
@@ -62,7 +63,7 @@ class BucketWatcher:
         Raises RetryableError where the database is away; the files stay and are found again.
         """
         last, self._last = self._last, {}
-        for inner, entry_look in bucket_files(self._root):
+        for inner, entry_look in bucket_files(self._root, self._left_alone):
             name = text_name(inner)
             if self._done.get(name) == entry_look:
                 continue
@@ -95,10 +96,13 @@ class BucketWatcher:
         return receipt
 
 
-def bucket_files(root: Path, inner: str = "", depth: int = 0) -> Iterator[tuple[str, Look]]:
+def bucket_files(
+    root: Path, left_alone: re.Pattern[str], inner: str = "", depth: int = 0
+) -> Iterator[tuple[str, Look]]:
     """The files below `root` that are meant to be taken, each with a look at it; links are not followed.
 
-    Their paths are relative to `root`, and plain strings: making a Path takes longer than asking the disk.
+    Files and folders whose name matches `left_alone` are not meant. The paths are relative to
+    `root`, and plain strings: making a Path takes longer than asking the disk.
     """
     folder = os.path.join(root, inner)  # noqa: PTH118  see above
     try:
@@ -107,11 +111,11 @@ def bucket_files(root: Path, inner: str = "", depth: int = 0) -> Iterator[tuple[
         log.warning("folder not readable", folder=text_name(folder), reason=error.strerror)
         return
     for entry in sorted(entries, key=lambda each: each.name):
-        if entry.name.startswith(".") or entry.name.endswith(UNFINISHED):
+        if left_alone.match(entry.name):
             continue
         if entry.is_dir(follow_symlinks=False):
             if depth < DEEPEST:
-                yield from bucket_files(root, f"{inner}{entry.name}/", depth + 1)
+                yield from bucket_files(root, left_alone, f"{inner}{entry.name}/", depth + 1)
             continue
         try:
             status = entry.stat(follow_symlinks=False)
@@ -124,21 +128,32 @@ def untaken(settings: Settings, known: Iterator[Seen]) -> int:
     """How many files of the bucket have not been taken in yet."""
     root = settings.bucket.resolve()
     done = {(seen.name, seen.size_bytes, seen.mtime_ns) for seen in known}
-    looks = ((text_name(inner), look) for inner, look in bucket_files(root))
+    files = bucket_files(root, settings.ingest.left_alone_names)
+    looks = ((text_name(inner), look) for inner, look in files)
     return sum((name, look.size_bytes, look.mtime_ns) not in done for name, look in looks)
 
 
-def ingest_paths(paths: list[Path], registrar: Registrar) -> Iterator[Receipt]:
+def named_files(paths: list[Path], left_alone: re.Pattern[str]) -> Iterator[tuple[Path, Path, Path]]:
+    """The files that a user names, and those below the folders that they name.
+
+    Each as the user would name it, where it really is, and the folder below which it was found.
+
+    The user's own word may be a link and have any name; below it no link is followed, and what matches
+    `left_alone` is not meant.
+    """
+    for path in paths:
+        top = path.resolve()
+        if not top.is_dir():
+            yield path, top, top.parent
+            continue
+        for inner, _ in bucket_files(top, left_alone):
+            yield path / inner, top / inner, top
+
+
+def ingest_paths(paths: list[Path], registrar: Registrar, settings: Settings) -> Iterator[Receipt]:
     """Register the files that a user names, and all files below the folders that they name.
 
     Raises RetryableError where the database is away.
     """
-    for path in paths:
-        # The user's own word may be a link; below it none is followed.
-        top = path.resolve()
-        if not top.is_dir():
-            yield registrar.register(top, name=text_name(top), source="path")
-            continue
-        for inner, _ in bucket_files(top):
-            file = top / inner
-            yield registrar.register(file, name=text_name(file), source="path", root=top)
+    for _, file, root in named_files(paths, settings.ingest.left_alone_names):
+        yield registrar.register(file, name=text_name(file), source="path", root=root)

@@ -55,6 +55,54 @@ def test_unfinished_and_hidden_files_are_left_alone(site: Site) -> None:
     assert [receipt.name for receipt in site.take()] == ["a.mp4"]
 
 
+NAS = [
+    "@eaDir/a.mp4/SYNOVIDEO_VIDEO_SCREENSHOT.jpg",
+    "#recycle/a.mp4",
+    ".Trash-1000/files/a.mp4",
+    "Thumbs.db",
+    "THUMBS.DB",
+    "desktop.ini",
+    ".DS_Store",
+    "a.mp4.!qB",
+    "a.mp4.aria2",
+    "a.mp4.part",
+    "a.mp4.part3",
+    "a.mp4.crdownload",
+    "a.tmp",
+    "~$a.docx",
+    "a.srt",
+    "a.EN.SRT",
+    "a.json",
+    "a.jpg.xmp",
+    "a.nfo",
+]
+
+
+def test_what_a_network_store_keeps_and_what_lies_beside_a_film_is_left_alone(site: Site) -> None:
+    taken = ["@somebody.mp4", "film.part1.mp4", "party.mp4", "tmp/a.mp4", "a.json.mp4"]
+    for number, name in enumerate((*NAS, *taken)):
+        path = site.bucket / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(MP4 + bytes([number]))
+    assert untaken(site.settings, iter([])) == len(taken)
+    assert sorted(receipt.name for receipt in site.take()) == sorted(taken)
+    assert {receipt.intake for receipt in ingest_paths([site.bucket], site.registrar, site.settings)} == {
+        Intake.KNOWN
+    }
+    # What a user names is meant, whatever its name.
+    (receipt,) = ingest_paths([site.bucket / "a.json"], site.registrar, site.settings)
+    assert receipt.intake == Intake.QUEUED
+
+
+def test_what_is_left_alone_is_a_setting(site: Site) -> None:
+    ingest = site.settings.ingest.model_copy(update={"left_alone": "*.secret, Drafts"})
+    settings = site.settings.model_copy(update={"ingest": ingest})
+    for name in ("a.mp4", "b.SECRET", "drafts/c.mp4", "d.srt"):
+        (site.bucket / name).parent.mkdir(exist_ok=True)
+        (site.bucket / name).write_bytes(MP4)
+    assert untaken(settings, iter([])) == 2
+
+
 def test_a_file_that_still_grows_is_not_taken(site: Site) -> None:
     path, watcher = site.bucket / "a.mp4", site.watcher()
     for size in (100, 200, 300):
@@ -162,7 +210,7 @@ def test_paths_that_a_user_names(site: Site, tmp_path: Path) -> None:
     (films / "out.mp4").symlink_to("/etc/passwd")
     (tmp_path / "shortcut").symlink_to(films)
     (tmp_path / "b.mp4").write_bytes(MP4 + b"b")
-    receipts = list(ingest_paths([tmp_path / "shortcut", tmp_path / "b.mp4"], site.registrar))
+    receipts = list(ingest_paths([tmp_path / "shortcut", tmp_path / "b.mp4"], site.registrar, site.settings))
     assert [(Path(receipt.name).name, receipt.intake) for receipt in receipts] == [
         ("a.mp4", Intake.QUEUED),
         ("out.mp4", Intake.REFUSED),

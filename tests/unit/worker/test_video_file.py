@@ -18,8 +18,12 @@ from core.errors import (
     NoVideoStream,
     UnsupportedMedia,
 )
+from core.gate import sniff
+from core.media_formats import SCREENED
+from core.media_signatures import HEAD_BYTES
+from core.outcomes import MediaKind
 from core.settings import DecodeSettings, SamplingSettings
-from tests.media import Media, number_in
+from tests.media import HEIGHT, WIDTH, Media, number_in
 from worker.decode import DecodeReport, Frame, VideoReader
 
 RATE = 25
@@ -199,38 +203,51 @@ def test_the_beginning_of_a_format_and_nothing_behind_it(media: Media, head: byt
         read(written(media, "a.bin", head + bytes(1000)))
 
 
-@pytest.mark.parametrize(
-    ("name", "codec", "container"),
-    [
-        ("a.mpg", "mpeg2video", "mpeg"),
-        ("a.m2v", "mpeg2video", "mpeg2video"),
-        ("a.ogv", "libvpx", "ogg"),
-        ("a.wmv", "wmv2", "asf"),
-        ("a.264", "libx264", "h264"),
-        ("a.265", "libx265", "hevc"),
-        ("a.mxf", "mpeg2video", "mxf"),
-        ("a.ivf", "libvpx", "ivf"),
-        ("a.m2ts", "libx264", "mpegts"),
-        ("a.ts", "libx264", "mpegts"),
-    ],
-)
-def test_every_container_is_sampled_alike(media: Media, name: str, codec: str, container: str) -> None:
+CONTAINERS = {
+    "MP4": ("a.mp4", "libx264", "mp4"),
+    "MOV": ("a.mov", "libx264", "mov"),
+    "MKV": ("a.mkv", "libx264", "matroska"),
+    "WebM": ("a.webm", "libvpx", "webm"),
+    "AVI": ("a.avi", "mpeg4", "avi"),
+    "FLV": ("a.flv", "flv", "flv"),
+    "WMV": ("a.wmv", "wmv2", "asf"),
+    "Ogg": ("a.ogv", "libvpx", "ogg"),
+    "MPEG-PS": ("a.mpg", "mpeg2video", "mpeg"),
+    "raw MPEG-1/2": ("a.m2v", "mpeg2video", "mpeg2video"),
+    "raw H.264": ("a.264", "libx264", "h264"),
+    "raw H.265": ("a.265", "libx265", "hevc"),
+    "DV": ("a.dv", "dvvideo", "dv"),
+    "IVF": ("a.ivf", "libvpx", "ivf"),
+    "MPEG-TS": ("a.m2ts", "libx264", "mpegts"),
+    "MXF": ("a.mxf", "mpeg2video", "mxf"),
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_every_container_is_sampled_alike(media: Media, container: str) -> None:
     """Raw streams have no times: their frames come at the rate that the stream says, in order."""
-    quiet = {"x265-params": "log-level=none:bframes=0"} if codec == "libx265" else {"bf": "0"}
+    name, codec, muxer = CONTAINERS[container]
+    bare = {"x265-params": "log-level=none:bframes=0"} if codec == "libx265" else {"bf": "0"}
     clip = media.video(
         name,
-        frames=100,
+        frames=60,
         codec=codec,
-        container=container,
-        options={**quiet, "g": "25", "b": "4M"},
-        container_options={"mpegts_m2ts_mode": "1"} if name == "a.m2ts" else {},
+        container=muxer,
+        options={} if codec == "dvvideo" else {**bare, "g": "25", "b": "4M"},
+        container_options={"mpegts_m2ts_mode": "1"} if muxer == "mpegts" else {},
+        size=(720, 576) if codec == "dvvideo" else (WIDTH, HEIGHT),
     )
+    assert sniff(clip.read_bytes()[:HEAD_BYTES], name).name == container
     frames, report = read(clip)
     assert report.coverage == 1.0
     assert len(frames) == 8
     for frame in frames:
         assert number_in(frame.image) == pytest.approx(frame.time_seconds * RATE, abs=1)
-    assert frames[-1].time_seconds > 3.5
+    assert frames[-1].time_seconds > 2
+
+
+def test_no_container_is_left_out() -> None:
+    assert set(CONTAINERS) == {each.name for each in SCREENED if each.kind == MediaKind.VIDEO}
 
 
 @pytest.mark.parametrize("junk", [b"\0" * 100, b"\x47" * 7, Random(2).randbytes(3000)])

@@ -1,0 +1,60 @@
+"""Inputs that went wrong once (FACEWARDEN_DATA/cases), each with its right outcome by the shipped model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cli.screening import screen_one
+from core.settings import Settings
+from models.classifier import Classifier
+from models.detector import FaceDetector
+from models.device import choose_device
+from worker.pipeline import Pipeline
+
+pytestmark = pytest.mark.corpus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What is right for one file."""
+
+    verdict: str | None = None  # None for a file that cannot be screened
+    coverage: float = 1.0
+    least_end: float = 0.0  # seconds, at or after which some face is last seen
+    error: str | None = None  # its code, where it cannot be screened
+
+
+CLEAR = Outcome(verdict="clear")
+EXPECTED = {
+    "02_avif_grid.avif": CLEAR,
+    "README.md": Outcome(error="not_media"),
+    "exifbad_xres_as_text.jpg": CLEAR,
+    "exifbad_ycbcr_negative.jpg": CLEAR,
+    "lab.tif": CLEAR,
+    "lead_junk.ts": Outcome(verdict="clear", least_end=3.5),
+    "png_bigtext.png": CLEAR,
+    "slow.webp": Outcome(verdict="clear", least_end=9.0),  # ten seconds, one picture in each
+    "sw_g1.mp4": Outcome(verdict="fake", least_end=4.0),
+}
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """The shipped model, loaded once for all of them."""
+    settings = Settings(home=tmp_path_factory.mktemp("home"), _env_file=None)
+    classifier = Classifier.load(
+        settings.weights, backend="fp32", device="cpu", batch_size=settings.batch_size, cache=settings.home
+    )
+    return Pipeline(settings, FaceDetector(settings.detection, choose_device("cpu")), classifier)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_case_has_the_outcome_that_is_right(pipeline: Pipeline, corpus: Path, name: str) -> None:
+    path = corpus / "cases" / name
+    row = screen_one(pipeline, path, path, path.parent, None)
+    wanted = EXPECTED[name]
+    assert (row["error"] and row["error"]["code"], row["verdict"]) == (wanted.error, wanted.verdict)
+    if wanted.error is None:
+        assert row["coverage"] == pytest.approx(wanted.coverage, abs=0.1)
+        assert max(track["end_seconds"] for track in row["tracks"]) >= wanted.least_end
