@@ -194,7 +194,12 @@ class StillFile:
         except Exception as error:  # as above; the end of the pages is one of them
             self.reason = _reason(error)
         self._page = max(sizes, key=lambda number: (sizes[number], -number), default=0)
-        self._image.seek(self._page)
+        try:
+            self._image.seek(self._page)
+        except MemoryError:
+            raise
+        except Exception as error:  # as above
+            raise BrokenMedia(name=self._request.name, reason=_reason(error)) from None
         self.unseen = tuple(f"page {number + 1}" for number in sizes if number != self._page)
 
     def _refuse_camera_raw(self, kind: int) -> None:
