@@ -61,10 +61,9 @@ def screen_files(settings: Settings, paths: list[Path], *, as_json: bool, overla
             row = screen_one(
                 pipeline,
                 path,
-                file,
-                root,
                 overlays,
                 lambda done, total, task=task: bar.update(task, completed=done, total=total),
+                found=(file, root),
             )
             bar.remove_task(task)
             rows.append(row)
@@ -81,11 +80,17 @@ def screen_files(settings: Settings, paths: list[Path], *, as_json: bool, overla
 
 
 def screen_one(
-    pipeline: Pipeline, path: Path, file: Path, root: Path, overlays: Path | None, progress: Any = None
+    pipeline: Pipeline,
+    path: Path,
+    overlays: Path | None,
+    progress: Any = None,
+    *,
+    found: tuple[Path, Path] | None = None,
 ) -> dict[str, Any]:
     """Screen one file into the object that `--json` prints; its error, if any, is part of it.
 
-    `path` is what the user calls `file`; below `root` no link is followed.
+    `path` is what the user calls it; `found` is where it really is and the folder below which it was found,
+    where links are not followed.
     """
     version = pipeline.classifier.version
     row: dict[str, Any] = {
@@ -106,7 +111,7 @@ def screen_one(
         "error": None,
     }
     try:
-        name = text_name(path)
+        name, (file, root) = text_name(path), found or (path.resolve(), path.resolve().parent)
         row["sha256"] = _admitted(file, root, name, pipeline.settings.ingest.max_file_bytes)
         screened = pipeline.screen(file, name=name, progress=progress)
     except FacewardenError as error:

@@ -71,7 +71,7 @@ def outcomes(site: Site, tmp_path: Path, checkpoint: Path) -> tuple[dict[str, ob
     )
     screened = {}
     for path, file, root in named_files(paths, ingest.left_alone_names):
-        error = screen_one(pipeline, path, file, root, None)["error"]
+        error = screen_one(pipeline, path, None, found=(file, root))["error"]
         screened[path.name] = error and (error["code"], error["message"])
     return cast("dict[str, object]", taken), cast("dict[str, object]", screened)
 

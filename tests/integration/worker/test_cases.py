@@ -52,7 +52,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_case_has_the_outcome_that_is_right(pipeline: Pipeline, corpus: Path, name: str) -> None:
     path = corpus / "cases" / name
-    row = screen_one(pipeline, path, path, path.parent, None)
+    row = screen_one(pipeline, path, None)
     wanted = EXPECTED[name]
     assert (row["error"] and row["error"]["code"], row["verdict"]) == (wanted.error, wanted.verdict)
     if wanted.error is None:
