@@ -43,6 +43,7 @@ def screening_result(
         score=score,
         raw_score=2.0,
         supported=True,
+        flagged_ranges=[(0.25, 0.75)] if verdict.flagged else [],
     )
     flagged = [
         FlaggedFrameResult(
@@ -60,6 +61,8 @@ def screening_result(
         score=score,
         raw_score=2.0,
         coverage=coverage,
+        longest_unseen_seconds=1.25,
+        looks=3.5,
         unseen=[],
         rejected_faces=dict(rejected_faces or {}),
         probe=dict(probe or {}),

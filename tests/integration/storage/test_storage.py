@@ -128,6 +128,8 @@ def test_a_result_is_stored_whole_and_once(engine: Engine, ticket: Ticket) -> No
     assert (video.verdict, video.score, video.partial, video.names) == ("fake", 0.9, True, ["clip.mp4"])
     assert [frame.id for frame in video.flagged_frames] == [flagged]
     assert video.flagged_frames[0].box == (1, 2, 30, 40)
+    assert (video.longest_unseen_seconds, video.looks) == (1.25, 3.5)
+    assert video.tracks[0].flagged_ranges == [[0.25, 0.75]]
     with pytest.raises(StaleAttempt), transaction(engine) as session:
         complete(session, claimed, result(0.1))  # the job ran twice
     with transaction(engine) as session:
