@@ -17,7 +17,7 @@ with the fields of the error filled in.
     |   |   |-- Unreadable            unreadable
     |   |   |-- UnsafePath            unsafe_path
     |   |   `-- DecoderKilled         decoder_killed
-    |   |       `-- DecoderShot       decoder_killed: by somebody else, and worth another try
+    |   |       `-- DecoderShot       decoder_shot: by somebody else, and worth another try
     |   |-- WeightsError              weights_error
     |   |-- SettingsError             settings_error
     |   |-- NotFound                  not_found
@@ -174,6 +174,8 @@ class DecoderKilled(InputError):
 class DecoderShot(DecoderKilled):
     """{name}: the decoder was stopped because {reason}. Where memory is short the file may be the reason;
     if there is enough, lower {setting}."""
+
+    code = "decoder_shot"
 
 
 class WeightsError(PermanentError):
