@@ -137,6 +137,10 @@ class QualitySettings(_Section):
     max_yaw: float = Field(
         0.75, gt=0, le=1, description="Nose offset from the middle of the eyes, 0 front, 1 profile."
     )
+    # Levelled (models.crop), genuine faces score as upright ones up to about this tilt.
+    max_roll: float = Field(
+        30.0, gt=0, le=180, description="Tilt of the head towards a shoulder, in degrees."
+    )
     min_probability: float = Field(0.95, ge=0, le=1, description="Probability of the detector.")
 
 

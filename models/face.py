@@ -48,3 +48,20 @@ class Face:
     box: Box
     landmarks: Landmarks
     probability: float  # of being a face, by the detector, in [0, 1]
+    turn: int = 0  # degrees clockwise by which the frame is turned so that the face stands: 0, 90, 180, 270
+
+    @property
+    def tilt(self) -> float:
+        """Degrees clockwise by which the face is tilted in the frame as it is.
+
+        From the lines between the eyes and between the corners of the mouth, the longer one the more.
+        """
+        left_eye, right_eye, _, left_mouth, right_mouth = self.landmarks
+        across = (right_eye - left_eye) + (right_mouth - left_mouth)
+        return float(np.degrees(np.arctan2(across[1], across[0])))
+
+    @property
+    def roll(self) -> float:
+        """The tilt that is left once the frame is turned: of the head towards a shoulder, in [-180, 180]."""
+        angle = self.tilt + self.turn
+        return angle - 360 * round(angle / 360)

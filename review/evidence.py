@@ -118,6 +118,7 @@ def _screening(detail: VideoDetail) -> dict[str, Any]:
         "unseen": detail.unseen,
         "rejected_faces": item.rejected_faces,
         "longest_unseen_seconds": item.longest_unseen_seconds,
+        "turn": item.turn,
         "error_code": item.error_code,
         "error_message": item.error_message,
         "queued_at": _plain(detail.queued_at),

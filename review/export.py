@@ -37,6 +37,7 @@ COLUMNS = (
     "partial",
     "coverage",
     "rejected_faces",
+    "turn",
     "model_version",
     "error_code",
     "decision_state",

@@ -31,6 +31,7 @@ NAMES = {
     "small": "too small",
     "blurred": "blurred",
     "turned": "turned away",
+    "tilted": "tilted",
     "lime": "LIME",
     "grad_cam": "Grad-CAM",
 }

@@ -46,6 +46,7 @@ class VideoView:
     score: float | None
     coverage: float | None
     partial: bool
+    turn: int  # degrees clockwise by which the picture is turned so that most of the faces stand
     rejected_faces: dict[str, int]  # kept from the classifier by the quality gate, by reason
     longest_unseen_seconds: float | None  # of the video, without an undamaged sample
     looks: float | None  # at faces and stretches, of which the worst decided
@@ -100,6 +101,7 @@ def list_videos(
             score=screening.score,
             coverage=screening.coverage,
             partial=screening.partial,
+            turn=screening.turn,
             rejected_faces=screening.rejected_faces,
             longest_unseen_seconds=screening.longest_unseen_seconds,
             looks=screening.looks,

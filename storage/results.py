@@ -38,6 +38,8 @@ class FaceResult:
     probability: float  # of the detector, [0, 1]
     sharpness: float  # models.quality
     yaw: float  # 0 front, 1 profile
+    roll: float  # degrees clockwise by which the head is tilted, once the frame is turned
+    turn: int  # degrees clockwise by which the frame is turned so that the face stands
     rejected_because: str | None  # None: usable
     logit: float | None  # None: not classified
 
@@ -62,6 +64,7 @@ class ScreeningResult:
     rejected_faces: Mapping[str, int]  # kept from the classifier by the quality gate, by reason
     longest_unseen_seconds: float = 0.0  # of the video, without an undamaged sample
     looks: float = 1.0  # at faces and stretches, of which the worst decided
+    turn: int  # degrees clockwise by which the picture is turned so that most of the faces stand
     probe: Mapping[str, Any]
     timings: Mapping[str, float]  # seconds per stage
     tracks: Sequence[TrackResult]
@@ -88,6 +91,7 @@ def complete(session: Session, claimed: Claim, result: ScreeningResult) -> list[
             "rejected_faces": dict(result.rejected_faces),
             "longest_unseen_seconds": result.longest_unseen_seconds,
             "looks": result.looks,
+            "turn": result.turn,
             "probe": dict(result.probe),
             "timings": dict(result.timings),
             "lease_owner": None,
@@ -160,6 +164,8 @@ def _face_values(screening_id: int, track_id: int, face: FaceResult) -> dict[str
         "probability": face.probability,
         "sharpness": face.sharpness,
         "yaw": face.yaw,
+        "roll": face.roll,
+        "turn": face.turn,
         "rejected_because": face.rejected_because,
     }
 

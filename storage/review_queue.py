@@ -71,6 +71,7 @@ class QueueItem:
     score: float | None  # calibrated, [0, 1]
     partial: bool  # not all of it could be decoded
     coverage: float | None  # decoded samples / expected samples, [0, 1]
+    turn: int  # degrees clockwise by which the picture is turned so that most of the faces stand
     rejected_faces: dict[str, int]  # kept from the classifier by the quality gate, by reason
     longest_unseen_seconds: float | None  # of the video, without an undamaged sample
     duration_seconds: float | None
@@ -224,6 +225,7 @@ class _About:
             score=screening.score,
             partial=screening.partial,
             coverage=screening.coverage,
+            turn=screening.turn,
             rejected_faces=screening.rejected_faces,
             longest_unseen_seconds=screening.longest_unseen_seconds,
             duration_seconds=_duration(screening.probe),

@@ -211,6 +211,8 @@ class Screening(Base):
     # How many faces the quality gate kept from the classifier, by reason (worker.quality.Rejection).
     rejected_faces: Mapped[dict[str, int]] = mapped_column(default=dict, server_default="{}")
     longest_unseen_seconds: Mapped[float | None]  # of the video, without an undamaged sample
+    # Degrees clockwise by which the picture is turned so that most of the faces stand.
+    turn: Mapped[int] = mapped_column(default=0, server_default="0")
     probe: Mapped[dict[str, Any] | None]  # container, codec, size, duration
     timings: Mapped[dict[str, Any] | None]  # seconds per stage
     error_code: Mapped[str | None]
@@ -268,6 +270,8 @@ class FaceRow(Base):
     probability: Mapped[float]
     sharpness: Mapped[float]
     yaw: Mapped[float]
+    roll: Mapped[float | None]  # degrees clockwise, once the frame is turned; null in rows of older releases
+    turn: Mapped[int] = mapped_column(default=0, server_default="0")  # as of the screening, for this face
     rejected_because: Mapped[str | None]  # by the quality gate; null means usable
 
 

@@ -46,6 +46,8 @@ class FaceView:
     probability: float  # of the detector, [0, 1]
     sharpness: float
     yaw: float  # 0 front, 1 profile
+    roll: float | None  # degrees clockwise, once the frame is turned; None in rows of older releases
+    turn: int  # degrees clockwise by which the frame is turned so that the face stands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +232,8 @@ def _tracks(session: Session, screening_id: int) -> list[TrackDetail]:
                 probability=face.probability,
                 sharpness=face.sharpness,
                 yaw=face.yaw,
+                roll=face.roll,
+                turn=face.turn,
             )
         )
     tracks = select(FaceTrack).where(FaceTrack.screening_id == screening_id).order_by(FaceTrack.number)

@@ -19,6 +19,7 @@ def to_result(screened: Screened, objects: FolderStore) -> ScreeningResult:
         rejected_faces=screened.rejected_faces,
         longest_unseen_seconds=screened.report.longest_unseen_seconds,
         looks=screened.video.looks,
+        turn=screened.turn,
         probe=asdict(screened.probe),
         timings=screened.timings,
         tracks=[_track(track) for track in screened.tracks],
@@ -54,6 +55,8 @@ def _face(face: ScreenedFace) -> FaceResult:
         probability=face.face.probability,
         sharpness=face.quality.sharpness,
         yaw=face.quality.yaw,
+        roll=face.quality.roll,
+        turn=face.face.turn,
         rejected_because=face.quality.rejection,
         logit=face.logit,
     )

@@ -17,7 +17,7 @@ import numpy as np
 from core.errors import WeightsError
 from core.settings import ScoringSettings, Settings
 from models.classifier import Classifier
-from models.crop import crop_face
+from models.crop import crop_standing
 from models.detector import FaceDetector
 from models.face import Face
 from worker.aggregation import (
@@ -32,6 +32,7 @@ from worker.decode import DecodeReport, Frame, Probe, VideoReader
 from worker.evidence import Candidate, Evidence, in_turn, jpeg, png, worth_keeping
 from worker.quality import Quality, assess
 from worker.tracks import Tracker, describe
+from worker.turning import Turner
 
 STAGES = ("decode", "detect", "crop", "classify", "track", "aggregate")
 
@@ -77,11 +78,19 @@ class Screened:
         reasons = Counter(face.quality.rejection for face in self.faces)
         return {reason.value: number for reason, number in reasons.most_common() if reason is not None}
 
+    @property
+    def turn(self) -> int:
+        """Degrees clockwise by which the picture is turned so that most of the faces stand."""
+        judged = [face.face.turn for face in self.faces if face.quality.rejection is None]
+        turns = Counter(judged or [face.face.turn for face in self.faces])
+        return turns.most_common(1)[0][0] if turns else 0
+
 
 @dataclass
 class _Run:
     """What one screening gathers on its way."""
 
+    turners: dict[int, Turner] = field(default_factory=dict)  # one for each stream
     trackers: dict[int, Tracker] = field(default_factory=dict)  # one for each stream
     numbers: dict[tuple[int, int], int] = field(
         default_factory=dict
@@ -168,8 +177,15 @@ class Pipeline:
             yield batch
 
     def _detect(self, frames: list[Frame], run: _Run) -> list[list[Face]]:
+        """The faces of each frame, whichever way up its stream is."""
         with run.stage("detect"):
-            return self._detector.detect([frame.image for frame in frames])
+            found: dict[int, list[Face]] = {}
+            for stream in dict.fromkeys(frame.stream for frame in frames):
+                turner = run.turners.setdefault(stream, Turner(self._detector, self.settings.detection))
+                ours = [frame for frame in frames if frame.stream == stream]
+                faces = turner.find([frame.image for frame in ours])
+                found |= {frame.index: each for frame, each in zip(ours, faces, strict=True)}
+            return [found[frame.index] for frame in frames]
 
     def _crop(self, frames: list[Frame], faces: list[list[Face]], run: _Run) -> list[list[Candidate]]:
         """The faces of each frame, cut out and judged by the quality gate."""
@@ -179,7 +195,7 @@ class Pipeline:
             for frame, found in zip(frames, faces, strict=True):
                 candidates = []
                 for face in found:
-                    crop = crop_face(frame.image, face.box, version.crop, version.input_size)
+                    crop = crop_standing(frame.image, face, version.crop, version.input_size)
                     quality = assess(face, crop, self.settings.quality)
                     candidates.append(
                         Candidate(

@@ -1,7 +1,7 @@
 """The quality gate: which faces are good enough to be judged.
 
-A blurred, tiny or turned face is stored with the reason, but gets no say in the score: detectors that judge
-such faces flag bad cameras instead of forgeries.
+A blurred, tiny, tilted or turned face is stored with the reason, but gets no say in the score: detectors that
+judge such faces flag bad cameras instead of forgeries.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ class Rejection(StrEnum):
     UNSURE = "unsure"  # the detector hardly believes that it is a face
     SMALL = "small"
     TURNED = "turned"  # towards a profile
+    TILTED = "tilted"  # towards a shoulder
     BLURRED = "blurred"
 
 
@@ -29,12 +30,13 @@ class Rejection(StrEnum):
 class Quality:
     sharpness: float  # variance of the Laplacian, gray values 0..255, at 112 px
     yaw: float  # 0 seen from the front, 1 in profile
+    roll: float  # degrees clockwise by which the head is tilted, in the turn in which the face stands
     rejection: Rejection | None  # None: usable
 
 
 def assess(face: Face, crop: Image, settings: QualitySettings) -> Quality:
     """Judge a face by its box and landmarks and by its crop, uint8 (S, S, 3)."""
-    sharp, turned = sharpness(crop), yaw(face.landmarks)
+    sharp, turned, tilted = sharpness(crop), yaw(face.landmarks), face.roll
     rejection = None
     if face.probability < settings.min_probability:
         rejection = Rejection.UNSURE
@@ -42,9 +44,11 @@ def assess(face: Face, crop: Image, settings: QualitySettings) -> Quality:
         rejection = Rejection.SMALL
     elif turned > settings.max_yaw:
         rejection = Rejection.TURNED
+    elif abs(tilted) > settings.max_roll:
+        rejection = Rejection.TILTED
     elif sharp < settings.min_sharpness:
         rejection = Rejection.BLURRED
-    return Quality(sharpness=sharp, yaw=turned, rejection=rejection)
+    return Quality(sharpness=sharp, yaw=turned, roll=tilted, rejection=rejection)
 
 
 def sharpness(crop: Image) -> float:

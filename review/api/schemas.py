@@ -56,8 +56,9 @@ class Video(_Given):
     score_hidden: bool = Field(description="You review blind and have not decided yet.")
     partial: bool = Field(description="Not all of it could be decoded.")
     coverage: float | None = Field(description="Decoded samples / expected samples.")
+    turn: int = Field(description="Degrees clockwise by which it was turned so that its faces stand.")
     rejected_faces: dict[str, int] = Field(
-        description="Faces that were not fit for judging, by reason: turned, small, blurred, unsure."
+        description="Faces that were not fit for judging, by reason: turned, tilted, small, blurred, unsure."
     )
     longest_unseen_seconds: float | None = Field(
         description="The longest stretch of the video that nobody looked at."
@@ -104,6 +105,8 @@ class FrameScore(_Given):
     score: float | None = Field(description="Calibrated; null where the face was not classified.")
     usable: bool = Field(description="Passed the quality gate and counts for the score.")
     rejected_because: str | None
+    turn: int = Field(description="Degrees clockwise by which the frame was turned so that the face stands.")
+    roll: float | None = Field(description="Degrees clockwise by which the head is tilted then.")
     probability: float = Field(description="That it is a face, says the detector.")
 
 

@@ -141,6 +141,8 @@ def _track(found: VideoDetail, track: TrackDetail) -> schemas.Track:
                 score=probability(face.logit),
                 usable=face.usable,
                 rejected_because=face.rejected_because,
+                turn=face.turn,
+                roll=face.roll,
                 probability=face.probability,
             )
             for face in track.faces

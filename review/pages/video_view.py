@@ -308,6 +308,13 @@ def _caveats(detail: VideoDetail, *, hidden: bool) -> list[Caveat]:
         text = f"Only {percent(item.coverage)} of the sampled frames could be decoded; the rest is unseen."
         found.append(Caveat(tone="poor" if item.coverage < 0.5 else "fair", text=text))
     found += [Caveat(tone="poor", text=f"Not looked at: {what}.") for what in detail.unseen]
+    if item.turn:
+        lies = "stands on its head" if item.turn == 180 else "lies on its side"
+        text = (
+            f"The picture {lies} and no tag says so: its faces were judged turned upright, by "
+            f"{item.turn}° clockwise. The boxes lie on the picture as it is played."
+        )
+        found.append(Caveat(tone="fair", text=text))
     unused = [face for track in detail.tracks for face in track.faces if not face.usable]
     total = sum(len(track.faces) for track in detail.tracks)
     if unused:
@@ -331,6 +338,8 @@ def _facts(detail: VideoDetail) -> list[tuple[str, str]]:
     if probe.get("expected_samples"):
         seen = f"{probe['expected_samples']} of {probe.get('frames') or '?'}"
         facts.append(("Frames sampled", seen))
+    if item.turn:
+        facts.append(("Turned upright", f"by {item.turn}° clockwise"))
     if item.coverage is not None:
         facts.append(("Decoded", percent(item.coverage)))
     if item.longest_unseen_seconds:

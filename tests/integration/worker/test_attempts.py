@@ -76,7 +76,7 @@ FLAGGED = replace(
             face=Face(
                 box=Box(x0=0, y0=0, x1=60, y1=60), landmarks=np.zeros((5, 2), np.float32), probability=0.99
             ),
-            quality=Quality(sharpness=50.0, yaw=0.1, rejection=None),
+            quality=Quality(sharpness=50.0, yaw=0.1, roll=0.0, rejection=None),
             track=0,
             logit=2.0,
         )

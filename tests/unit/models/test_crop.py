@@ -1,10 +1,11 @@
 import cv2
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.crop import crop_face
-from models.face import Box, Image
+from models.crop import crop_face, crop_standing
+from models.face import Box, Face, Image
 from models.model_version import CropSettings
 
 
@@ -56,3 +57,45 @@ def test_any_box_gives_the_asked_size(x: float, y: float, width: float, height: 
     assert crop.shape == (32, 32, 3)
     assert crop.dtype == np.uint8
     assert crop.flags.c_contiguous
+
+
+FRONT = np.array(
+    [[-20, -10], [20, -10], [0, 10], [-15, 30], [15, 30]], np.float32
+)  # around the middle of a face
+
+
+def standing(image: Image, x: float, y: float, *, degrees: float = 0.0, turn: int = 0) -> Face:
+    """A face around (x, y), tilted clockwise in the picture."""
+    angle = np.radians(degrees)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
+    marks = FRONT @ rotation.T + np.array([x, y], np.float32)
+    return Face(
+        box=Box(x0=x - 50, y0=y - 50, x1=x + 50, y1=y + 50), landmarks=marks, probability=1.0, turn=turn
+    )
+
+
+def soft(height: int = 300, width: int = 400) -> Image:
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    blurred = cv2.GaussianBlur(noise.astype(np.float32), (0, 0), 8)
+    return np.clip((blurred - blurred.mean()) * 20 + 128, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_lying_face_gives_the_crop_of_the_upright_one(turn: int) -> None:
+    upright = soft()
+    wanted = crop_standing(upright, standing(upright, 200, 150), CropSettings(margin=1.3), 64)
+    lying = np.ascontiguousarray(np.rot90(upright, turn // 90))
+    x, y = {90: (150, 200), 180: (200, 150), 270: (150, 200)}[turn]
+    face = standing(lying, x, y, degrees=-turn, turn=turn)
+    assert np.array_equal(crop_standing(lying, face, CropSettings(margin=1.3), 64), wanted)
+
+
+@pytest.mark.parametrize("degrees", [-28.0, 15.0])
+def test_a_tilted_face_is_levelled(degrees: float) -> None:
+    upright = soft()
+    wanted = crop_standing(upright, standing(upright, 200, 150), CropSettings(margin=1.3), 64).astype(int)
+    tilting = cv2.getRotationMatrix2D((200, 150), -degrees, 1.0)
+    tilted = np.asarray(cv2.warpAffine(upright, tilting, (400, 300)), np.uint8)
+    made = crop_standing(tilted, standing(tilted, 200, 150, degrees=degrees), CropSettings(margin=1.3), 64)
+    plain = crop_face(tilted, standing(tilted, 200, 150).box, CropSettings(margin=1.3), 64)
+    assert np.abs(made - wanted).mean() < 0.2 * np.abs(plain - wanted).mean()

@@ -104,13 +104,22 @@ def screen(settings: Settings, clip: Path, detector: object, classifier: object)
 
 
 def test_every_sample_is_looked_at_once_and_in_order(small_batches: Settings, clip: Path) -> None:
-    detector = KnownDetector()
+    detector = KnownDetector(face(LEFT))
     screened = screen(small_batches, clip, detector, BrightnessClassifier())
+    assert detector.batches == [3, 1, *[3] * 5, 2]  # the one: a glance at the first face upside down
+    del detector.seen[3]
     assert len(detector.seen) == screened.report.taken == 20
     assert detector.seen == sorted(set(detector.seen))
-    assert detector.batches == [3] * 6 + [2]
+
+
+def test_no_face_is_no_score_and_costs_two_looks_in_the_other_turns(
+    small_batches: Settings, clip: Path
+) -> None:
+    detector = KnownDetector()
+    screened = screen(small_batches, clip, detector, BrightnessClassifier())
     assert screened.video.verdict is Verdict.NO_FACE
-    assert screened.evidence == []
+    assert (screened.evidence, screened.rejected_faces, screened.turn) == ([], {}, 0)
+    assert sum(detector.batches) == 20 + 2 * 3
 
 
 def test_crops_are_classified_in_full_batches_across_frames_and_faces(
@@ -217,7 +226,7 @@ def test_the_caller_can_stop_it_between_batches(small_batches: Settings, clip: P
     pipeline = Pipeline(small_batches, detector, BrightnessClassifier())  # type: ignore[arg-type]
     with pytest.raises(TimeoutError, match="enough"):
         pipeline.screen(clip, alive=alive)
-    assert detector.batches == [3]
+    assert detector.batches == [3, 1]
 
 
 def test_the_decoders_errors_name_the_file_as_the_caller_does(

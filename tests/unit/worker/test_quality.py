@@ -1,5 +1,7 @@
 """The quality gate."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -21,6 +23,14 @@ def rejection(one: Face, crop: Image = CROP) -> Rejection | None:
     return assess(one, crop, QualitySettings()).rejection
 
 
+def tilted(landmarks: np.ndarray, degrees: float) -> np.ndarray:
+    """The landmarks turned clockwise around their middle."""
+    angle = np.radians(degrees)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
+    middle = landmarks.mean(axis=0)
+    return np.asarray((landmarks - middle) @ rotation.T + middle, np.float32)
+
+
 def test_a_sharp_frontal_face_passes() -> None:
     assert rejection(face()) is None
 
@@ -32,6 +42,7 @@ def test_each_fault_has_its_own_reason() -> None:
     assert rejection(face(side=20)) is Rejection.SMALL
     assert rejection(face(probability=0.91)) is Rejection.UNSURE
     assert rejection(face(landmarks=turned)) is Rejection.TURNED
+    assert rejection(face(landmarks=tilted(FRONT, 35))) is Rejection.TILTED
     assert rejection(face(), blurred) is Rejection.BLURRED
 
 
@@ -44,6 +55,15 @@ def test_yaw_does_not_mind_a_tilted_head() -> None:
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
     assert yaw(FRONT @ rotation.T) == pytest.approx(yaw(FRONT), abs=1e-5)
     assert yaw(np.zeros((5, 2), np.float32)) == 1.0
+
+
+@pytest.mark.parametrize("degrees", [-90, -29, 0, 10, 29, 60, 180])
+def test_roll_is_the_tilt_of_the_head_whichever_way_up_the_frame_is(degrees: float) -> None:
+    one = face(landmarks=tilted(FRONT, degrees))
+    assert abs(one.roll) == pytest.approx(abs(degrees), abs=1e-3)
+    assert (rejection(one) is None) == (abs(degrees) <= 30)
+    lying = replace(face(landmarks=tilted(FRONT, degrees - 90)), turn=90)
+    assert abs(lying.roll) == pytest.approx(abs(degrees), abs=1e-3)
 
 
 def test_blur_lowers_sharpness_at_any_size() -> None:
