@@ -143,6 +143,16 @@ def score_video(
     )
 
 
+def doubted(video: VideoScore, *, taken: int, damaged: int) -> VideoScore:
+    """`video`, or `unjudged` where it would let pass what mostly came damaged: `damaged` of `taken` samples.
+
+    A flag stands: it comes with coverage below one half, and a reviewer looks anyway.
+    """
+    if video.verdict.flagged or 2 * damaged <= taken:
+        return video
+    return replace(video, verdict=Verdict.UNJUDGED, raw=None, score=None, track=None)
+
+
 def _unscored(scores: Sequence[TrackScore]) -> Verdict:
     """Why there is no score: what the faces of the video lacked most, frames or fitness."""
     usable, unfit = sum(score.usable for score in scores), sum(score.unfit for score in scores)

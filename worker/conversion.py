@@ -6,14 +6,21 @@ from typing import Any
 
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 
 from worker.decoder_messages import Orientation
+from worker.deinterlacing import deinterlaced
 
 # Pixels further from square than this are stretched; less is the rounding of an encoder.
 SQUARE = (Fraction(19, 20), Fraction(20, 19))
 # Stretching beyond this is no camera's doing.
 WIDEST, NARROWEST = Fraction(4, 1), Fraction(1, 4)
+
+# What ordinary screens cannot show, by the numbers of ITU-T H.273: the curves PQ (HDR10) and HLG; the colours
+# BT.2020, the projectors' P3 and Display P3.
+HDR_CURVES = frozenset({16, 18})
+WIDE_PRIMARIES = frozenset({9, 11, 12})
+BT709, UNSPECIFIED, BT2020 = 1, 2, 9
 
 # Display matrices of quarter turns, counter-clockwise.
 TURNS = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
@@ -39,7 +46,7 @@ class Converter:
 
     def write(self, picture: VideoFrame, size: tuple[int, int], target: memoryview) -> None:
         """Write `picture` at `size` (width, height) as RGB, rows without gaps, into `target`."""
-        rgb = self._to_rgb(picture, size)
+        rgb = self._to_rgb(deinterlaced(picture), size)
         plane = rgb.planes[0]
         source, stride, row = memoryview(plane), plane.line_size, 3 * size[0]
         if stride == row:
@@ -50,9 +57,18 @@ class Converter:
 
     def _to_rgb(self, picture: VideoFrame, size: tuple[int, int]) -> VideoFrame:
         width, height = size
+        wide = _tag_wide(picture)
         try:
+            # libswscale maps curve and colours where it is told into which; from which, the picture says.
             return self._reformatter.reformat(
-                picture, width, height, "rgb24", dst_color_range=ColorRange.JPEG, threads=1
+                picture,
+                width,
+                height,
+                "rgb24",
+                dst_color_range=ColorRange.JPEG,
+                dst_color_trc=ColorTrc.BT709 if wide else None,
+                dst_color_primaries=ColorPrimaries.BT709 if wide else None,
+                threads=1,
             )
         except FFmpegError:
             # Exotic or forged colour tags that libswscale does not know: take the usual ones.
@@ -67,6 +83,20 @@ class Converter:
                 dst_color_range=ColorRange.JPEG,
                 threads=1,
             )
+
+
+def _tag_wide(picture: VideoFrame) -> bool:
+    """Whether the picture must be mapped to what ordinary screens show; fills in what its tags leave open."""
+    hdr = picture.color_trc in HDR_CURVES
+    if not hdr and picture.color_primaries not in WIDE_PRIMARIES:
+        return False
+    if not hdr and picture.color_trc == UNSPECIFIED:
+        picture.color_trc = BT709
+    if hdr and picture.color_primaries == UNSPECIFIED:
+        picture.color_primaries = BT2020
+    if hdr and picture.colorspace == UNSPECIFIED:
+        picture.colorspace = BT2020
+    return True
 
 
 def orientation(picture: VideoFrame) -> Orientation:

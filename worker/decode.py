@@ -172,10 +172,15 @@ class VideoReader:
                 decoded_frames=done.decoded if done else 0,
                 seconds=done.seconds if done else 0.0,
                 longest_unseen_seconds=self._longest_unseen(),
-                unseen=done.unseen if done else (),
+                unseen=(*(done.unseen if done else ()), *self._mostly_damaged()),
             )
             if done is None:
                 self._close()
+
+    def _mostly_damaged(self) -> tuple[str, ...]:
+        if 2 * self._damaged <= self._taken:
+            return ()
+        return (f"{self._damaged} of {self._taken} sampled frames, which are damaged",)
 
     def _longest_unseen(self) -> float:
         """Over all streams; of all but the first, what comes after the last sample is not known."""

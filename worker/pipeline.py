@@ -24,6 +24,7 @@ from worker.aggregation import (
     Stretch,
     TrackScore,
     VideoScore,
+    doubted,
     flagged_stretches,
     score_track,
     score_video,
@@ -282,6 +283,7 @@ class Pipeline:
                 for number in numbers
             ]
             video = score_video(scores, version=version, scoring=settings.scoring)
+            video = doubted(video, taken=report.taken, damaged=report.damaged)
             tracks = [
                 _screened_track(number, members[number], score, video, settings.scoring)
                 for number, score in zip(numbers, video.tracks, strict=True)
