@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from core import media_formats
@@ -40,6 +40,12 @@ class ExportParams(FilterParams):
     format: Format = Format.CSV
 
 
+class UploadParams(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field("upload", max_length=500, description="File name, for people to find it by.")
+
+
 @router.post(
     "/uploads",
     status_code=201,
@@ -58,15 +64,13 @@ async def upload(
     settings: Configured,
     objects: Objects,
     principal: Uploader,
-    name: Annotated[
-        str, StringConstraints(max_length=500), Query(description="File name, for people to find it by.")
-    ] = "upload",
+    params: Annotated[UploadParams, Query()],
 ) -> schemas.Uploaded | Response:
     """Upload a video or image of any format that is screened (docs/formats.md) as the request's body.
 
     The same content again is the same video. Ask `/v1/videos/{video_id}` for the verdict.
     """
-    name = uploads.checked_name(name)
+    name = uploads.checked_name(params.name)
     stated = request.headers.get("Content-Length", "")
     if stated.isdecimal():
         uploads.check_size(int(stated), name, settings)
