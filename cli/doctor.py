@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,8 @@ def _findings(settings: Settings) -> Iterator[Finding]:
             yield Finding(check=name, healthy=True, note=check(settings))
         except (FacewardenError, OSError) as error:
             yield Finding(check=name, healthy=False, note=str(error))
+        if check is _decoder:
+            yield from _sandbox(settings)
 
 
 def _redis(settings: Settings) -> str:
@@ -156,6 +159,18 @@ def _decoder(settings: Settings) -> str:
             if shapes != {(64, 96, 3)}:
                 raise SettingsError(setting="decoder", reason=f"it gave {shapes} for {name} of 96 x 64")
     return "decodes a picture and H.264 in its own process"
+
+
+def _sandbox(settings: Settings) -> Iterator[Finding]:
+    """What the decoder process itself says of each part that not every kernel has."""
+    with tempfile.TemporaryDirectory() as folder, suppress(FacewardenError):  # the decoder's own row tells
+        path = Path(folder) / "probe.png"
+        _write_probe(path)
+        with VideoReader(path, settings.decode, settings.sampling, name=path.name) as reader:
+            for part in reader.sandbox:
+                missing = f"missing here ({part.note}); the other parts of the decoder's sandbox hold"
+                note = part.note if part.holds else missing
+                yield Finding(check=f"sandbox: {part.name}", healthy=part.holds, note=note)
 
 
 def _write_probe(path: Path) -> None:

@@ -165,15 +165,13 @@ class UnsafePath(InputError):
 
 
 class DecoderKilled(InputError):
-    """{name}: the decoder was stopped because {reason}. The file is likely damaged or hostile;
-    if it is neither, raise {setting}."""
+    """{name}: the decoder was stopped because {reason}. {remedy}"""
 
     code = "decoder_killed"
 
 
 class DecoderShot(DecoderKilled):
-    """{name}: the decoder was stopped because {reason}. Where memory is short the file may be the reason;
-    if there is enough, lower {setting}."""
+    """{name}: the decoder was stopped because {reason}. {remedy}"""
 
     code = "decoder_shot"
 

@@ -4,6 +4,7 @@ Every frame of a clip carries its number as black and white blocks along its upp
 can tell which frame it got (`number_in`). Product code makes its clips in `cli.demo`; these are for tests.
 """
 
+import struct
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -187,6 +188,54 @@ class Media:
                 packet.stream = streams[packet.stream.index]
                 output.mux(packet)
         return path
+
+
+def _box(kind: bytes, *parts: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + sum(map(len, parts)), kind) + b"".join(parts)
+
+
+def _track(number: int) -> bytes:
+    """An MP4's track of H.264 without a sample."""
+    square = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    header = struct.pack(">5I24x", 0, 0, 0, number, 0) + square + struct.pack(">2I", 16 << 16, 16 << 16)
+    coding = _box(b"avc1", bytes(24), struct.pack(">2H", 16, 16), bytes(50))
+    tables = (_box(kind, bytes(8)) for kind in (b"stts", b"stsc", b"stco"))
+    table = _box(b"stbl", _box(b"stsd", bytes(7), b"\1", coding), *tables, _box(b"stsz", bytes(12)))
+    media = _box(b"mdhd", bytes(12), struct.pack(">2I", 1000, 1000), bytes(4))
+    handler = _box(b"hdlr", bytes(8), b"vide", bytes(13))
+    return _box(b"trak", _box(b"tkhd", header), _box(b"mdia", media, handler, _box(b"minf", table)))
+
+
+def mp4_of_tracks(count: int) -> bytes:
+    """An MP4 that declares `count` video tracks."""
+    movie = _box(b"mvhd", bytes(12), struct.pack(">2I", 1000, 1000), bytes(80))
+    return _box(b"ftyp", b"isom", bytes(4), b"isom") + _box(b"moov", movie, *map(_track, range(1, count + 1)))
+
+
+def _element(code: str, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return bytes.fromhex(code) + struct.pack(">Q", len(content) | 1 << 56) + content
+
+
+def mkv_of_tracks(count: int) -> bytes:
+    """A Matroska file that declares `count` video tracks, with one packet of the first."""
+    tracks = (
+        _element(
+            "ae",
+            _element("d7", struct.pack(">H", number)),
+            _element("73c5", struct.pack(">H", number)),
+            _element("83", b"\1"),
+            _element("86", b"V_VP8"),
+            _element("e0", _element("b0", b"\x10"), _element("ba", b"\x10")),
+        )
+        for number in range(1, count + 1)
+    )
+    cluster = _element("1f43b675", _element("e7", b"\0"), _element("a3", b"\x81\0\0\x80"))
+    head = _element(
+        "1a45dfa3", _element("4282", b"matroska"), _element("4287", b"\4"), _element("4285", b"\2")
+    )
+    info = _element("1549a966", _element("2ad7b1", b"\x0f\x42\x40"))
+    return head + _element("18538067", info, _element("1654ae6b", *tracks), cluster)
 
 
 @pytest.fixture

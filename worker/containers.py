@@ -4,6 +4,7 @@ Runs in the decoder process, after `worker.sandbox.lock_down`: whatever it needs
 imports its kinds of streams and codecs only when a file has one; they are named below for that reason.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Never
 
@@ -21,7 +22,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 
-from core.errors import BrokenMedia
+from core.errors import BrokenMedia, MediaTooLarge
 from core.gate import sniff
 from core.media_formats import CODECS
 from worker.decoder_messages import Request
@@ -31,6 +32,7 @@ PROBING = (*sorted(CODECS), "libdav1d", "flv", "msmpeg4")
 
 BUFFER = 256 * 1024  # bytes per read: fewer calls from libav into Python than with its own 32 KiB
 MOST_PIXELS = 2**31 - 1  # that libav can count
+USUALLY_LISTED = 1000  # streams, by libav where nothing else is said
 MOST_ERRORS = 64  # read errors in a row after which the rest of the file counts as unreadable
 
 
@@ -58,30 +60,71 @@ class MediaBytes:
 def open_container(
     file: MediaBytes, head: bytes, request: Request, *, decoding: bool = True
 ) -> InputContainer:
-    """Open the container. Without `decoding` no decoder is started, and frames may be of any size."""
-    # Its name keeps libav from guessing: what the gate has seen is what is opened.
-    demuxer = sniff(head, request.name).reader
+    """Open the container. Without `decoding` no decoder is started, and frames may be of any size.
+
+    Raises MediaTooLarge where it has too many streams, BrokenMedia where libav cannot read it.
+    """
     try:
-        return av.open(
-            file,
-            "r",
-            format=demuxer,
-            options={
-                "format_whitelist": demuxer,
-                "codec_whitelist": ",".join(PROBING) if decoding else "none",
-                "protocol_whitelist": "none",
-                "max_pixels": str(request.max_pixels if decoding else MOST_PIXELS),
-            },
-            metadata_errors="replace",
-            buffer_size=BUFFER,
-            io_open=_refuse,
-        )
+        container = _open(file, head, request, decoding=decoding)
     except MemoryError:
+        # Also libav's word for more streams than it was told to list.
+        if "max_streams" in log_of_opening(file, head, request):
+            raise _too_many_streams(request, _most_listed(request)) from None
         raise
     except (FFmpegError, OSError, ValueError) as error:
         file.check()
         reason = f"the file is cut off or damaged: {_reason(error)}"
         raise BrokenMedia(name=request.name, reason=reason) from None
+    if len(container.streams) > request.max_streams:
+        raise _too_many_streams(request, len(container.streams))
+    return container
+
+
+def log_of_opening(file: MediaBytes, head: bytes, request: Request) -> str:
+    """What libav says on opening: of some refusals its log alone names the cause."""
+    file.seek(0)
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as log, contextlib.suppress(MemoryError, FFmpegError):
+            _open(file, head, request).close()
+    finally:
+        av.logging.set_level(None)
+    return " ".join(text for _, _, text in log)
+
+
+def _open(file: MediaBytes, head: bytes, request: Request, *, decoding: bool = True) -> InputContainer:
+    # Its name keeps libav from guessing: what the gate has seen is what is opened.
+    demuxer = sniff(head, request.name).reader
+    return av.open(
+        file,
+        "r",
+        format=demuxer,
+        options={
+            "format_whitelist": demuxer,
+            "codec_whitelist": ",".join(PROBING) if decoding else "none",
+            "protocol_whitelist": "none",
+            "max_pixels": str(request.max_pixels if decoding else MOST_PIXELS),
+            "max_streams": str(_most_listed(request)),
+        },
+        metadata_errors="replace",
+        buffer_size=BUFFER,
+        io_open=_refuse,
+    )
+
+
+def _most_listed(request: Request) -> int:
+    """Streams that libav lists: more than are allowed, so that a message can say how many there are."""
+    return max(USUALLY_LISTED, request.max_streams + 2)
+
+
+def _too_many_streams(request: Request, count: int) -> MediaTooLarge:
+    return MediaTooLarge(
+        name=request.name,
+        quantity="the number of streams",
+        value=count if count < _most_listed(request) else f"{count} or more",
+        limit=request.max_streams,
+        setting="FACEWARDEN_DECODE__MAX_STREAMS",
+    )
 
 
 def packets(container: InputContainer, streams: Sequence[Stream]) -> Iterator["Packet[Stream]"]:

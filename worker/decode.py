@@ -25,6 +25,7 @@ from models.face import Image
 from worker.decoder_child import COMMAND, DecoderChild
 from worker.decoder_messages import FrameHeader, Orientation, Request
 from worker.sampling import SampleRate, longest_unseen
+from worker.sandbox import Part
 from worker.shared_frames import create_region, read_into, region_bytes
 
 
@@ -135,6 +136,11 @@ class VideoReader:
         if self._probe is None:
             raise RuntimeError("the probe is known inside the with block only")
         return self._probe
+
+    @property
+    def sandbox(self) -> list[Part]:
+        """What became of its parts that not every kernel has; known inside the `with` block."""
+        return self._running.sandbox
 
     def __enter__(self) -> Self:
         file = self._open_file()

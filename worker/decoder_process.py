@@ -63,20 +63,34 @@ def main() -> None:
     request = pipes.request
     sandbox.die_with_parent(request.parent)
     with FileIO(request.file, "rb") as file:
-        decode = _decoder_of(file)
-        sandbox.lock_down(memory_bytes=request.memory_bytes, cpu_seconds=request.cpu_seconds)
-        pipes.say("ready")
         try:
+            decode = _decoder_of(file)
+            parts = sandbox.lock_down(memory_bytes=request.memory_bytes, cpu_seconds=request.cpu_seconds)
+            pipes.say("ready", sandbox=[asdict(part) for part in parts])
             decoded = decode(file, request, pipes)
             seconds = time.monotonic() - began - pipes.waited
             pipes.say("done", decoded=decoded.frames, unseen=decoded.unseen, seconds=seconds)
-        except InputError as error:
-            fields = {name: str(value) for name, value in error.fields.items()}
-            pipes.say("error", code=error.code, fields=fields)
         except MemoryError:
             pipes.say("out_of_memory")
-        except Exception as error:  # a bug of ours or of a library: nothing can be written to stderr now
-            pipes.say("crashed", reason=f"{type(error).__name__}: {error}"[:500])
+        except Exception as error:  # nothing can be written to stderr any more
+            refusal = sandbox.refusal_in(error)
+            if refusal is not None:  # whatever it was taken for: a decoder needs nothing that is refused
+                pipes.say("refused", reason=_described(refusal))
+            elif isinstance(error, InputError):
+                fields = {name: str(value) for name, value in error.fields.items()}
+                pipes.say("error", code=error.code, fields=fields)
+            else:  # a bug of ours or of a library
+                pipes.say("crashed", reason=_described(error))
+
+
+def _described(error: BaseException) -> str:
+    """An error, and where it came up."""
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f" in {code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {error}"[:500] + place
 
 
 def _decoder_of(file: FileIO) -> Decoder:

@@ -30,6 +30,7 @@ from core.media_formats import RAW_REMEDY
 from core.media_signatures import HEAD_BYTES
 from worker.decoder_messages import Decoded, FrameHeader, Orientation, Outlet, Request, too_many_pixels
 from worker.sampling import Rank, plan_samples
+from worker.sandbox import NOT_THE_FILE
 from worker.still_colour import as_seen
 from worker.still_metadata import boxes, carve, jpeg_without_end, orientation_in
 from worker.still_times import MOST_FRAMES, durations
@@ -164,7 +165,7 @@ class StillFile:
         except Image.DecompressionBombError as error:
             pixels = re.search(r"\d+", str(error))
             raise too_many_pixels(self._request, f"{pixels[0] if pixels else 'many'} pixels") from None
-        except MemoryError:
+        except NOT_THE_FILE:
             raise
         except Exception as error:  # Pillow lets through whatever a parser stumbles over
             raise BrokenMedia(name=self._request.name, reason=_reason(error)) from None
@@ -189,7 +190,7 @@ class StillFile:
                     self._refuse_camera_raw(kind)
                 if not kind & (REDUCED | MASK):
                     sizes[number] = self._image.width * self._image.height
-        except (MemoryError, UnsupportedMedia):
+        except (*NOT_THE_FILE, UnsupportedMedia):
             raise
         except Exception as error:  # as above; the end of the pages is one of them
             self.reason = _reason(error)
@@ -211,7 +212,7 @@ class StillFile:
         """A whole number from the page's tags; 0 where there is none, or something else."""
         try:
             value = self._image.tag_v2.get(tag, 0)  # type: ignore[attr-defined]  # it is a TIFF
-        except MemoryError:
+        except NOT_THE_FILE:
             raise
         except Exception:  # as above
             return 0
@@ -245,7 +246,7 @@ class StillFile:
             seen = as_seen(image, profile, self._picture.cicp)
             turn = TURNS.get(self._orientation(image))
             return seen if turn is None else seen.transpose(turn)
-        except MemoryError:
+        except NOT_THE_FILE:
             raise
         except Exception as error:  # as above
             self.reason = _reason(error)
@@ -296,7 +297,7 @@ class StillFile:
                 self._alive()
                 self._image.seek(number)
                 lengths.append(self._image.info.get("duration", 0) / 1000)
-        except MemoryError:
+        except NOT_THE_FILE:
             raise
         except Exception as error:  # as above
             self.reason = _reason(error)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 import av
-import av.logging
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -14,7 +13,7 @@ from av.video.stream import VideoStream
 from core.errors import BrokenMedia, Encrypted, InputError, MediaTooLarge, NoVideoStream, UnsupportedMedia
 from core.media_formats import CODECS
 from core.media_signatures import HEAD_BYTES
-from worker.containers import MediaBytes, open_container, packets
+from worker.containers import MediaBytes, log_of_opening, open_container, packets
 from worker.decoder_messages import Request, too_many_pixels
 from worker.gaps import Gaps
 from worker.mp4_boxes import Mp4Boxes
@@ -89,14 +88,6 @@ class VideoFile:
     def _open(self) -> InputContainer:
         self._file.seek(0)
         container = open_container(self._file, self._head, self._request)
-        if len(container.streams) > self._request.max_streams:
-            raise _too_large(
-                self._request,
-                "the number of streams",
-                len(container.streams),
-                self._request.max_streams,
-                "FACEWARDEN_DECODE__MAX_STREAMS",
-            )
         for stream in container.streams.video:
             if stream.codec_context:
                 self.configure(stream.codec_context)
@@ -159,14 +150,7 @@ class VideoFile:
             context = container.streams.video[stream.container.streams.video.index(stream)].codec_context
             if context is not None and context.width * context.height > 0:
                 return context.width, context.height
-        self._file.seek(0)
-        av.logging.set_level(av.logging.ERROR)
-        try:
-            with av.logging.Capture() as log, open_container(self._file, self._head, self._request):
-                said = " ".join(text for _, _, text in log)
-        finally:
-            av.logging.set_level(None)
-        size = re.search(r"size (\d+)x(\d+)", said)
+        size = re.search(r"size (\d+)x(\d+)", log_of_opening(self._file, self._head, self._request))
         return (int(size[1]), int(size[2])) if size else (0, 0)
 
     def _list_packets(

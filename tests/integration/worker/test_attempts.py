@@ -318,7 +318,7 @@ def test_a_job_past_its_deadline_is_given_back(ticket: tuple[int, int], install:
 @pytest.mark.parametrize(
     "error",
     [
-        DecoderKilled(name="clip.mp4", reason="it hung", setting="FACEWARDEN_DECODE__STALL_SECONDS"),
+        DecoderKilled(name="clip.mp4", reason="it hung", remedy="Export it again."),
         WeightsError(path="x", reason="they are broken"),
     ],
     ids=["input", "installation"],

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
+from structlog.testing import capture_logs
 
 from core.errors import DecoderKilled, FacewardenError, NotMedia, ServiceUnavailable
 from core.settings import DecodeSettings, SamplingSettings
 from tests.media import Media
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, until
 from worker.decode import VideoReader
-from worker.decoder_child import COMMAND
+from worker.decoder_child import COMMAND, _warn_of
 
 Children = Callable[[], list[psutil.Process]]
 MANY = SamplingSettings(min_frames=64)  # more than the shared memory holds: the decoder has to wait
@@ -112,17 +114,180 @@ def test_a_slow_reader_is_not_a_hanging_decoder(clip: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV.*no setting helps"),
+        ("os.kill(os.getpid(), 40)", "signal 40.*no setting helps"),
         ("os.kill(os.getpid(), signal.SIGXCPU)", "600 s of CPU time.*CPU_SECONDS"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "something killed it"),
-        ("os._exit(3)", "exit code 3"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "something killed it.*more memory, or run fewer workers"),
+        ("os._exit(3)", "exit code 3.*No setting helps: this is a defect"),
         ("say(kind='out_of_memory')", "4096 MiB of memory.*MEMORY_BYTES"),
-        ("say(kind='crashed', reason='KeyError: 1')", "KeyError"),
+        ("say(kind='crashed', reason='KeyError: 1')", "KeyError.*No setting helps: this is a defect"),
+        ("say(kind='refused', reason='EPERM')", "the sandbox refused.*EPERM.*this is a defect"),
     ],
 )
 def test_one_that_crashes(clip: Path, script: str, reason: str) -> None:
     with pytest.raises(DecoderKilled, match=reason):
         read(clip, actor("say(kind='ready')\n" + script), stall_seconds=PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("ending", ["time.sleep(60)", "os._exit(3)", "os.abort()", "say(kind='crashed')"])
+def test_what_it_started_goes_with_it(clip: Path, tmp_path: Path, ending: str) -> None:
+    """Of our decoder the sandbox refuses it; where a kernel has none, no grandchild stays behind."""
+    told = tmp_path / "grandchild"
+    script = f"""
+if os.fork() == 0:
+    for descriptor in (0, 1, 2):
+        os.close(descriptor)
+    time.sleep(300)
+    os._exit(0)
+if os.fork() == 0:
+    open({str(told)!r}, "w").write(str(os.getpid()))
+    os.close(1)
+    time.sleep(300)
+    os._exit(0)
+while not os.path.exists({str(told)!r}) or not os.path.getsize({str(told)!r}):
+    time.sleep(0.01)
+say(kind='ready')
+{ending}
+"""
+    with pytest.raises(DecoderKilled):
+        read(clip, actor(script), stall_seconds=STALL if "sleep" in ending else PATIENCE_SECONDS)
+    grandchild = int(told.read_text())
+    until(lambda: gone(grandchild), "the end of a grandchild")
+
+
+def gone(process: int) -> bool:
+    return not psutil.pid_exists(process) or psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+
+
+def ours(change: str) -> list[str]:
+    """The real decoder, after `change`."""
+    script = f"from worker import decoder_process, sandbox, seccomp, system_calls\n{change}\n"
+    return [sys.executable, "-I", "-B", "-c", script + "decoder_process.main()"]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "reason"),
+    [
+        ("open('/etc/hostname')", "PermissionError.*hostname.* in <string>:"),
+        ("import wave", "ModuleNotFoundError.*wave.* in <string>:"),
+        ("b'x'.decode('cp850')", "LookupError: unknown encoding: cp850 in <string>:"),
+        ("hidden()", r"\[Errno 1\] Operation not permitted"),
+    ],
+)
+def test_a_refusal_is_no_riddle(clip: Path, attempt: str, reason: str) -> None:
+    """Also one that a decoder took for damage: what it needs must not be refused."""
+    change = f"""
+import os
+from core.errors import BrokenMedia
+
+def hidden():
+    try:
+        os.stat('/')
+    except OSError as error:
+        raise BrokenMedia(name='clip', reason=str(error)) from None
+
+def decode(file, request, outlet):
+    {attempt}
+
+decoder_process._decoder_of = lambda file: decode
+"""
+    with pytest.raises(DecoderKilled, match=f"the sandbox refused what it wanted.*{reason}.*a defect"):
+        read(clip, ours(change), stall_seconds=PATIENCE_SECONDS)
+
+
+NO_SANDBOX = ours("""
+import errno, os
+
+class Old(system_calls.Kernel):
+    def call(self, name, *arguments):
+        if name in ("landlock_create_ruleset", "seccomp"):
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+        return super().call(name, *arguments)
+
+sandbox.Kernel = Old
+""")
+
+
+def test_a_kernel_without_the_sandbox_decodes_and_is_told_of_once(clip: Path) -> None:
+    _warn_of.cache_clear()
+    with capture_logs() as logs:
+        assert (
+            read(clip, NO_SANDBOX, stall_seconds=PATIENCE_SECONDS)
+            == read(clip, NO_SANDBOX, stall_seconds=PATIENCE_SECONDS)
+            > 0
+        )
+    assert [(log["log_level"], log["part"], log["reason"]) for log in logs] == [
+        ("warning", "landlock", "Function not implemented"),
+        ("warning", "seccomp", "Function not implemented"),
+    ]
+
+
+def test_a_sandbox_without_sense_is_not_believed(clip: Path) -> None:
+    with pytest.raises(DecoderKilled, match="makes no sense"):
+        read(clip, actor("say(kind='ready', sandbox=[1])"), stall_seconds=PATIENCE_SECONDS)
+
+
+def test_a_lock_down_that_fails_is_no_fault_of_the_file(clip: Path) -> None:
+    change = "def fails(**_): raise RuntimeError('no lock')\nsandbox.lock_down = fails"
+    with pytest.raises(ServiceUnavailable, match="no lock"):
+        read(clip, ours(change), stall_seconds=PATIENCE_SECONDS)
+
+
+# Ends the process at any refused call but those that are known to do no harm: `newfstatat`, by which glibc
+# asks for the size of an open file, and `openat`, by which it looks for a table of ancient letters, for the
+# names of television stations.
+STRICT = ours("""
+import errno, os
+seccomp.REFUSE = seccomp.KILL
+harmless = {"x86_64": (262, 257), "aarch64": (79, 56)}[os.uname().machine]
+
+def strict(kernel, program=seccomp.program):
+    *code, refusal = program(kernel)
+    yield from code
+    for number in harmless:
+        yield seccomp.EQUALS, 0, 1, number
+        yield seccomp.RETURN, 0, 0, 0x00050000 | errno.EPERM
+    yield refusal
+
+seccomp.program = strict
+""")
+
+
+def test_the_strict_sandbox_ends_what_is_refused(clip: Path) -> None:
+    main = "decoder_process.main()"
+    change = "decoder_process._decoder_of = lambda file: lambda *_: os.getsid(0)"
+    command = [*STRICT[:-1], STRICT[-1].replace(main, f"{change}\n{main}")]
+    with pytest.raises(DecoderKilled, match="SIGSYS"):
+        read(clip, command, stall_seconds=PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format"),
+    [
+        ("a.mp4", "libx264", "yuv420p"),
+        ("b.mp4", "libx265", "yuv420p10le"),
+        ("c.mp4", "libsvtav1", "yuv420p"),
+        ("d.webm", "libvpx-vp9", "yuv420p"),
+        ("e.webm", "libvpx", "yuv420p"),
+        ("f.avi", "mpeg4", "yuv420p"),
+        ("g.mov", "prores_ks", "yuv422p10le"),
+        ("h.mov", "mjpeg", "yuvj420p"),
+        ("i.mkv", "ffv1", "yuv420p"),
+        ("j.ts", "mpeg2video", "yuv420p"),
+    ],
+)
+def test_a_video_needs_no_call_that_is_refused(
+    media: Media, name: str, codec: str, pixel_format: str
+) -> None:
+    path = media.video(name, codec=codec, pixel_format=pixel_format, frames=5)
+    assert read(path, STRICT, stall_seconds=PATIENCE_SECONDS) == 5
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "gif", "bmp", "tiff"])
+def test_a_still_needs_no_call_that_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    Image.new("RGB", (400, 300), (10, 200, 30)).save(path)
+    assert read(path, STRICT, stall_seconds=PATIENCE_SECONDS) == 1
 
 
 PROBE = {

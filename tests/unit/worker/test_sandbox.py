@@ -1,15 +1,21 @@
 """What a process can no longer do; each in a process of its own."""
 
+import errno
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
+from core.errors import BrokenMedia
+from worker import landlock, sandbox
+from worker.system_calls import Kernel
+
 LOCKED = """
-import os, resource, signal, socket, subprocess, sys, threading
+import os, resource, signal, socket, subprocess, sys, threading, time
 from worker import sandbox
 sandbox.die_with_parent(os.getppid())
 sandbox.lock_down(memory_bytes=400 * 1024**2, cpu_seconds=1)
@@ -71,7 +77,7 @@ def test_threads_still_start() -> None:
 
 
 def test_it_dies_with_its_parent() -> None:
-    script = LOCKED.replace("sys.exit", "") + "os.write(1, b'ready\\n'); signal.pause()"
+    script = LOCKED.replace("sys.exit", "") + "os.write(1, b'ready\\n'); time.sleep(60)"
     parent = subprocess.Popen(
         [
             sys.executable,
@@ -100,3 +106,107 @@ def test_it_does_not_start_without_its_parent() -> None:
     script = "import os; from worker import sandbox; sandbox.die_with_parent(1 << 30); os.write(1, b'alive')"
     done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")
+
+
+# The parts alone, each on a real kernel with the others left out.
+
+ALONE = """
+import os, signal, socket, subprocess, sys
+from worker import landlock, sandbox, seccomp
+from worker.system_calls import Kernel
+sandbox.die_with_parent(os.getppid())
+{part}
+refused = []
+for attempt in (
+    lambda: os.open("/etc/hostname", os.O_RDONLY),
+    lambda: os.listdir("/"),
+    lambda: os.mkdir({made!r}),
+    lambda: socket.socket().connect(("127.0.0.1", 9)),
+    lambda: os.kill(os.getppid(), 0),
+    lambda: os.posix_spawn("/bin/true", ["true"], {{}}),
+):
+    try:
+        attempt()
+        refused.append(False)
+    except OSError as error:
+        refused.append(isinstance(error, PermissionError))
+print(refused)
+"""
+
+
+def alone(part: str, folder: Path) -> str:
+    script = ALONE.format(part=part, made=str(folder / "made"))
+    command = [sys.executable, "-I", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    assert list(folder.iterdir()) == []
+    return done.stdout.strip()
+
+
+def test_landlock_alone(tmp_path: Path) -> None:
+    """What it can name, this kernel's version of it: files and ports, and from the sixth on signals."""
+    try:
+        abi = Kernel().call("landlock_create_ruleset", None, 0, landlock.CREATE_RULESET_VERSION)
+    except OSError:
+        pytest.skip("this kernel has no Landlock")
+    assert alone("landlock.restrict(Kernel())", tmp_path) == str([True, True, True, abi >= 4, abi >= 6, True])
+
+
+def test_seccomp_alone(tmp_path: Path) -> None:
+    assert alone("seccomp.install(Kernel())", tmp_path) == str([True] * 6)
+
+
+def test_what_a_kernel_lacks_is_told_and_the_rest_holds() -> None:
+    script = """
+import errno, os
+from worker import sandbox
+from worker.system_calls import Kernel
+
+class Old(Kernel):
+    def call(self, name, *arguments):
+        if name in ("landlock_create_ruleset", "seccomp"):
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+        return super().call(name, *arguments)
+
+parts = sandbox.lock_down(memory_bytes=400 * 1024**2, cpu_seconds=1, kernel=Old())
+try:
+    open("/etc/hostname")
+except OSError:
+    print([(part.name, part.holds, part.note) for part in parts])
+"""
+    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, timeout=60, check=False)
+    assert done.stderr == b""
+    assert eval(done.stdout) == [  # noqa: S307  our own words
+        ("capabilities", True, "none left"),
+        ("landlock", False, "Function not implemented"),
+        ("seccomp", False, "Function not implemented"),
+    ]
+
+
+def test_a_processor_without_a_table_is_told() -> None:
+    script = """
+import os
+from types import SimpleNamespace
+from worker import sandbox
+os.uname = lambda: SimpleNamespace(machine="riscv64")
+print([(part.holds, part.note) for part in sandbox.lock_down(memory_bytes=400 * 1024**2, cpu_seconds=1)])
+"""
+    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, timeout=60, check=False)
+    assert done.stdout.count(b"(False, 'the system calls of riscv64 are not in the table')") == 3
+
+
+def test_a_refusal_is_found_however_deep_it_lies() -> None:
+    def wrapped(cause: Exception) -> Exception:
+        try:
+            try:
+                raise cause
+            except type(cause):
+                raise BrokenMedia(name="a", reason="b") from None
+        except BrokenMedia as error:
+            return error
+
+    refused = PermissionError(errno.EPERM, "Operation not permitted")
+    for cause in (refused, ModuleNotFoundError("no module"), LookupError("unknown encoding: cp850")):
+        assert sandbox.refusal_in(wrapped(cause)) is cause
+    for other in (ValueError("x"), KeyError("x"), PermissionError("a video asked for a file")):
+        assert sandbox.refusal_in(wrapped(other)) is None

@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -23,7 +24,7 @@ from core.media_formats import SCREENED
 from core.media_signatures import HEAD_BYTES
 from core.outcomes import MediaKind
 from core.settings import DecodeSettings, SamplingSettings
-from tests.media import HEIGHT, WIDTH, Media, number_in
+from tests.media import HEIGHT, WIDTH, Media, mkv_of_tracks, mp4_of_tracks, number_in
 from worker.decode import DecodeReport, Frame, VideoReader
 
 RATE = 25
@@ -171,6 +172,24 @@ def test_caps(media: Media) -> None:
         read(clip, max_pixels=192 * 127)
     with pytest.raises(MediaTooLarge, match="number of streams is 3"):
         read(media.with_many_streams("many.mkv", 3), max_streams=2)
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "told"),
+    [
+        (33, 32, "is 33, above the limit of 32"),
+        (20_000, 32, "is 1000 or more, above the limit of 32"),
+        (1_101, 1_100, "is 1101, above the limit of 1100"),
+        (20_000, 1_100, "is 1102 or more, above the limit of 1100"),
+    ],
+)
+@pytest.mark.parametrize(("name", "write"), [("a.mp4", mp4_of_tracks), ("a.mkv", mkv_of_tracks)])
+def test_too_many_tracks_name_the_limit_on_tracks(
+    media: Media, name: str, write: Callable[[int], bytes], count: int, limit: int, told: str
+) -> None:
+    """libav gives up with the word for memory that ran out, long before any has."""
+    with pytest.raises(MediaTooLarge, match=f"the number of streams {told}.*MAX_STREAMS"):
+        read(written(media, name, write(count)), max_streams=limit)
 
 
 def test_the_decoder_stops_at_its_budget(media: Media) -> None:
