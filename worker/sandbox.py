@@ -53,7 +53,6 @@ def die_with_parent(parent: int) -> None:
     """Be killed when the thread of `parent` (a process id) that started us ends."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     if os.getppid() != parent:  # it ended before the first call took hold
         os.kill(os.getpid(), signal.SIGKILL)
@@ -73,6 +72,8 @@ def lock_down(*, memory_bytes: int, cpu_seconds: int, kernel: Kernel | None = No
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + GRACE_CPU_SECONDS)
     _limit_tasks()
+    # Without it the kernel takes a filter from the privileged only.
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     parts = [
         _enforced("capabilities", _drop_capabilities, kernel),
         _enforced("landlock", landlock.restrict, kernel),

@@ -114,7 +114,7 @@ ALONE = """
 import os, signal, socket, subprocess, sys
 from worker import landlock, sandbox, seccomp
 from worker.system_calls import Kernel
-sandbox.die_with_parent(os.getppid())
+sandbox.ctypes.CDLL(None).prctl(sandbox.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 {part}
 refused = []
 for attempt in (
