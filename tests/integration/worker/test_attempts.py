@@ -60,7 +60,16 @@ NOBODY = Screened(
     ),
     faces=[],
     tracks=[],
-    video=VideoScore(verdict=Verdict.NO_FACE, raw=None, score=None, track=None),
+    video=VideoScore(
+        verdict=Verdict.NO_FACE,
+        raw=None,
+        score=None,
+        track=None,
+        looks=0.0,
+        flagged_from=None,
+        high_from=0.0,
+        tracks=(),
+    ),
     evidence=[],
     timings=dict.fromkeys([*STAGES, "total"], 0.1),
 )
@@ -90,9 +99,10 @@ FLAGGED = replace(
             frames=1,
             usable_frames=1,
             score=TrackScore(raw=2.0, score=0.9, supported=True),
+            flagged=[],
         )
     ],
-    video=VideoScore(verdict=Verdict.FAKE, raw=2.0, score=0.9, track=0),
+    video=replace(NOBODY.video, verdict=Verdict.FAKE, raw=2.0, score=0.9, track=0),
     evidence=[Evidence(face=0, score=0.9, image=b"a JPEG", crop=b"a PNG")],
 )
 
