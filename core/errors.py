@@ -13,6 +13,7 @@ with the fields of the error filled in.
     |   |   |-- Encrypted             encrypted
     |   |   |-- BrokenMedia           broken_media
     |   |   |-- MediaTooLarge         media_too_large
+    |   |   |-- TooCostly             too_costly
     |   |   |-- FileVanished          file_vanished
     |   |   |-- Unreadable            unreadable
     |   |   |-- UnsafePath            unsafe_path
@@ -143,6 +144,13 @@ class MediaTooLarge(InputError):
     Raise {setting} if such inputs are expected."""
 
     code = "media_too_large"
+
+
+class TooCostly(InputError):
+    """{name}: {quantity} has passed what a file of this size may cost ({limit}). It is likely made to
+    keep machines busy; if it is not, raise {setting}."""
+
+    code = "too_costly"
 
 
 class FileVanished(InputError):

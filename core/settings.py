@@ -75,11 +75,22 @@ class DecodeSettings(_Section):
     memory_bytes: int = Field(
         4 * 1024**3, gt=0, description="Address space of the decoder process (RLIMIT_AS)."
     )
-    cpu_seconds: int = Field(
-        600, gt=0, description="CPU time of the decoder process (RLIMIT_CPU), whatever the size of the file."
+    cpu_seconds: float = Field(
+        5.0, gt=0, description="CPU time that reading any file may cost, however small it is."
     )
     cpu_seconds_per_megabyte: float = Field(
-        5.0, ge=0, description="CPU time on top for each megabyte of the file: long videos take longer."
+        0.5, ge=0, description="CPU time on top for each megabyte of the file."
+    )
+    cpu_seconds_per_gigapixel: float = Field(
+        40.0, ge=0, description="CPU time on top for each thousand million pixels that are decoded."
+    )
+    gigapixels: float = Field(
+        0.5, gt=0, description="Thousand million pixels that are decoded of any file, however small it is."
+    )
+    gigapixels_per_megabyte: float = Field(
+        50.0,
+        ge=0,
+        description="Thousand million pixels on top for each megabyte: a still scene has about 40 in one.",
     )
     stall_seconds: float = Field(
         30.0, gt=0, description="The decoder is killed when no frame and no word came for this long."

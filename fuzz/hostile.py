@@ -208,10 +208,10 @@ def _video_bombs(trap: Trap, seeds: dict[str, bytes]) -> Iterator[tuple[str, byt
     bomb = moov + box(b"free", bytes(1 << 26))
     data = box(b"cmvd", struct.pack(">I", len(bomb)), zlib.compress(bomb, 9))
     yield "compressed-index.mov", box(b"moov", box(b"cmov", box(b"dcom", b"zlib"), data))
-    run = box(b"trun", bytes(3), b"\0", struct.pack(">I", 1))
-    piece = box(b"moof", box(b"traf", box(b"tfhd", b"\0\2\0\0", struct.pack(">I", 1)), run))
     begun = seeds["fragmented.mp4"]
-    yield "fragments.mp4", begun[: begun.index(b"moof") - 4] + piece * 70_000
+    first = begun.index(b"moof") - 4
+    piece = begun[first : first + struct.unpack_from(">I", begun, first)[0]] + box(b"mdat")
+    yield "fragments.mp4", begun[:first] + piece * (4_000_000 // len(piece))
     for name, parameter in (("large.h264", b"\0\0\1\x67\x64\0\x34"), ("large.h265", b"\0\0\1\x42\1\1")):
         yield name, (parameter + b"\xff" * 40 + b"\0\0\1\x68\xee\x3c\x80\0\0\1\x65\x88") * 5000
 

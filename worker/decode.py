@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 from core.errors import EmptyFile, FileVanished, UnsafePath
 from core.settings import DecodeSettings, SamplingSettings
 from models.face import Image
+from worker.budget import GIGAPIXEL, Limits
 from worker.decoder_child import COMMAND, DecoderChild
 from worker.decoder_messages import FrameHeader, Orientation, Request
 from worker.sampling import SampleRate, longest_unseen
@@ -226,7 +227,7 @@ class VideoReader:
             max_streams=decode.max_streams,
             max_decoded_frames=decode.max_decoded_frames,
             memory_bytes=decode.memory_bytes,
-            cpu_seconds=decode.cpu_seconds + int(decode.cpu_seconds_per_megabyte * size / 1e6),
+            limits=limits(decode, size),
             rate=sample_rate(self._sampling),
         )
 
@@ -293,6 +294,16 @@ def sample_rate(sampling: SamplingSettings) -> SampleRate:
         long_step_seconds=sampling.long_step_seconds,
         least=sampling.min_frames,
         most=sampling.max_frames,
+    )
+
+
+def limits(settings: DecodeSettings, file_bytes: int) -> Limits:
+    """What decoding a file of `file_bytes` may cost."""
+    megabytes = file_bytes / 1e6
+    return Limits(
+        pixels=GIGAPIXEL * (settings.gigapixels + settings.gigapixels_per_megabyte * megabytes),
+        cpu_seconds=settings.cpu_seconds + settings.cpu_seconds_per_megabyte * megabytes,
+        cpu_seconds_per_pixel=settings.cpu_seconds_per_gigapixel / GIGAPIXEL,
     )
 
 

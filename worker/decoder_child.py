@@ -39,6 +39,7 @@ REPORTED = {
         errors.Encrypted,
         errors.BrokenMedia,
         errors.MediaTooLarge,
+        errors.TooCostly,
     )
 }
 
@@ -68,7 +69,7 @@ class DecoderChild:
     def __init__(self, request: Request, settings: DecodeSettings, command: Sequence[str] = COMMAND) -> None:
         self._name = request.name
         self._settings = settings
-        self._cpu_seconds = request.cpu_seconds
+        self._cpu_seconds = request.limits.most_cpu_seconds
         self._unread = b""
         self.sandbox: list[Part] = []  # known once it is ready
         self._ready = False  # it has begun with the file: what goes wrong from then on is the file's doing
@@ -187,9 +188,8 @@ class DecoderChild:
         ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         if ended is None or ended.si_code == os.CLD_EXITED:
             self._explain_exit(ended.si_status if ended else 0)
-        limit = self._cpu_seconds
         if ended.si_status == signal.SIGXCPU:
-            self._fail(f"it used more than {limit} s of CPU time", MORE_CPU_TIME)
+            self._fail(f"it used more than {self._cpu_seconds:.0f} s of CPU time", MORE_CPU_TIME)
         if ended.si_status == signal.SIGKILL:
             self.kill()
             reason = "something killed it, as the system does when memory runs out"

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from core.errors import MediaTooLarge
+from worker.budget import Limits
 from worker.sampling import SampleRate
 
 # A longer line comes from no decoder of ours.
@@ -33,7 +34,7 @@ class Request:
     max_streams: int
     max_decoded_frames: int
     memory_bytes: int  # address space
-    cpu_seconds: int
+    limits: Limits
     rate: SampleRate
 
     def line(self) -> bytes:
@@ -42,7 +43,8 @@ class Request:
     @classmethod
     def parse(cls, line: bytes) -> "Request":
         values = json.loads(line)
-        return cls(**values | {"rate": SampleRate(**values["rate"])})
+        nested = {"limits": Limits(**values["limits"]), "rate": SampleRate(**values["rate"])}
+        return cls(**values | nested)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,10 @@ class Outlet(Protocol):
     def say(self, kind: str, **fields: object) -> None: ...
 
     def alive(self) -> None:
-        """A sign of life; may be called as often as convenient."""
+        """A sign of life; to be called often. Raises TooCostly where the file has used up its CPU time."""
+
+    def decoded(self, pixels: int) -> None:
+        """So many pixels are decoded now, or were. Like `alive`, it may raise TooCostly."""
 
     def give(self, frame: FrameHeader, write: Callable[[memoryview], None]) -> None:
         """Hand a frame over; `write` puts its RGB pixels into the place that it is given."""

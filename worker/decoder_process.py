@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from io import FileIO
+from math import ceil
 from typing import BinaryIO
 
 from core.errors import InputError
@@ -18,6 +19,7 @@ from core.media_formats import format_of
 from core.media_signatures import HEAD_BYTES
 from core.outcomes import MediaKind
 from worker import sandbox
+from worker.budget import Budget
 from worker.decoder_messages import Decoded, FrameHeader, Outlet, Request, encode
 from worker.shared_frames import FrameWriter, region_bytes
 
@@ -34,6 +36,7 @@ class Pipes:
         self._words, self._answers = words, answers
         self._spoke = time.monotonic()
         self.request = Request.parse(words.readline())
+        self._budget = Budget(self.request.limits, name=self.request.name)
         self._writer = FrameWriter(self.request.memory, region_bytes(self.request.max_pixels), self._wait)
 
     def say(self, kind: str, **fields: object) -> None:
@@ -41,8 +44,12 @@ class Pipes:
         self._spoke = time.monotonic()
 
     def alive(self) -> None:
+        self._budget.check()
         if time.monotonic() - self._spoke > ALIVE_SECONDS:
             self.say("alive")
+
+    def decoded(self, pixels: int) -> None:
+        self._budget.decode(pixels)
 
     def give(self, frame: FrameHeader, write: Callable[[memoryview], None]) -> None:
         offset, place = self._writer.place(frame.size)
@@ -65,7 +72,9 @@ def main() -> None:
     with FileIO(request.file, "rb") as file:
         try:
             decode = _decoder_of(file)
-            parts = sandbox.lock_down(memory_bytes=request.memory_bytes, cpu_seconds=request.cpu_seconds)
+            parts = sandbox.lock_down(
+                memory_bytes=request.memory_bytes, cpu_seconds=ceil(request.limits.most_cpu_seconds)
+            )
             pipes.say("ready", sandbox=[asdict(part) for part in parts])
             decoded = decode(file, request, pipes)
             seconds = time.monotonic() - began - pipes.waited

@@ -8,7 +8,7 @@ timestamps look like.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from av.codec.context import CodecContext
@@ -18,6 +18,7 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
+from worker.decoder_messages import Outlet
 from worker.packet_reader import PacketReader
 from worker.picture_stream import PictureStream
 from worker.sampling import Sample
@@ -54,14 +55,15 @@ class SampleDecoder:
         samples: list[Sample],
         *,
         most: int,
-        alive: Callable[[], None],
+        outlet: Outlet,
     ) -> None:
         """`most` packets are decoded; where they do not suffice, the last samples are left out."""
         self.packets_decoded = 0
         self._video = video
         self._pictures = pictures
         self._timeline = pictures.timeline
-        self._reader = PacketReader(video, pictures, alive)
+        self._reader = PacketReader(video, pictures, outlet.alive)
+        self._decoded = outlet.decoded
         self._description: bytes | None = None  # what the decoder was told last; None: by the stream itself
         self._described: VideoCodecContext | None = None  # the decoder that was told it
         self._samples = samples
@@ -184,6 +186,7 @@ class SampleDecoder:
 
     def _take_out(self, picture: VideoFrame) -> None:
         """Keep a decoded frame if it is a sample or the nearest to one so far."""
+        self._decoded(picture.width * picture.height)
         number = picture.pts
         if number is None or not 0 <= number < len(self._timeline):
             return

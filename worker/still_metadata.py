@@ -84,6 +84,11 @@ def jpeg_without_end(content: bytes) -> tuple[bytes, bytes]:
     return cut + b"\xff\xd9", cut + b"\x5a\xc3\x36\xa5" * 64 + b"\xff\xd9"
 
 
+def jpeg_scans(content: bytes) -> int:
+    """Passes over its pixels that a JPEG asks for; within its data the marker cannot come by chance."""
+    return max(1, content.count(bytes((0xFF, JPEG_SCAN))))
+
+
 def boxes(content: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
     """Kind, first byte and end of the content of each box between `start` and `end` of a file like MP4."""
     at, end = start, len(content) if end is None else min(end, len(content))

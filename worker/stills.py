@@ -6,7 +6,7 @@ Runs in the decoder process, after `worker.sandbox.lock_down`: whatever it needs
 import codecs
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from io import FileIO
 
@@ -25,14 +25,14 @@ from PIL import (
 )
 
 from core import gate
-from core.errors import BrokenMedia, UnsupportedMedia
+from core.errors import BrokenMedia, TooCostly, UnsupportedMedia
 from core.media_formats import RAW_REMEDY
 from core.media_signatures import HEAD_BYTES
 from worker.decoder_messages import Decoded, FrameHeader, Orientation, Outlet, Request, too_many_pixels
 from worker.sampling import Rank, plan_samples
 from worker.sandbox import NOT_THE_FILE
 from worker.still_colour import as_seen
-from worker.still_metadata import boxes, carve, jpeg_without_end, orientation_in
+from worker.still_metadata import boxes, carve, jpeg_scans, jpeg_without_end, orientation_in
 from worker.still_times import MOST_FRAMES, durations
 
 # The readers of the formats that are taken, named here to be imported while files can still be opened.
@@ -47,6 +47,9 @@ READERS = (
     WebPImagePlugin,
     pillow_heif,
 )
+# Errors that are not about one frame, and end the decoding.
+LET_THROUGH = (*NOT_THE_FILE, TooCostly)
+
 TEXT_CODECS = ("ascii", "latin-1", "utf-8", "utf-16", "utf-32")  # Python imports each at its first use
 ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")
 
@@ -89,7 +92,7 @@ def decode_still(file: FileIO, request: Request, outlet: Outlet) -> Decoded:
 
     Raises an InputError where there is nothing to hand over.
     """
-    still = StillFile(file.readall(), request, outlet.alive)
+    still = StillFile(file.readall(), request, outlet)
     given = 0
     for index, number in enumerate(still.samples()):
         image, damaged = still.decode(number)
@@ -136,13 +139,13 @@ def _say_probe(outlet: Outlet, still: "StillFile", header: FrameHeader) -> None:
 class StillFile:
     """An opened picture or animation."""
 
-    def __init__(self, content: bytes, request: Request, alive: Callable[[], None]) -> None:
+    def __init__(self, content: bytes, request: Request, outlet: Outlet) -> None:
         """Open and check against the caps; no pixel is decoded.
 
         Raises MediaTooLarge or BrokenMedia.
         """
         self._request = request
-        self._alive = alive
+        self._outlet = outlet
         self.reason = "it is empty"  # why the latest frame could not be decoded
         # Pillow refuses what has more than twice as many, and does so before it allocates.
         Image.MAX_IMAGE_PIXELS = request.max_pixels // 2
@@ -165,7 +168,7 @@ class StillFile:
         except Image.DecompressionBombError as error:
             pixels = re.search(r"\d+", str(error))
             raise too_many_pixels(self._request, f"{pixels[0] if pixels else 'many'} pixels") from None
-        except NOT_THE_FILE:
+        except LET_THROUGH:
             raise
         except Exception as error:  # Pillow lets through whatever a parser stumbles over
             raise BrokenMedia(name=self._request.name, reason=_reason(error)) from None
@@ -183,14 +186,14 @@ class StillFile:
         sizes: dict[int, int] = {}
         try:
             for number in range(MOST_PAGES):
-                self._alive()
+                self._outlet.alive()
                 self._image.seek(number)
                 kind = self._tag(SUBFILE_TAG)
                 if number == 0:
                     self._refuse_camera_raw(kind)
                 if not kind & (REDUCED | MASK):
                     sizes[number] = self._image.width * self._image.height
-        except (*NOT_THE_FILE, UnsupportedMedia):
+        except (*LET_THROUGH, UnsupportedMedia):
             raise
         except Exception as error:  # as above; the end of the pages is one of them
             self.reason = _reason(error)
@@ -212,7 +215,7 @@ class StillFile:
         """A whole number from the page's tags; 0 where there is none, or something else."""
         try:
             value = self._image.tag_v2.get(tag, 0)  # type: ignore[attr-defined]  # it is a TIFF
-        except NOT_THE_FILE:
+        except LET_THROUGH:
             raise
         except Exception:  # as above
             return 0
@@ -228,7 +231,7 @@ class StillFile:
 
     def decode(self, number: int) -> tuple[Image.Image | None, bool]:
         """One upright frame, or None; and whether a part of it was missing."""
-        self._alive()
+        self._outlet.alive()
         image = self._decode(self._image, number, lenient=False)
         if image is None and self.format == "JPEG":
             image = self._decode_without_end()
@@ -240,17 +243,27 @@ class StillFile:
         """With `lenient`, what is missing at the end stays gray."""
         ImageFile.LOAD_TRUNCATED_IMAGES = lenient
         try:
+            self._outlet.decoded(self._work(image, number))
             image.seek(number if len(self.times) > 1 else self._page or image.tell())
             image.load()
             profile = self._picture.profile or image.info.get("icc_profile")
             seen = as_seen(image, profile, self._picture.cicp)
             turn = TURNS.get(self._orientation(image))
             return seen if turn is None else seen.transpose(turn)
-        except NOT_THE_FILE:
+        except LET_THROUGH:
             raise
         except Exception as error:  # as above
             self.reason = _reason(error)
             return None
+
+    def _work(self, image: Image.Image, number: int) -> int:
+        """Pixels to decode for frame `number`: each frame on the way to it, each pass over a JPEG."""
+        if len(self.times) == 1:
+            passes = jpeg_scans(self._picture.content) if self.format == "JPEG" else 1
+        else:
+            behind = image.tell()
+            passes = number - behind if number > behind else number + 1
+        return passes * image.width * image.height
 
     def _decode_without_end(self) -> Image.Image | None:
         """A JPEG of which but the last marker is missing; None where it is more."""
@@ -294,10 +307,11 @@ class StillFile:
         lengths = []
         try:
             for number in range(count):
-                self._alive()
+                self._outlet.alive()
+                self._outlet.decoded(self._image.width * self._image.height)
                 self._image.seek(number)
                 lengths.append(self._image.info.get("duration", 0) / 1000)
-        except NOT_THE_FILE:
+        except LET_THROUGH:
             raise
         except Exception as error:  # as above
             self.reason = _reason(error)

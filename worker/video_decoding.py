@@ -88,7 +88,7 @@ class VideoSamples:
         return plan_samples(timeline.times(), timeline.ranks(), count, longest_wait=longest_wait)
 
     def _give_stream(self, plan: _Plan, most: int, outlet: Outlet) -> int:
-        decoder = SampleDecoder(self._video, plan.pictures, plan.samples, most=most, alive=outlet.alive)
+        decoder = SampleDecoder(self._video, plan.pictures, plan.samples, most=most, outlet=outlet)
         converter = Converter(plan.pictures.aspect, self._request.max_pixels)
         for sample in decoder:
             header = _header(sample, converter, plan)

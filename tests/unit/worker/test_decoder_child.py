@@ -116,7 +116,7 @@ def test_a_slow_reader_is_not_a_hanging_decoder(clip: Path) -> None:
     [
         ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV.*no setting helps"),
         ("os.kill(os.getpid(), 40)", "signal 40.*no setting helps"),
-        ("os.kill(os.getpid(), signal.SIGXCPU)", "600 s of CPU time.*CPU_SECONDS"),
+        ("os.kill(os.getpid(), signal.SIGXCPU)", r"more than \d+ s of CPU time.*CPU_SECONDS"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "something killed it.*more memory, or run fewer workers"),
         ("os._exit(3)", "exit code 3.*No setting helps: this is a defect"),
         ("say(kind='out_of_memory')", "4096 MiB of memory.*MEMORY_BYTES"),

@@ -8,6 +8,7 @@ import pytest
 from av.error import PermissionError as Refused
 
 from tests.media import Media
+from worker.budget import Limits
 from worker.decoder_messages import Request
 from worker.packet_reader import PacketReader
 from worker.picture_stream import PictureStream
@@ -25,7 +26,7 @@ REQUEST = Request(
     max_streams=8,
     max_decoded_frames=10_000,
     memory_bytes=1 << 32,
-    cpu_seconds=60,
+    limits=Limits(pixels=1e9, cpu_seconds=60, cpu_seconds_per_pixel=0),
     rate=SampleRate(
         per_second=2,
         short=64,

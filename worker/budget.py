@@ -1,0 +1,59 @@
+"""What decoding one file may cost: pixels and CPU time in proportion to its bytes.
+
+A limit that fits the longest honest video lets a file of a few kB keep a worker busy for minutes. Honest
+files are large where they are dear: even a still scene costs a video encoder some 50 bytes for a frame of
+1080p, about 40 gigapixels a megabyte.
+
+This module is imported by the decoder process and must stay free of the settings.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.errors import TooCostly
+
+GIGAPIXEL = 1_000_000_000  # pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one file may cost."""
+
+    pixels: float  # decoded, over all frames
+    cpu_seconds: float  # for reading the file, before any pixel
+    cpu_seconds_per_pixel: float
+
+    @property
+    def most_cpu_seconds(self) -> float:
+        """With every pixel decoded that may be."""
+        return self.cpu_seconds + self.cpu_seconds_per_pixel * self.pixels
+
+
+class Budget:
+    """Counts what the decoder of one file spends. Each method raises TooCostly once it is too much."""
+
+    def __init__(self, limits: Limits, *, name: str, clock: Callable[[], float] = time.process_time) -> None:
+        """`clock` tells the CPU seconds of this process, all its threads included."""
+        self._limits, self._name, self._clock = limits, name, clock
+        self._pixels = 0
+
+    def decode(self, pixels: int) -> None:
+        """So many pixels are decoded now, or were."""
+        self._pixels += pixels
+        if self._pixels > self._limits.pixels:
+            self._refuse(
+                "the number of pixels in all its frames",
+                f"{self._limits.pixels / GIGAPIXEL:.1f} gigapixels",
+                "GIGAPIXELS_PER_MEGABYTE",
+            )
+
+    def check(self) -> None:
+        """To be called often: between packets, between frames."""
+        allowed = self._limits.cpu_seconds + self._limits.cpu_seconds_per_pixel * self._pixels
+        if self._clock() > allowed:
+            self._refuse("the CPU time of decoding it", f"{allowed:.1f} s", "CPU_SECONDS")
+
+    def _refuse(self, quantity: str, limit: str, setting: str) -> None:
+        setting = f"FACEWARDEN_DECODE__{setting}"
+        raise TooCostly(name=self._name, quantity=quantity, limit=limit, setting=setting)
