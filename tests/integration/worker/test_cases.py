@@ -30,8 +30,12 @@ class Outcome:
 
 CLEAR = Outcome(verdict="clear")
 EXPECTED = {
+    "01_subtitle_movtext.mp4": Outcome(verdict="clear", least_end=3.0),
     "02_avif_grid.avif": CLEAR,
+    "03_two_sample_descriptions.mp4": Outcome(verdict="clear", least_end=3.0),
     "README.md": Outcome(error="not_media"),
+    "cenc.mp4": Outcome(error="encrypted"),
+    "cmaf_gap.mp4": Outcome(verdict="clear", coverage=0.5, least_end=3.0),
     "exifbad_xres_as_text.jpg": CLEAR,
     "exifbad_ycbcr_negative.jpg": CLEAR,
     "lab.tif": CLEAR,
