@@ -57,7 +57,9 @@ class Turner:
             if self._doubts >= self._next_look:
                 self._next_look *= LATER
                 if self._look_around(images[number], found, number):
-                    self._prefer(self._turn, images, found, [one for one in doubtful if one != number])
+                    # Of the others too: what seemed to stand in the wrong turn may have seemed sure.
+                    others = [other for other in range(len(images)) if other != number]
+                    self._prefer(self._turn, images, found, others)
         return found
 
     def _look_around(self, image: Image, found: list[list[Face]], number: int) -> bool:

@@ -82,7 +82,7 @@ def test_a_film_that_lies_is_turned_and_its_boxes_lie_on_the_picture_as_it_is(
 
 def test_a_film_on_its_head_whose_faces_seem_to_stand_is_found_by_the_one_glance() -> None:
     found = turner(Standing(seeming=0.995)).find([lying(180)] * 4)
-    assert found[0][0].turn == 180
+    assert [faces[0].turn for faces in found] == [180] * 4
 
 
 def test_an_upright_film_costs_one_glance() -> None:
