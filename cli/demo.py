@@ -24,6 +24,7 @@ from skimage.data import astronaut
 
 from cli.results import print_videos
 from cli.supervisor import die_with_parent
+from core.errors import FacewardenError
 from core.settings import DetectionSettings, Settings
 from models.detector import FaceDetector
 from models.face import Face, Image
@@ -36,7 +37,10 @@ from storage.queries import VideoView
 SECONDS, RATE = 5, 25
 WIDTH, HEIGHT = 960, 720
 DECODER_PIXELS = 48
-LONGEST_WAIT_SECONDS = 600.0
+# Without a step forward (a screening, an explanation, a lease that a worker renews at its job): a demo that
+# goes on is not cut off, however slow the machine is.
+LONGEST_STANDSTILL_SECONDS = 600.0
+LOOK_SECONDS = 1.0
 
 # A demo never touches the installation's own queue, database and objects.
 EMBEDDED = {"redis_url": None, "database_url": None, "objects": None}
@@ -61,18 +65,20 @@ def run_demo(settings: Settings, folder: Path) -> bool:
     console.print("screening: queue, worker, explanations ...")
     began = time.monotonic()
     with (folder / "up.log").open("wb") as output:
-        ended = subprocess.run(
+        up = subprocess.Popen(
             [sys.executable, "-m", "cli", "up", "--until-idle"],
             env=environment,
             cwd=folder,  # away from any `.env`, which could name the real database
             stdout=output,
             stderr=output,
-            timeout=LONGEST_WAIT_SECONDS,
-            check=False,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent,  # noqa: PLW1509  this process has no thread that holds a lock then
         )
-    if ended.returncode != 0:
-        console.print(f"demo: FAILED, `facewarden up` ended with {ended.returncode}; see {folder / 'up.log'}")
+        try:
+            failed = _followed(up, demo)
+        finally:
+            _stop(up)
+    if failed:
+        console.print(f"demo: FAILED, `facewarden up` {failed}; see {folder / 'up.log'}")
         return False
     with transaction(connect(demo.sql_url)) as session:
         videos = queries.list_videos(session)
@@ -88,6 +94,39 @@ def run_demo(settings: Settings, folder: Path) -> bool:
             soft_wrap=True,  # the last line is one line, however narrow the terminal
         )
     return not fault
+
+
+def _followed(up: "subprocess.Popen[bytes]", demo: Settings) -> str:
+    """Wait until `up` has ended by itself; what went wrong, or nothing."""
+    moved, before = time.monotonic(), None
+    while (code := up.poll()) is None:
+        state = _progress(demo)
+        if state != before:
+            moved, before = time.monotonic(), state
+        if time.monotonic() - moved > LONGEST_STANDSTILL_SECONDS:
+            return f"got no further in {LONGEST_STANDSTILL_SECONDS:.0f} s"
+        time.sleep(LOOK_SECONDS)
+    return f"ended with {code}" if code else ""
+
+
+def _progress(demo: Settings) -> object:
+    """What changes as long as the workers get on; None before there is a database."""
+    if not (demo.home / "facewarden.sqlite3").exists():
+        return None
+    engine = connect(demo.sql_url)
+    try:
+        with transaction(engine) as session:
+            return queries.counts(session), queries.latest_lease(session)
+    except FacewardenError:
+        return None  # not migrated yet, or busy for long
+    finally:
+        engine.dispose()
+
+
+def _stop(up: "subprocess.Popen[bytes]") -> None:
+    if up.poll() is None:
+        up.terminate()
+        up.wait()
 
 
 def _drop(bucket: Path, console: Console) -> None:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -156,6 +157,12 @@ class Counts:
         """What is still to be done."""
         waiting = (ScreeningStatus.QUEUED, ScreeningStatus.SCREENING)
         return sum(self.screenings.get(status, 0) for status in waiting) + self.explanations.get("queued", 0)
+
+
+def latest_lease(session: Session) -> datetime | None:
+    """When the lease ends that a worker took or renewed last; it moves on as long as one works."""
+    ends = (session.scalar(select(func.max(row.lease_expires_at))) for row in (Screening, FlaggedFrame))
+    return max((end for end in ends if end is not None), default=None)
 
 
 def counts(session: Session) -> Counts:
