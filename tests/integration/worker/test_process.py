@@ -20,6 +20,7 @@ from ingest.registration import Registrar
 from storage.engine import transaction
 from storage.objects import FolderStore
 from storage.tables import Screening
+from tests.ports import free_port
 from tests.waiting import ended, until
 from worker import process
 from worker.context import Context
@@ -175,7 +176,7 @@ def test_a_job_that_no_alarm_reaches_ends_the_process(
 
 @pytest.mark.usefixtures("engine")
 def test_it_stops_on_sigterm_with_redis_away(start: Start, system: Settings, tmp_path: Path) -> None:
-    server = ValkeyServer(data_dir=tmp_path / "own-valkey")
+    server = ValkeyServer(data_dir=tmp_path / "own-valkey", port=free_port())
     server.start()
     try:
         worker = start(FACEWARDEN_REDIS_URL=server.connection_url)
