@@ -23,24 +23,22 @@ def read(path: Path, settings: DecodeSettings) -> int:
         return len(list(reader))
 
 
-@pytest.mark.parametrize("name", ["large.gif", "scans.jpg"])
-def test_more_pixels_than_a_file_of_its_size_may_have(
-    hostile: dict[str, bytes], tmp_path: Path, name: str
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("large.gif", DecodeSettings(), r"pixels in all its frames.*FACEWARDEN_DECODE__GIGAPIXELS"),
+        ("scans.jpg", DecodeSettings(), r"pixels in all its frames.*FACEWARDEN_DECODE__GIGAPIXELS"),
+        ("zlib.mkv", DecodeSettings(cpu_seconds=1.0), r"CPU time.*FACEWARDEN_DECODE__CPU_SECONDS"),
+        ("fragments.mp4", DecodeSettings(cpu_seconds=1.0), r"CPU time.*FACEWARDEN_DECODE__CPU_SECONDS"),
+    ],
+)
+def test_a_file_that_costs_more_than_its_size_may(
+    hostile: dict[str, bytes], tmp_path: Path, name: str, settings: DecodeSettings, message: str
 ) -> None:
     path = tmp_path / name
     path.write_bytes(hostile[name])
-    with pytest.raises(TooCostly, match=r"pixels in all its frames.*FACEWARDEN_DECODE__GIGAPIXELS"):
-        read(path, DecodeSettings())
-
-
-@pytest.mark.parametrize("name", ["zlib.mkv", "fragments.mp4"])
-def test_more_cpu_time_than_a_file_of_its_size_may_take(
-    hostile: dict[str, bytes], tmp_path: Path, name: str
-) -> None:
-    path = tmp_path / name
-    path.write_bytes(hostile[name])
-    with pytest.raises(TooCostly, match=r"CPU time.*FACEWARDEN_DECODE__CPU_SECONDS"):
-        read(path, DecodeSettings(cpu_seconds=1.0))
+    with pytest.raises(TooCostly, match=message):
+        read(path, settings)
 
 
 def test_pixels_of_a_video_count_too(media: Media) -> None:
