@@ -6,21 +6,16 @@ from typing import Any
 
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from worker.decoder_messages import Orientation
 from worker.deinterlacing import deinterlaced
+from worker.wide_colours import DEEP, fill_in_matrix, mapped, wide_colours
 
 # Pixels further from square than this are stretched; less is the rounding of an encoder.
 SQUARE = (Fraction(19, 20), Fraction(20, 19))
 # Stretching beyond this is no camera's doing.
 WIDEST, NARROWEST = Fraction(4, 1), Fraction(1, 4)
-
-# What ordinary screens cannot show, by the numbers of ITU-T H.273: the curves PQ (HDR10) and HLG; the colours
-# BT.2020, the projectors' P3 and Display P3.
-HDR_CURVES = frozenset({16, 18})
-WIDE_PRIMARIES = frozenset({9, 11, 12})
-BT709, UNSPECIFIED, BT2020 = 1, 2, 9
 
 # Display matrices of quarter turns, counter-clockwise.
 TURNS = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
@@ -33,7 +28,8 @@ class Converter:
         """`aspect` is the width of a pixel by its height, where the container tells."""
         self._aspect = aspect
         self._max_pixels = max_pixels
-        self._reformatter = VideoReformatter()
+        # Each is set up for one kind of picture, and anew where another comes.
+        self._to_rgb24, self._to_deep = VideoReformatter(), VideoReformatter()
 
     def size(self, picture: VideoFrame) -> tuple[int, int]:
         """Width and height in square pixels, before the picture is turned upright."""
@@ -57,18 +53,16 @@ class Converter:
 
     def _to_rgb(self, picture: VideoFrame, size: tuple[int, int]) -> VideoFrame:
         width, height = size
-        wide = _tag_wide(picture)
         try:
-            # libswscale maps curve and colours where it is told into which; from which, the picture says.
-            return self._reformatter.reformat(
-                picture,
-                width,
-                height,
-                "rgb24",
-                dst_color_range=ColorRange.JPEG,
-                dst_color_trc=ColorTrc.BT709 if wide else None,
-                dst_color_primaries=ColorPrimaries.BT709 if wide else None,
-                threads=1,
+            colours = wide_colours(picture)
+            if colours is not None:
+                fill_in_matrix(picture)
+                deep = self._to_deep.reformat(
+                    picture, width, height, DEEP, dst_color_range=ColorRange.JPEG, threads=1
+                )
+                picture = mapped(deep, colours)
+            return self._to_rgb24.reformat(
+                picture, width, height, "rgb24", dst_color_range=ColorRange.JPEG, threads=1
             )
         except FFmpegError:
             # Exotic or forged colour tags that libswscale does not know: take the usual ones.
@@ -83,20 +77,6 @@ class Converter:
                 dst_color_range=ColorRange.JPEG,
                 threads=1,
             )
-
-
-def _tag_wide(picture: VideoFrame) -> bool:
-    """Whether the picture must be mapped to what ordinary screens show; fills in what its tags leave open."""
-    hdr = picture.color_trc in HDR_CURVES
-    if not hdr and picture.color_primaries not in WIDE_PRIMARIES:
-        return False
-    if not hdr and picture.color_trc == UNSPECIFIED:
-        picture.color_trc = BT709
-    if hdr and picture.color_primaries == UNSPECIFIED:
-        picture.color_primaries = BT2020
-    if hdr and picture.colorspace == UNSPECIFIED:
-        picture.colorspace = BT2020
-    return True
 
 
 def orientation(picture: VideoFrame) -> Orientation:

@@ -53,7 +53,8 @@ class Pipes:
 
     def give(self, frame: FrameHeader, write: Callable[[memoryview], None]) -> None:
         offset, place = self._writer.place(frame.size)
-        write(place)
+        with self._budget.excused():
+            write(place)
         self.say("frame", offset=offset, header=asdict(frame))
 
     def _wait(self) -> None:

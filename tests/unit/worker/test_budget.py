@@ -32,6 +32,18 @@ def test_cpu_time_grows_with_what_was_decoded() -> None:
     spent.check()  # 2 s, and 3 s for the pixels
 
 
+def test_converting_does_not_count_however_slow_the_machine_is() -> None:
+    now = 1.0
+    spent = Budget(LIMITS, name="clip.mp4", clock=lambda: now)
+    for _ in range(100):
+        with spent.excused():
+            now += 5.0
+        spent.check()
+    now += 1.5
+    with pytest.raises(TooCostly, match="CPU time"):  # what is not converting goes on counting
+        spent.check()
+
+
 @given(small=st.integers(1, 10**9), more=st.integers(0, 10**9))
 def test_a_larger_file_may_cost_more(small: int, more: int) -> None:
     first, second = limits(DecodeSettings(), small), limits(DecodeSettings(), small + more)
