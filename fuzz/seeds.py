@@ -83,7 +83,7 @@ ANIMATIONS = (("gif", "GIF"), ("webp", "WEBP"), ("png", "PNG"))
 
 def seeds() -> list[Seed]:
     """Every seed; the same bytes at every call but for what encoders put in of themselves."""
-    return [*_videos(), *_stills(), *_animations(), _mpo()]
+    return [*_videos(), *_stills(), *_animations(), _mpo(), _motion_photo()]
 
 
 def frames() -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
@@ -145,3 +145,10 @@ def _mpo() -> Seed:
     first, second = (Image.fromarray(picture) for picture in frames()[:2])
     first.save(target, "MPO", save_all=True, append_images=[second])
     return Seed(name="pair.jpg", content=target.getvalue())
+
+
+def _motion_photo() -> Seed:
+    target = io.BytesIO()
+    Image.fromarray(frames()[0]).save(target, "JPEG")
+    video = _encoded("mp4", "libx264", "yuv420p", {})
+    return Seed(name="motion.jpg", content=target.getvalue() + video)

@@ -10,8 +10,8 @@ import errno
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -64,6 +64,21 @@ class Frame:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StreamReport:
+    """What became of the samples of one of the file's streams of pictures."""
+
+    taken: int = 0  # samples that came
+    damaged: int = 0  # of these
+
+    @property
+    def mostly_damaged(self) -> bool:
+        return 2 * self.damaged > self.taken
+
+    def with_sample(self, *, damaged: bool) -> "StreamReport":
+        return StreamReport(taken=self.taken + 1, damaged=self.damaged + damaged)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecodeReport:
     """What became of the samples."""
 
@@ -73,6 +88,7 @@ class DecodeReport:
     decoded_frames: int  # frames decoded to reach them
     seconds: float  # that the decoder worked, without its waiting for the reader
     longest_unseen_seconds: float  # of the video, between two undamaged samples or before or after them all
+    streams: Mapping[int, StreamReport] = field(default_factory=dict)  # by its number
     unseen: tuple[str, ...] = ()  # what was not looked at, in words; it lowers the coverage
 
     @property
@@ -127,6 +143,7 @@ class VideoReader:
         self._memory = -1
         self._region = region_bytes(decode.max_pixels)
         self._taken = self._damaged = 0
+        self._streams: dict[int, StreamReport] = {}
         self._seen: dict[int, list[float]] = defaultdict(list)  # seconds, of a stream's undamaged samples
         self._probe: Probe | None = None
         self.report: DecodeReport | None = None  # None until the loop has ended
@@ -179,15 +196,21 @@ class VideoReader:
                 decoded_frames=done.decoded if done else 0,
                 seconds=done.seconds if done else 0.0,
                 longest_unseen_seconds=self._longest_unseen(),
+                streams=self._streams,
                 unseen=(*(done.unseen if done else ()), *self._mostly_damaged()),
             )
             if done is None:
                 self._close()
 
     def _mostly_damaged(self) -> tuple[str, ...]:
-        if 2 * self._damaged <= self._taken:
-            return ()
-        return (f"{self._damaged} of {self._taken} sampled frames, which are damaged",)
+        return tuple(
+            f"{one.damaged} of {one.taken} sampled frames{self._of_stream(number)}, which are damaged"
+            for number, one in self._streams.items()
+            if one.mostly_damaged
+        )
+
+    def _of_stream(self, number: int) -> str:
+        return f" of stream {number}" if len(self._streams) > 1 else ""
 
     def _longest_unseen(self) -> float:
         """Over all streams; of all but the first, what comes after the last sample is not known."""
@@ -249,6 +272,8 @@ class VideoReader:
         self._running.took_frame()
         self._taken += 1
         self._damaged += header.damaged
+        so_far = self._streams.get(header.stream, StreamReport())
+        self._streams[header.stream] = so_far.with_sample(damaged=header.damaged)
         if not header.damaged:
             self._seen[header.stream].append(header.seconds)
         return Frame(

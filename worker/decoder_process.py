@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from io import FileIO
 from math import ceil
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from core.media_formats import format_of
 from core.media_signatures import HEAD_BYTES
 from core.outcomes import MediaKind
 from worker import sandbox
+from worker.appended_videos import find_appended
 from worker.budget import Budget
 from worker.decoder_messages import Decoded, FrameHeader, Outlet, Request, encode
 from worker.shared_frames import FrameWriter, region_bytes
@@ -110,7 +112,12 @@ def _decoder_of(file: FileIO) -> Decoder:
         from worker import stills  # noqa: PLC0415  a video has no use for Pillow
 
         stills.prepare()
-        return stills.decode_still
+        starts = find_appended(file, found)
+        if not starts:
+            return stills.decode_still
+        from worker.motion_photos import decode_motion_photo  # noqa: PLC0415  it takes both libraries
+
+        return partial(decode_motion_photo, starts=starts)
     from worker.video_decoding import decode_video  # noqa: PLC0415  nor a picture for libav
 
     return decode_video

@@ -275,7 +275,7 @@ class Pipeline:
                 score_track(
                     [one.logit for one in members[number] if one.logit is not None],
                     rejections=reasons[number],
-                    samples=report.taken,
+                    samples=report.streams[members[number][0].stream].taken,
                     version=version,
                     scoring=settings.scoring,
                     tracks=settings.tracks,
@@ -283,7 +283,8 @@ class Pipeline:
                 for number in numbers
             ]
             video = score_video(scores, version=version, scoring=settings.scoring)
-            video = doubted(video, taken=report.taken, damaged=report.damaged)
+            for stream in report.streams.values():
+                video = doubted(video, taken=stream.taken, damaged=stream.damaged)
             tracks = [
                 _screened_track(number, members[number], score, video, settings.scoring)
                 for number, score in zip(numbers, video.tracks, strict=True)

@@ -92,7 +92,18 @@ def decode_still(file: FileIO, request: Request, outlet: Outlet) -> Decoded:
 
     Raises an InputError where there is nothing to hand over.
     """
-    still = StillFile(file.readall(), request, outlet)
+    return give_still(StillFile(file.readall(), request, outlet), outlet)
+
+
+def give_still(still: "StillFile", outlet: Outlet, *, beside: int = 0, codecs: Sequence[str] = ()) -> Decoded:
+    """Hand over an opened picture, or samples of an animation.
+
+    Args:
+        beside: samples that the file gives beside it.
+        codecs: of the videos behind it.
+
+    Raises BrokenMedia where there is nothing to hand over.
+    """
     given = 0
     for index, number in enumerate(still.samples()):
         image, damaged = still.decode(number)
@@ -108,11 +119,11 @@ def decode_still(file: FileIO, request: Request, outlet: Outlet) -> Decoded:
             orientation=Orientation(),
         )
         if given == 0:
-            _say_probe(outlet, still, header)
+            _say_probe(outlet, still, header, beside, codecs)
         outlet.give(header, partial(_write, image))
         given += 1
     if given == 0:
-        raise BrokenMedia(name=request.name, reason=still.reason)
+        raise BrokenMedia(name=still.name, reason=still.reason)
     return Decoded(frames=given, unseen=still.unseen)
 
 
@@ -120,11 +131,14 @@ def _write(image: Image.Image, place: memoryview) -> None:
     place[:] = image.tobytes()
 
 
-def _say_probe(outlet: Outlet, still: "StillFile", header: FrameHeader) -> None:
+def _say_probe(
+    outlet: Outlet, still: "StillFile", header: FrameHeader, beside: int, codecs: Sequence[str]
+) -> None:
+    kind = still.format.lower()
     outlet.say(
         "probe",
-        container=still.format.lower(),
-        codec=still.format.lower(),
+        container=f"{kind} + mp4" if codecs else kind,
+        codec=" + ".join((kind, *codecs)),
         pixel_format=still.mode.lower(),
         width=header.width,
         height=header.height,
@@ -132,7 +146,7 @@ def _say_probe(outlet: Outlet, still: "StillFile", header: FrameHeader) -> None:
         duration_seconds=still.seconds if len(still.times) > 1 else 0.0,
         frame_rate=None,
         frames=len(still.times),
-        expected_samples=len(still.samples()) + len(still.unseen),
+        expected_samples=still.count + len(still.unseen) + beside,
     )
 
 
@@ -144,6 +158,7 @@ class StillFile:
 
         Raises MediaTooLarge or BrokenMedia.
         """
+        self.name = request.name
         self._request = request
         self._outlet = outlet
         self.reason = "it is empty"  # why the latest frame could not be decoded
@@ -222,6 +237,11 @@ class StillFile:
         if isinstance(value, (tuple, bytes)):
             value = value[0] if value else 0
         return value if isinstance(value, int) else 0
+
+    @property
+    def count(self) -> int:
+        """How many frames are looked at."""
+        return len(self.samples())
 
     def samples(self) -> list[int]:
         """The frames to look at."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import FileIO
 from math import ceil, inf
+from typing import BinaryIO
 
 import av.logging
 
@@ -21,9 +22,16 @@ def decode_video(file: FileIO, request: Request, outlet: Outlet) -> Decoded:
 
     Raises an InputError where there is not one frame to hand over.
     """
+    return open_samples(file, request, outlet).give(outlet)
+
+
+def open_samples(file: BinaryIO, request: Request, outlet: Outlet) -> "VideoSamples":
+    """List the video in `file` and choose its samples; nothing is decoded.
+
+    Raises an InputError where there is no stream of pictures to look at.
+    """
     av.logging.set_level(None)  # libav's log callback takes Python's lock and can deadlock
-    video = VideoFile(file, request, outlet.alive)
-    return VideoSamples(video, request).give(outlet)
+    return VideoSamples(VideoFile(file, request, outlet.alive), request)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +59,21 @@ class VideoSamples:
         self._given = 0
 
     @property
+    def planned(self) -> int:
+        """Samples that were chosen, of all streams."""
+        return sum(len(plan.samples) for plan in self._plans)
+
+    @property
+    def streams(self) -> int:
+        """Streams of pictures, up to the last that is looked at."""
+        return self._plans[-1].pictures.number + 1
+
+    @property
+    def codecs(self) -> list[str]:
+        """Of the streams that are looked at."""
+        return [plan.pictures.codec for plan in self._plans]
+
+    @property
     def expected(self) -> int:
         """Samples that the whole file would give; streams that are not looked at count like the others."""
         seen = sum(
@@ -70,8 +93,8 @@ class VideoSamples:
                 tried = f"none of the {len(plan.samples)} frames that were tried could be decoded"
                 unseen.append(f"video stream {plan.pictures.number} ({tried})")
         if self._given == 0:
-            tried = f"none of the {sum(len(plan.samples) for plan in self._plans)} frames that were tried"
-            raise BrokenMedia(name=self._request.name, reason=f"{tried} could be decoded")
+            tried = f"none of the {self.planned} frames that were tried could be decoded"
+            raise BrokenMedia(name=self._request.name, reason=tried)
         return Decoded(frames=decoded, unseen=tuple(unseen))
 
     def _counts(self) -> list[int]:

@@ -207,7 +207,7 @@ class VideoFile:
         # An empty track that was declared and never written is nothing that could be looked at.
         empty = {each.number for each in pictures if not each.timeline.frames and not each.declared_packets}
         self._refusals = [(number, error) for number, error in self._refusals if number not in empty]
-        self.unseen += [f"video stream {number} ({_short(error)})" for number, error in self._refusals]
+        self.unseen += [f"video stream {number} ({short(error)})" for number, error in self._refusals]
         return good
 
     def _reason_against(self, pictures: PictureStream) -> InputError | None:
@@ -239,7 +239,7 @@ class VideoFile:
         return self.container.duration / av.time_base
 
 
-def _short(error: InputError) -> str:
+def short(error: InputError) -> str:
     """Why a stream is not looked at, without the file's name and the remedy."""
     if isinstance(error, MediaTooLarge):
         return f"{error.fields['quantity']} is {error.fields['value']}"

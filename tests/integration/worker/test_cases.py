@@ -69,6 +69,23 @@ def test_a_case_has_the_outcome_that_is_right(pipeline: Pipeline, corpus: Path, 
         assert max(track["end_seconds"] for track in row["tracks"]) >= wanted.least_end
 
 
+@pytest.mark.parametrize("forged", ["picture", "video"])
+def test_a_motion_photo_is_as_bad_as_the_worse_of_picture_and_video(
+    pipeline: Pipeline, corpus: Path, tmp_path: Path, forged: str
+) -> None:
+    genuine, fake = corpus / "videos" / "portrait_d3.mp4", corpus / "cases" / "sw_g1.mp4"
+    still, clip = (fake, genuine) if forged == "picture" else (genuine, fake)
+    capture = cv2.VideoCapture(str(still))
+    _, frame = capture.read()
+    capture.release()
+    path = tmp_path / "motion.jpg"
+    path.write_bytes(cv2.imencode(".jpg", frame)[1].tobytes() + clip.read_bytes())
+    row = screen_one(pipeline, path, None)
+    assert (row["error"], row["verdict"], row["coverage"]) == (None, "fake", 1.0)
+    flagged = {track["stream"] for track in row["tracks"] if track["flagged_ranges"]}
+    assert flagged == ({0} if forged == "picture" else {1})
+
+
 @pytest.mark.parametrize("turn", [90, 180, 270])
 def test_a_still_that_lies_is_judged_as_the_upright_one(
     pipeline: Pipeline, corpus: Path, tmp_path: Path, turn: int

@@ -195,6 +195,30 @@ def test_a_still_needs_one_face(small_batches: Settings, tmp_path: Path) -> None
     assert len(screened.evidence) == 1
 
 
+def mirrored(number: int, width: int, height: int) -> NDArray[np.uint8]:
+    """The dark face stands on the left."""
+    image = two_faces(number, width, height)
+    (left, top), (right, _), side = *((int(x), int(y)) for x, y in (LEFT, RIGHT)), int(SIDE)
+    rows = slice(top, top + side)
+    image[rows, left : left + side] = image[rows, right : right + side]
+    return image
+
+
+@pytest.mark.parametrize("forged", ["picture", "video"])
+def test_picture_and_video_of_a_motion_photo_are_judged_apart(
+    small_batches: Settings, tmp_path: Path, forged: str
+) -> None:
+    draws = (two_faces, mirrored) if forged == "picture" else (mirrored, two_faces)
+    clip = Media(tmp_path).video("a.mp4", frames=32, rate=RATE, size=(WIDTH, HEIGHT), draw=draws[1])
+    path, still = tmp_path / "motion.jpg", cv2.imencode(".jpg", draws[0](5, WIDTH, HEIGHT)[..., ::-1])[1]
+    path.write_bytes(still.tobytes() + clip.read_bytes())
+    screened = screen(small_batches, path, KnownDetector(face(LEFT)), BrightnessClassifier())
+    assert (screened.video.verdict, screened.report.coverage) == (Verdict.FAKE, 1.0)
+    assert [(track.stream, track.score.supported) for track in screened.tracks] == [(0, True), (1, True)]
+    assert [bool(track.flagged) for track in screened.tracks] == [forged == "picture", forged == "video"]
+    assert screened.tracks[1].usable_frames == screened.report.taken - 1 >= 8
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_score_that_is_no_number_is_an_error_and_not_clear(
     small_batches: Settings, clip: Path, value: float
