@@ -1,5 +1,6 @@
 """A decoder that hangs, crashes or lies: killed, explained, and gone."""
 
+import gc
 import json
 import os
 import signal
@@ -29,6 +30,7 @@ STALL = 3.0  # seconds, in which a decoder starts on a busy machine too
 @pytest.fixture(autouse=True)
 def nothing_left(new_children: Children) -> Iterator[None]:
     """Whatever happens, no process and no descriptor stays behind."""
+    gc.collect()  # what earlier tests left to the collector is not ours
     descriptors = psutil.Process().num_fds()
     yield
     assert new_children() == []
