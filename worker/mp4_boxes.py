@@ -1,4 +1,4 @@
-"""Just enough of the boxes of an MP4 to know which fragments are missing and whether it is encrypted.
+"""Just enough of the boxes of an MP4 to know what libav does not tell: missing parts, encryption, colours.
 
 ISO/IEC 14496-12: a fragmented file is a row of `moof` boxes, each numbered by the `mfhd` in it; 23001-7: an
 encrypted sample entry is called `encv`, whatever codec is in it. libav passes neither on.
@@ -8,6 +8,8 @@ import re
 import struct
 from bisect import bisect_right
 from typing import BinaryIO
+
+from worker.dolby_vision import tracks_in_mp4
 
 MOST_BOXES = 200_000  # read at the top level; a hostile file may have as many as it has bytes / 8
 HEADER = 40  # bytes of a `moof`, with the `mfhd` in it
@@ -23,6 +25,7 @@ class Mp4Boxes:
     def __init__(self, file: BinaryIO, is_mp4: bool) -> None:
         """`file` is left where it was."""
         self.encrypted_entry = False
+        self.dolby_vision: dict[int, int] = {}  # profiles that nothing else can show, by track identifier
         self._offsets: list[int] = []  # bytes, of each fragment
         self._sequence: list[int] = []  # its number
         if not is_mp4:
@@ -65,6 +68,7 @@ class Mp4Boxes:
                 file.seek(at)
                 index = file.read(min(size, MOST_INDEX) if size else MOST_INDEX)
                 self.encrypted_entry |= ENCRYPTED_ENTRY.search(index) is not None
+                self.dolby_vision |= tracks_in_mp4(index)
             if size < 8:
                 return
             at += size

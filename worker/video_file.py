@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 from core.errors import BrokenMedia, Encrypted, InputError, MediaTooLarge, NoVideoStream, UnsupportedMedia
 from core.media_formats import CODECS
 from core.media_signatures import HEAD_BYTES
+from worker import dolby_vision
 from worker.containers import MediaBytes, log_of_opening, open_container, packets
 from worker.decoder_messages import Request, too_many_pixels
 from worker.gaps import Gaps
@@ -137,6 +138,12 @@ class VideoFile:
         codec = context.codec.canonical_name if context else "of its pictures"
         if codec not in CODECS:
             raise UnsupportedMedia(name=self._request.name, reason=f"the codec {codec}")
+        profile = self._boxes.dolby_vision.get(stream.id)
+        if self.format == "matroska" and codec in dolby_vision.CODECS:
+            profile = dolby_vision.profile_in_matroska(self._head)
+        if profile is not None:
+            reason = f"Dolby Vision of profile {profile}, which has no picture that other players show,"
+            raise UnsupportedMedia(name=self._request.name, reason=reason, remedy=dolby_vision.REMEDY)
         width, height = context.width, context.height
         if width * height == 0:
             width, height = self._refused_size(stream)

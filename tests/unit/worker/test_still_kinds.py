@@ -14,6 +14,7 @@ from core.errors import MediaTooLarge, UnsupportedMedia
 from core.media_formats import SCREENED
 from core.outcomes import MediaKind
 from core.settings import DecodeSettings, SamplingSettings
+from tests.hdr import matrix_profile
 from tests.media import number_in, picture
 from worker.decode import DecodeReport, Frame, Probe, VideoReader
 
@@ -172,28 +173,6 @@ def curve(values: np.ndarray) -> np.ndarray:
 def wide(image: np.ndarray, to_wide: list[list[float]], gamma: float) -> np.ndarray:
     light = np.clip(curve(image / 255) @ np.linalg.inv(np.array(to_wide)).T, 0, 1)
     return np.round(255 * light ** (1 / gamma)).astype(np.uint8)
-
-
-def matrix_profile(primaries: list[list[float]], gamma: float) -> bytes:
-    """An ICC profile of three columns (D50, XYZ) and one gamma."""
-
-    def xyz(values: list[float]) -> bytes:
-        return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(65536 * value) for value in values))
-
-    tags = {b"wtpt": xyz([0.9642, 1.0, 0.8249]), b"cprt": b"text\0\0\0\0none\0"}
-    tags[b"desc"] = b"desc\0\0\0\0" + struct.pack(">L", 5) + b"wide\0" + bytes(78)
-    for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), np.array(primaries).T.tolist(), strict=True):
-        tags[name] = xyz(column)
-    for name in (b"rTRC", b"gTRC", b"bTRC"):
-        tags[name] = b"curv\0\0\0\0" + struct.pack(">LH", 1, round(256 * gamma))
-    table, body, at = b"", b"", 132 + 12 * len(tags)
-    for name, content in tags.items():
-        padded = content + bytes(-len(content) % 4)
-        table += name + struct.pack(">LL", at + len(body), len(content))
-        body += padded
-    head = struct.pack(">L4sL4s4s4s", at + len(body), b"lcms", 0x02400000, b"mntr", b"RGB ", b"XYZ ")
-    head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061) + bytes(48)
-    return head + struct.pack(">L", len(tags)) + table + body
 
 
 # Columns of sRGB and of ProPhoto in XYZ of D50.

@@ -1,7 +1,6 @@
 """HDR and wide colours come out as the same picture in ordinary ones; interlaced frames come out whole."""
 
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -9,6 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from core.settings import DecodeSettings, SamplingSettings
+from tests import hdr
+from tests.hdr import Colours
 from tests.media import Media, picture
 from worker.conversion import Converter
 from worker.decode import VideoReader
@@ -19,66 +20,11 @@ COLOURS = np.array(
 )
 WIDTH, HEIGHT = 192, 128
 
-# From linear BT.709 to linear BT.2020 (ITU-R BT.2087) and to linear Display P3 (SMPTE EG 432-1).
-TO_BT2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
-TO_P3 = np.array([[0.8225, 0.1774, 0.0], [0.0332, 0.9669, 0.0], [0.0171, 0.0724, 0.9108]])
 
-
-def linear(colours: NDArray[Any]) -> NDArray[np.float64]:
-    """The light of a screen (ITU-R BT.1886), white being 1: what BT.2408 turns into HDR."""
-    light: NDArray[np.float64] = (colours / 255.0) ** 2.4
-    return light
-
-
-def pq(light: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SMPTE ST 2084, white being 203 candelas (ITU-R BT.2408)."""
-    power = np.clip(light * 203 / 10_000, 0, 1) ** 0.1593017578125
-    return ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
-
-
-def hlg(light: NDArray[np.float64]) -> NDArray[np.float64]:
-    """ITU-R BT.2100, white at three quarters of the signal; the system's gamma is undone on the luminance."""
-    display = np.clip(light * 203 / 1000, 0, 1)
-    luminance = display @ np.array([0.2627, 0.6780, 0.0593])
-    scene = display * np.maximum(luminance, 1e-6)[..., None] ** (1 / 1.2 - 1)
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), a * np.log(np.maximum(12 * scene - b, 1e-9)) + c)
-
-
-def sdr(light: NDArray[np.float64]) -> NDArray[np.float64]:
-    signal: NDArray[np.float64] = np.clip(light, 0, 1) ** (1 / 2.4)
-    return signal
-
-
-def clip(path: Path, signal: NDArray[np.float64], *, curve: int, primaries: int, matrix: int) -> Path:
-    """Patches of `signal` (n, 3), non-linear RGB in [0, 1], as 10 bit YCbCr with these tags (ITU-T H.273)."""
-    rows = np.repeat(signal, WIDTH // len(signal), axis=0)
-    image = np.broadcast_to(rows, (HEIGHT, *rows.shape))
-    red, blue = {9: (0.2627, 0.0593), 1: (0.2126, 0.0722)}[matrix]
-    luma = image @ np.array([red, 1 - red - blue, blue])
-    cb, cr = (image[..., 2] - luma) / (2 * (1 - blue)), (image[..., 0] - luma) / (2 * (1 - red))
-    planes = [64 + 876 * luma, 512 + 896 * cb, 512 + 896 * cr]
-    with av.open(str(path), "w") as output:
-        stream: Any = output.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv444p10le"
-        context = stream.codec_context
-        context.color_trc, context.color_primaries = curve, primaries
-        context.colorspace, context.color_range = matrix, 1
-        frame = av.VideoFrame(WIDTH, HEIGHT, "yuv444p10le")
-        for plane, values in zip(frame.planes, planes, strict=True):
-            padded = np.zeros((HEIGHT, plane.line_size // 2), np.uint16)
-            padded[:, :WIDTH] = values.round()
-            plane.update(padded.tobytes())
-        frame.color_trc, frame.color_primaries, frame.colorspace, frame.color_range = (
-            curve,
-            primaries,
-            matrix,
-            1,
-        )
-        frame.pts = 0
-        output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    return path
+def patches(path: Path, colours: Colours) -> Path:
+    """A clip of one frame, COLOURS side by side."""
+    light = hdr.bt1886(np.repeat(COLOURS, WIDTH // len(COLOURS), axis=0) / 255.0)
+    return hdr.write(path, [np.broadcast_to(light, (HEIGHT, *light.shape))], colours)
 
 
 def colours_in(path: Path) -> NDArray[np.float64]:
@@ -89,30 +35,18 @@ def colours_in(path: Path) -> NDArray[np.float64]:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "curve", "primaries", "signal"),
-    [
-        ("pq.mkv", 16, 9, pq(linear(COLOURS) @ TO_BT2020.T)),
-        ("hlg.mkv", 18, 9, hlg(linear(COLOURS) @ TO_BT2020.T)),
-        ("bt2020.mkv", 1, 9, sdr(linear(COLOURS) @ TO_BT2020.T)),
-        ("p3.mkv", 1, 12, sdr(linear(COLOURS) @ TO_P3.T)),
-    ],
-)
-def test_wide_colours_are_mapped(
-    media: Media, name: str, curve: int, primaries: int, signal: NDArray[np.float64]
-) -> None:
-    plain = clip(media.folder / "plain.mkv", COLOURS / 255, curve=1, primaries=1, matrix=1)
-    wide = clip(
-        media.folder / name, signal, curve=curve, primaries=primaries, matrix=9 if primaries == 9 else 1
-    )
-    assert np.abs(colours_in(plain) - COLOURS).max() <= 3
-    assert np.abs(colours_in(wide) - colours_in(plain)).max() <= 16
+@pytest.mark.parametrize("colours", [hdr.PQ, hdr.HLG, hdr.BT2020, hdr.P3])
+def test_wide_colours_are_mapped(media: Media, colours: Colours) -> None:
+    plain = colours_in(patches(media.folder / "plain.mkv", hdr.ORDINARY))
+    wide = colours_in(patches(media.folder / "wide.mkv", colours))
+    assert np.abs(plain - COLOURS).max() <= 3
+    assert np.abs(wide - plain).max() <= 6
 
 
 GRADED = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L({peak},1):max-cll={cll},400"
 
 
-def hdr10(media: Media, name: str, size: tuple[int, int], peak: int) -> bytes:
+def hevc(media: Media, name: str, size: tuple[int, int], peak: int) -> bytes:
     """HEVC in PQ whose mastering display reaches `peak` candelas; 0 for one that says nothing of it."""
     tags = "log-level=none:bframes=0:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
     graded = ":hdr10=1:" + GRADED.format(peak=10_000 * peak, cll=peak) if peak else ""
@@ -144,9 +78,9 @@ def with_hdr10_plus(stream: bytes) -> bytes:
 
 def test_what_frames_say_of_their_grading_changes_no_pixel_and_costs_no_table(media: Media) -> None:
     """Phones write HDR10+ for each frame; a mastering display may change, and so may the size."""
-    plain = hdr10(media, "plain.hevc", (WIDTH, HEIGHT), 0)
+    plain = hevc(media, "plain.hevc", (WIDTH, HEIGHT), 0)
     parts = [
-        with_hdr10_plus(hdr10(media, f"{peak}.hevc", size, peak))
+        with_hdr10_plus(hevc(media, f"{peak}.hevc", size, peak))
         for peak, size in ((1000, (WIDTH, HEIGHT)), (600, (WIDTH, HEIGHT)), (4000, (2 * WIDTH, HEIGHT)))
     ]
     converted: dict[str, list[bytes]] = {}
