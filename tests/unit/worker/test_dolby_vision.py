@@ -3,6 +3,7 @@
 import struct
 from pathlib import Path
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,11 +70,33 @@ def test_a_compatible_base_layer_is_screened(media: Media, profile: int, compati
     assert read(path).unseen == ()
 
 
-def test_in_matroska_too() -> None:
-    mapping = b"\x41\xe4\xa4" + b"\x41\xe7\x84dvcC" + b"\x41\xed\x98"
-    assert profile_in_matroska(b"head" + mapping + record(5, 0)) == 5
-    assert profile_in_matroska(b"head" + mapping + record(8, 1)) is None
-    assert profile_in_matroska(b"dvcC" + record(5, 0)) is None
+@pytest.mark.parametrize(("profile", "compatibility"), [(5, 0), (8, 4)])
+def test_in_matroska_too(media: Media, profile: int, compatibility: int) -> None:
+    source = media.folder / "dolby.mp4"
+    source.write_bytes(with_dolby_vision(hevc(media), profile, compatibility))
+    path = media.remux(source, "dolby.mkv")
+    assert b"dvcC" in path.read_bytes() or b"dvvC" in path.read_bytes()
+    if compatibility:
+        assert read(path).unseen == ()
+    else:
+        with pytest.raises(UnsupportedMedia, match="Dolby Vision of profile 5"):
+            read(path)
+
+
+def test_beside_another_stream_it_is_named(media: Media) -> None:
+    hevc(media)
+    path = media.folder / "two.mp4"
+    with av.open(str(media.folder / "plain.mp4")) as given, av.open(str(path), "w") as output:
+        copies = [output.add_stream_from_template(given.streams.video[0]) for _ in range(2)]
+        for packet in [packet for packet in given.demux(video=0) if packet.size]:
+            for copy in copies:
+                packet.stream = copy
+                output.mux(packet)
+    path.write_bytes(with_dolby_vision(path.read_bytes(), 5, 0))
+    report = read(path)
+    assert len(report.unseen) == 1
+    assert report.unseen[0].startswith("video stream 0 (Dolby Vision of profile 5")
+    assert report.coverage == 0.5
 
 
 @given(st.binary(max_size=200))
