@@ -140,10 +140,15 @@ class BrokenMedia(InputError):
 
 
 class MediaTooLarge(InputError):
-    """{name}: {quantity} is {value}, above the limit of {limit}.
-    Raise {setting} if such inputs are expected."""
+    """{name}: {quantity} is {value}, above the limit of {limit}. {remedy}"""
 
     code = "media_too_large"
+
+    def __init__(self, **fields: Any) -> None:
+        """`setting` names what allows more; empty where nothing does."""
+        setting = fields["setting"]
+        raised = f"Raise {setting} if such inputs are expected." if setting else "Cut it into parts."
+        super().__init__(**{"remedy": raised, **fields})
 
 
 class TooCostly(InputError):

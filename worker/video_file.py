@@ -121,13 +121,8 @@ class VideoFile:
             try:
                 self._check_stream(stream)
                 if len(chosen) >= MOST_PICTURES:
-                    raise _too_large(
-                        self._request,
-                        "the number of video streams",
-                        len(videos),
-                        MOST_PICTURES,
-                        "MOST_PICTURES",
-                    )
+                    quantity = "the number of video streams"
+                    raise _too_large(self._request, quantity, len(videos), MOST_PICTURES, "")
                 chosen.append(PictureStream(number, stream))
             except InputError as error:
                 self._refusals.append((number, error))
@@ -182,9 +177,7 @@ class VideoFile:
             missing = gaps.before(packet)
             if index in listed:
                 if count >= MOST_PACKETS:
-                    raise _too_large(
-                        self._request, "the number of frames", count, MOST_PACKETS, "MOST_PACKETS"
-                    )
+                    raise _too_large(self._request, "the number of frames", count, MOST_PACKETS, "")
                 listed[index].add(packet, missing=missing)
         known = Container(
             listed=self.format == "mov" and not self._boxes.fragmented,

@@ -14,7 +14,7 @@ CROP: Image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.ui
 
 
 def candidate(track: int, logit: float | None, *, crop: Image | None = CROP) -> Candidate:
-    quality = Quality(sharpness=100.0, yaw=0.0, rejection=None)
+    quality = Quality(sharpness=100.0, yaw=0.0, roll=0.0, rejection=None)
     return Candidate(
         frame=0,
         time=0.0,
