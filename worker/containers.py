@@ -84,6 +84,7 @@ def log_of_opening(file: MediaBytes, head: bytes, request: Request) -> str:
     """What libav says on opening: of some refusals its log alone names the cause."""
     file.seek(0)
     av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)  # an earlier opening may have said the same
     try:
         with av.logging.Capture() as log, contextlib.suppress(MemoryError, FFmpegError):
             _open(file, head, request).close()

@@ -163,7 +163,7 @@ class SampleDecoder:
         described = CodecContext.create(self._context.name, "r")
         described.extradata = description
         if isinstance(described, VideoCodecContext):
-            self._video.configure(described)
+            self._video.configure(described, self._context.width)
             self._described = described
 
     def _empty(self) -> None:

@@ -29,6 +29,25 @@ MOST_ENCRYPTED = 0.5  # part of the pictures; beyond it the file counts as encry
 # Streams of pictures that are no video.
 COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 
+# Decoders of libav that hold rows for edges besides the picture, and count these against the cap on pixels as
+# if they were one: flat pictures below the cap would seem to want more memory than there is.
+SCRATCHING = frozenset(
+    (
+        "mpeg4",
+        "h263",
+        "flv1",
+        "msmpeg4v2",
+        "msmpeg4v3",
+        "wmv1",
+        "wmv2",
+        "wmv3",
+        "vc1",
+        "mpeg1video",
+        "mpeg2video",
+    )
+)
+SCRATCH_ROWS, SCRATCH_COLUMNS = 280, 256  # the latter beyond the picture's width, at most
+
 # Matroska's ContentEncodingType 1: encryption.
 MATROSKA_ENCRYPTION = re.compile(rb"\x50\x33\x81\x01")
 
@@ -78,21 +97,26 @@ class VideoFile:
         self.container.close()
         self.container = self._open()
 
-    def configure(self, context: VideoCodecContext) -> None:
-        """Bound what a decoder may do; before it is opened."""
+    def configure(self, context: VideoCodecContext, width: int) -> None:
+        """Bound what a decoder may do; before it is opened. `width` of its pictures as far as it is known."""
         # Threads within a frame only: threads across frames hold back more frames, and on leaving early
         # they have been seen to hang.
         context.thread_type = "SLICE"
         context.thread_count = self._request.threads
-        context.options = {"max_pixels": str(self._request.max_pixels)}
+        context.options = {"max_pixels": str(self._room(context.codec.canonical_name, width))}
 
     def _open(self) -> InputContainer:
         self._file.seek(0)
         container = open_container(self._file, self._head, self._request)
         for stream in container.streams.video:
             if stream.codec_context:
-                self.configure(stream.codec_context)
+                self.configure(stream.codec_context, stream.codec_context.width)
         return container
+
+    def _room(self, codec: str, width: int) -> int:
+        """Pixels that a decoder may ask for at once: of a picture, or of its own working memory."""
+        scratch = SCRATCH_ROWS * (width + SCRATCH_COLUMNS) if codec in SCRATCHING else 0
+        return max(self._request.max_pixels, scratch)
 
     def _check_encryption(self, file: BinaryIO) -> float:
         """The part, in [0, 1], of the file that says of itself that nobody without the key can look at it.
@@ -152,8 +176,10 @@ class VideoFile:
             context = container.streams.video[stream.container.streams.video.index(stream)].codec_context
             if context is not None and context.width * context.height > 0:
                 return context.width, context.height
-        size = re.search(r"size (\d+)x(\d+)", log_of_opening(self._file, self._head, self._request))
-        return (int(size[1]), int(size[2])) if size else (0, 0)
+        # The log does not tell streams apart: where several were refused, the largest is named.
+        found = re.findall(r"size (\d+)x(\d+)", log_of_opening(self._file, self._head, self._request))
+        sizes = [(int(width), int(height)) for width, height in found]
+        return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
 
     def _list_packets(
         self, pictures: Sequence[PictureStream], scrambled: float, alive: Callable[[], None]

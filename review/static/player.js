@@ -173,17 +173,43 @@ if (video) {
   if (video.error) cannotPlay();
 }
 
+function tell(text) {
+  const message = byId("cannot");
+  message.parentElement.hidden = false;
+  message.textContent = text;
+}
+
+// Pictures that browsers cannot show (HEIC, TIFF, JPEG 2000 in most of them): the frame that was judged.
+const still = byId("still");
+function cannotShow() {
+  still.removeEventListener("error", cannotShow);
+  const [kept] = data.flagged;
+  if (kept) {
+    still.src = kept.image;
+    still.alt = "The picture under review, as it was judged";
+  } else still.hidden = true;
+  tell(
+    kept
+      ? "This browser cannot show a picture of this format. What was judged is shown instead, as a JPEG."
+      : "This browser cannot show a picture of this format, and there is no flagged frame to show instead.",
+  );
+}
+if (still) {
+  still.addEventListener("error", cannotShow);
+  if (still.complete && still.naturalWidth === 0) cannotShow();
+}
+
 // Flipbook: the flagged frames, which the server kept as JPEG.
 function cannotPlay() {
   if (flipbookTime !== null) return;
   flipbookTime = data.flagged[0]?.time ?? 0;
   video.hidden = true;
   for (const id of ["play", "speed"]) byId(id).disabled = true;
-  const message = byId("cannot");
-  message.hidden = false;
-  message.textContent = data.flagged.length
-    ? "This browser cannot play this video. The flagged frames are shown instead: ‹ and › turn them."
-    : "This browser cannot play this video, and no frame of it was kept.";
+  tell(
+    data.flagged.length
+      ? "This browser cannot play this video. The flagged frames are shown instead: ‹ and › turn them."
+      : "This browser cannot play this video, and there is no flagged frame to show instead.",
+  );
   turnPage();
   showTime();
 }

@@ -80,8 +80,10 @@ def test_a_stream_that_cannot_be_looked_at_is_named(media: Media) -> None:
         read(several(media.folder / "b.avi", ("huffyuv", 5, SIZE), ("huffyuv", 5, SIZE)))
 
 
-def test_a_stream_over_a_cap_is_named(media: Media) -> None:
-    path = several(media.folder / "a.mp4", ("libx264", 50, (2 * WIDTH, HEIGHT)), ("libx264", 50, SIZE))
+@pytest.mark.parametrize("large", ["libx264", "mpeg4"])
+@pytest.mark.parametrize(("small", "name"), [("libx264", "a.mp4"), ("mpeg4", "a.mp4"), ("mpeg4", "a.avi")])
+def test_a_stream_over_a_cap_is_named(media: Media, name: str, large: str, small: str) -> None:
+    path = several(media.folder / name, (large, 50, (2 * WIDTH, HEIGHT)), (small, 50, SIZE))
     frames, report = read(path, DecodeSettings(max_pixels=WIDTH * HEIGHT))
     assert {frame.stream for frame in frames} == {1}
     assert report.unseen == ("video stream 0 (the size of a frame is 384 x 128 pixels)",)

@@ -156,6 +156,18 @@ def test_a_header_that_promises_too_many_pixels(media: Media) -> None:
         read(written(media, "huge.mp4", bytes(content)), memory_bytes=700 * 1024**2)
 
 
+@pytest.mark.parametrize(
+    ("codec", "name"), [("mpeg4", "a.mp4"), ("flv", "a.flv"), ("wmv2", "a.wmv"), ("msmpeg4v3", "a.avi")]
+)
+def test_flat_pictures_just_within_the_cap(media: Media, codec: str, name: str) -> None:
+    """Their decoders hold rows besides the picture, which libav counts as if they were one."""
+    clip = media.video(name, frames=4, codec=codec)
+    _, report = read(clip, max_pixels=192 * 128)
+    assert report.coverage == 1.0
+    with pytest.raises(MediaTooLarge, match=r"192 x 128 pixels.*MAX_PIXELS"):
+        read(clip, max_pixels=192 * 127)
+
+
 def test_a_stream_with_more_pixels_than_its_header_says(media: Media) -> None:
     content = bytearray(media.video("a.mp4", frames=2, size=(640, 480)).read_bytes())
     entry = content.index(b"avc1", content.index(b"stsd"))
