@@ -66,9 +66,15 @@ class Calibration:
         return grown / (1.0 + grown)
 
     def logit(self, probability: float) -> float:
-        """The logit that has this probability."""
+        """The logit that has this probability; infinite where no finite one has.
+
+        Where all logits have one probability (a slope of 0, fitted to a network that tells nothing apart),
+        it is below or above all of them.
+        """
+        if self.slope == 0:
+            return -math.inf if self.probability(0.0) >= probability else math.inf
         odds = math.log(probability / (1 - probability)) if 0 < probability < 1 else math.inf
-        return (odds if probability > 0 else -math.inf) / self.slope - self.intercept / self.slope
+        return ((odds if probability > 0 else -math.inf) - self.intercept) / self.slope
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,8 @@ Result = Callable[[Path], VideoView]
 
 
 def take_in(system: Settings, engine: Engine, *paths: Path) -> list[Receipt]:
-    return list(ingest_paths(list(paths), Registrar(system, engine, FolderStore(system.objects_folder))))
+    registrar = Registrar(system, engine, FolderStore(system.objects_folder))
+    return list(ingest_paths(list(paths), registrar, system))
 
 
 def views(engine: Engine) -> dict[str, VideoView]:

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import math
 import struct
 import subprocess
 import sys
@@ -173,6 +174,29 @@ def test_calibration_is_a_probability_and_monotonic(logit: float, slope: float, 
 def test_calibration_maps_zero_to_a_half() -> None:
     assert Calibration().probability(0) == 0.5
     assert Calibration(slope=2, intercept=-1).probability(0.5) == 0.5
+
+
+@given(
+    probability=st.floats(1e-6, 1 - 1e-6),
+    slope=st.floats(0.01, 100),
+    intercept=st.floats(-100, 100),
+)
+def test_the_logit_of_a_probability_has_it(probability: float, slope: float, intercept: float) -> None:
+    calibration = Calibration(slope=slope, intercept=intercept)
+    assert calibration.probability(calibration.logit(probability)) == pytest.approx(probability, rel=1e-6)
+
+
+@pytest.mark.parametrize("slope", [1.0, 0.0, 5e-324])
+def test_probabilities_that_no_logit_has_lie_beyond_all_logits(slope: float) -> None:
+    calibration = Calibration(slope=slope, intercept=0.4)
+    assert calibration.logit(0) == -math.inf
+    assert calibration.logit(1) == math.inf
+
+
+def test_a_network_that_tells_nothing_apart_reaches_a_probability_always_or_never() -> None:
+    calibration = Calibration(slope=0.0, intercept=0.0)
+    assert calibration.logit(0.5) == -math.inf
+    assert calibration.logit(0.501) == math.inf
 
 
 def test_reading_needs_no_torch() -> None:
