@@ -145,8 +145,8 @@ class MediaTooLarge(InputError):
     code = "media_too_large"
 
     def __init__(self, **fields: Any) -> None:
-        """`setting` names what allows more; empty where nothing does."""
-        setting = fields["setting"]
+        """`setting` names what allows more; left out or empty where nothing does."""
+        setting = fields.get("setting")
         raised = f"Raise {setting} if such inputs are expected." if setting else "Cut it into parts."
         super().__init__(**{"remedy": raised, **fields})
 

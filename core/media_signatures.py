@@ -19,15 +19,29 @@ TIME_STAMP = 4  # bytes
 
 EBML = b"\x1a\x45\xdf\xa3"  # begins Matroska and WebM
 
+FILE_TYPE = b"ftyp"  # the box with which most files of the MP4 family begin
+
 # Boxes with which a file of the MP4 family may begin. Each is also a word, so text is ruled out apart.
 BOXES = frozenset(
     (
-        *(b"ftyp", b"moov", b"mdat", b"moof", b"styp", b"sidx", b"ssix", b"emsg", b"prft", b"pdin", b"meta"),
+        *(
+            FILE_TYPE,
+            b"moov",
+            b"mdat",
+            b"moof",
+            b"styp",
+            b"sidx",
+            b"ssix",
+            b"emsg",
+            b"prft",
+            b"pdin",
+            b"meta",
+        ),
         *(b"free", b"skip", b"wide", b"uuid", b"udta", b"mfra", b"pnot", b"PICT", b"pict", b"junk"),
     )
 )
 # Those of them by which the family is known behind boxes that nobody has heard of.
-TELLING_BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"moof", b"styp", b"sidx"))
+TELLING_BOXES = frozenset((FILE_TYPE, b"moov", b"mdat", b"moof", b"styp", b"sidx"))
 # And those that only fragments of MP4 have, never QuickTime.
 FRAGMENT_BOXES = frozenset((b"moof", b"styp", b"sidx", b"ssix", b"emsg", b"prft", b"pdin", b"mfra"))
 
@@ -38,6 +52,8 @@ HEIF_BRANDS = frozenset(
 AVIF_BRANDS = frozenset((b"avif", b"avis"))
 VAGUE_BRANDS = frozenset((b"mif1", b"mif2", b"mif3", b"msf1", b"miaf"))
 MOST_BRANDS = 64  # looked at
+# An `ftyp` box of 16 to 255 bytes with a printable brand: where a video begins behind a picture.
+APPENDED_VIDEO = re.compile(rb"\0\0\0[\x10-\xff]ftyp[ -~]{4}")
 
 BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; the sizes that versions of BMP have had
 

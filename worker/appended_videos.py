@@ -13,17 +13,15 @@ import re
 from io import FileIO, RawIOBase
 
 from core.media_formats import MediaFormat
-from core.media_signatures import AVIF_BRANDS, BOXES, HEIF_BRANDS, VAGUE_BRANDS
+from core.media_signatures import APPENDED_VIDEO, AVIF_BRANDS, BOXES, FILE_TYPE, HEIF_BRANDS, VAGUE_BRANDS
 
 READERS = frozenset(("JPEG", "HEIF", "AVIF"))  # of the pictures that can have one
 MOST_VIDEOS = 4  # behind one picture
 MOST_SEARCHED = 128 * 1024**2  # bytes from a file's beginning; farther on, only where the metadata say
 MOST_CANDIDATES = 100_000  # places that look like a video's beginning at first sight
 
-# An `ftyp` box of 16 to 255 bytes with a printable brand: the beginning of an MP4.
-BEGINNING = re.compile(rb"\0\0\0[\x10-\xff]ftyp[ -~]{4}")
 BEGINNING_BYTES = 256 + 8  # with the header of the box behind it
-SECOND_BOXES = BOXES - {b"ftyp"}
+SECOND_BOXES = BOXES - {FILE_TYPE}
 PICTURE_BRANDS = HEIF_BRANDS | AVIF_BRANDS | VAGUE_BRANDS  # no video, but one more picture
 
 # Google's words, within XMP: bytes from a video's beginning to the file's end; lengths of what hangs behind.
@@ -74,7 +72,7 @@ def find_appended(file: FileIO, picture: MediaFormat) -> list[int]:
     named = [
         start for start in _named(content, size) if _begins(os.pread(file.fileno(), BEGINNING_BYTES, start))
     ]
-    if not named and content.find(b"ftyp", 8) < 0:
+    if not named and content.find(FILE_TYPE, 8) < 0:
         return []
     end = _jpeg_end(content) if picture.reader == "JPEG" else int.from_bytes(content[:4], "big")
     starts = {*_searched(content, end), *(start for start in named if start >= end)}
@@ -91,7 +89,7 @@ def picture_end(content: bytes, start: int) -> int:
 def _searched(content: bytes, end: int) -> list[int]:
     """The beginnings of videos behind the byte `end`."""
     found: list[int] = []
-    for count, match in enumerate(BEGINNING.finditer(content, end)):
+    for count, match in enumerate(APPENDED_VIDEO.finditer(content, end)):
         if len(found) > MOST_VIDEOS or count >= MOST_CANDIDATES:
             break
         if _begins(content[match.start() : match.start() + BEGINNING_BYTES]):
@@ -101,7 +99,7 @@ def _searched(content: bytes, end: int) -> list[int]:
 
 def _begins(head: bytes) -> bool:
     """Whether an MP4 with moving pictures begins so: its first box, and the next one's name."""
-    if BEGINNING.match(head) is None or head[8:12] in PICTURE_BRANDS:
+    if APPENDED_VIDEO.match(head) is None or head[8:12] in PICTURE_BRANDS:
         return False
     following = head[3]
     return head[following + 4 : following + 8] in SECOND_BOXES
@@ -120,7 +118,7 @@ def _jpeg_end(content: bytes) -> int:
     at, scanning = 2, False
     while (marker := MARKER.search(content, at)) is not None:
         if scanning:
-            video = BEGINNING.search(content, at, marker.start())
+            video = APPENDED_VIDEO.search(content, at, marker.start())
             if video is not None and _begins(content[video.start() : video.start() + BEGINNING_BYTES]):
                 return video.start()
         code = marker[1][0]
