@@ -18,6 +18,8 @@ import pillow_heif
 from PIL import Image
 from skimage.data import astronaut
 
+from fuzz.scheduling import scheduling_kept
+
 os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder's errors alone; it would print its settings
 
 FRAMES, RATE = 12, 6
@@ -107,7 +109,7 @@ def _encoded(muxer: str, encoder: str, pixel_format: str, options: dict[str, str
 
 
 def _encode(target: str, muxer: str, encoder: str, pixel_format: str, options: dict[str, str]) -> None:
-    with av.open(target, "w", format=muxer, options=options) as container:
+    with scheduling_kept(), av.open(target, "w", format=muxer, options=options) as container:
         rate = Fraction(25 if muxer in TELEVISION else RATE)
         size = DV_SIZE if muxer == "dv" else (SIDE, SIDE)
         stream: Any = container.add_stream(encoder, rate=rate)

@@ -42,6 +42,15 @@ def logs_as_they_were() -> Iterator[None]:
     logging.root.setLevel(level)
 
 
+@pytest.fixture(autouse=True)
+def no_real_time_thread() -> Iterator[None]:
+    """What a test starts after this one must not inherit a priority that starves the machine."""
+    yield
+    if os.sched_getscheduler(0) == os.SCHED_FIFO:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        pytest.fail("encode AV1 within fuzz.scheduling.scheduling_kept")
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """The folder of real faces and videos that FACEWARDEN_DATA names."""

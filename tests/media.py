@@ -16,6 +16,8 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 from numpy.typing import NDArray
 
+from fuzz.scheduling import scheduling_kept
+
 BLOCK = 16  # pixels; survives any codec and chroma subsampling
 BITS = 12
 WIDTH, HEIGHT = BLOCK * BITS, 128
@@ -102,7 +104,8 @@ class Media:
             draw: gives frame `number` of `width` and `height`.
         """
         path = self.folder / name
-        with av.open(str(path), "w", format=container, options=dict(container_options or {})) as output:
+        opened = av.open(str(path), "w", format=container, options=dict(container_options or {}))
+        with scheduling_kept(), opened as output:
             stream: Any = output.add_stream(codec, rate=rate)
             stream.width, stream.height = size
             stream.pix_fmt = pixel_format

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import torch
 from skimage.data import astronaut
 
@@ -56,6 +57,20 @@ def write_faces(folder: Path) -> Path:
     return folder
 
 
+def run_to_its_end(command: list[str]) -> "subprocess.CompletedProcess[str]":
+    """Nothing is left of it where the test is ended before: torchrun gives its processes own sessions."""
+    root = Path(__file__).parents[3]
+    run = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        output, errors = run.communicate()
+    finally:
+        if run.poll() is None:
+            for process in [*psutil.Process(run.pid).children(recursive=True), run]:
+                process.kill()
+            run.wait()
+    return subprocess.CompletedProcess(command, run.returncode, output, errors)
+
+
 def test_gradients_are_averaged_and_one_process_writes(tmp_path: Path) -> None:
     data = write_faces(tmp_path / "data")
     alone = train(TrainConfig(data=data, out=tmp_path / "alone", clips_per_batch=2, **COMMON))  # type: ignore[arg-type]
@@ -63,14 +78,7 @@ def test_gradients_are_averaged_and_one_process_writes(tmp_path: Path) -> None:
     script.write_text(SCRIPT)
     together = tmp_path / "together"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    root = Path(__file__).parents[3]
-    done = subprocess.run(
-        [*command, str(script), str(data), str(together), repr(COMMON)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=root,
-    )
+    done = run_to_its_end([*command, str(script), str(data), str(together), repr(COMMON)])
     assert done.returncode == 0, done.stderr[-2000:]
     assert {path.name for path in together.glob("rank-*")} == {"rank-0", "rank-1"}
     histories = [json.loads((out / "history.json").read_text()) for out in (tmp_path / "alone", together)]
