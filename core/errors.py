@@ -220,7 +220,7 @@ class InvalidValue(PermanentError):
 
 
 class WeakPassword(InvalidValue):
-    """password: it is too easily guessed ({reason}).
+    """This password is too easily guessed ({reason}).
     Take four or five words that have nothing to do with each other, or let a password manager make one."""
 
     code = "weak_password"

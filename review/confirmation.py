@@ -21,6 +21,8 @@ from storage.engine import transaction
 
 router = APIRouter()
 
+WRONG = "This is not the password of {name}. Try again."
+
 
 class Confirmation(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -54,11 +56,18 @@ def _form(
         status_code=200 if error is None else status_of(error),
         next=wanted,
         minutes=f"{settings.confirm_minutes:g}",
-        error="" if error is None else str(error),
+        error=_said(error, principal),
     )
     if isinstance(error, TooManySignIns):
         response.headers["Retry-After"] = str(error.fields["seconds"])
     return response
+
+
+def _said(error: FacewardenError | None, principal: Principal) -> str:
+    """Who is signed in has a name and is not disabled: only the password can be wrong."""
+    if isinstance(error, SignInFailed):
+        return WRONG.format(name=principal.name)
+    return "" if error is None else str(error)
 
 
 @router.post("/confirm", include_in_schema=False)

@@ -36,6 +36,8 @@ def environment() -> Environment:
         duration=words.duration,
         named=words.named,
         reasons=words.reasons,
+        failure=words.failure,
+        abilities=words.abilities,
     )
     made.globals.update(
         static=static_url,

@@ -1,6 +1,6 @@
 """Numbers as the words that reviewers read: what a score, a fit and a stability say, and what they do not."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -28,12 +28,26 @@ NAMES = {
     "second_opinion": "Second opinion",
     "open": "Open",
     "decided": "Decided",
+    "lime": "LIME",
+    "grad_cam": "Grad-CAM",
+}
+
+# Why a face was not scored; a reviewer's own "unsure" is another thing.
+REASONS = {
     "small": "too small",
     "blurred": "blurred",
     "turned": "turned away",
     "tilted": "tilted",
-    "lime": "LIME",
-    "grad_cam": "Grad-CAM",
+    "unsure": "perhaps not a face",
+}
+# What an account can do, in the order in which people meet it.
+ABILITIES = {
+    "view": "look at everything",
+    "decide": "decide",
+    "upload": "upload files",
+    "export": "export results",
+    "rescreen": "have files screened again",
+    "admin": "manage accounts and tokens",
 }
 
 
@@ -52,10 +66,27 @@ def named(word: str | None) -> str:
     return NAMES.get(word, word.replace("_", " ").capitalize())
 
 
+def unfit(reason: str | None) -> str:
+    """Why a face was not scored."""
+    return NOTHING if reason is None else REASONS.get(reason, reason.replace("_", " "))
+
+
+def abilities(permissions: Collection[str]) -> str:
+    """What somebody with these permissions can do: "look at everything, decide, upload files"."""
+    known = [text for permission, text in ABILITIES.items() if permission in permissions]
+    return ", ".join(known + sorted(set(permissions) - set(ABILITIES)))
+
+
+def failure(message: str | None, name: str) -> str:
+    """A failure's message below the name of its file, which need not be said again."""
+    text = (message or "It could not be screened.").removeprefix(f"{name}: ")
+    return text[:1].upper() + text[1:]
+
+
 def reasons(rejected_faces: Mapping[str, int]) -> str:
     """Why faces were not scored, the most frequent reason first: "18 turned away, 2 blurred"."""
     ordered = sorted(rejected_faces.items(), key=lambda one: (-one[1], one[0]))
-    return ", ".join(f"{number} {named(reason).lower()}" for reason, number in ordered)
+    return ", ".join(f"{number} {unfit(reason)}" for reason, number in ordered)
 
 
 def fit(r2: float | None) -> Judgement:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from review.words import clock, named, percent
+from review.words import clock, percent, unfit
 
 HEIGHT = 52  # pixels of a lane
 MARGIN = 7  # pixels above a score of 1 and below a score of 0, so that no mark is cut off
@@ -16,6 +16,7 @@ LONGEST_GAP_SAMPLES = (
     2.5  # sample distances; a line over a longer gap would claim scores that nobody measured
 )
 MOST_MARKS = 600  # of a lane: more could not be told apart, and hours of them would make the page slow
+NO_TIME = 0.001  # seconds that a single picture is given, so that nothing is divided by none
 TICKS = 5  # parts of the axis, at most: their labels must fit a narrow screen
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between ticks
 
@@ -91,6 +92,11 @@ def height_of(score: float) -> float:
     return round(MARGIN + (1 - score) * (HEIGHT - 2 * MARGIN), 1)
 
 
+def has_time(duration: float) -> bool:
+    """Whether it is more than one picture."""
+    return duration > NO_TIME
+
+
 def share(seconds: float, duration: float) -> str:
     """A time as a percentage of the video."""
     part = seconds / duration if duration > 0 else 0.0
@@ -110,7 +116,7 @@ def lane(
     """One track's drawing, with its flagged `ranges`; `blind` draws where the face is and no score."""
     ordered = sorted(samples, key=lambda sample: sample.time_seconds)
     first, last = (ordered[0].time_seconds, ordered[-1].time_seconds) if ordered else (0.0, 0.0)
-    bands = [] if blind else [_band(start, end, duration) for start, end in ranges]
+    bands = [] if blind or not has_time(duration) else [_band(start, end, duration) for start, end in ranges]
     told = "" if blind else f", score {percent(score)}"
     flagged = f", {', '.join(band.label for band in bands)}" if bands else ""
     summary = (
@@ -156,7 +162,7 @@ def _mark(sample: Sample, duration: float, *, blind: bool) -> Mark:
     at = clock(sample.time_seconds)
     x = share(sample.time_seconds, duration)
     if sample.score is None:
-        y, kind, label = HEIGHT - 4.0, "rejected", f"{at}: not scored, {named(sample.reason)}"
+        y, kind, label = HEIGHT - 4.0, "rejected", f"{at}: not scored, {unfit(sample.reason)}"
     elif blind:
         y, kind, label = HEIGHT / 2, "scored", at
     else:
@@ -197,4 +203,4 @@ def _anchor(part: float) -> str:
 
 def duration_of(stated: float | None, times: Collection[float]) -> float:
     """The length that the timeline shows: what the file states, or else the last sample."""
-    return max([stated or 0.0, *times, 0.001])
+    return max([stated or 0.0, *times, NO_TIME])

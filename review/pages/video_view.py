@@ -111,7 +111,7 @@ def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
         folded=lanes[SHOWN_LANES:],
         colours=colours,
         streams={track.number: track.stream for track in detail.tracks},
-        ticks=timeline.ticks(duration),
+        ticks=timeline.ticks(duration) if timeline.has_time(duration) else [],
         limits=[] if hidden else [(kind, timeline.height_of(at)) for kind, at in thresholds.items()],
         boxes=_boxes(detail, colours, width, height, hidden=hidden),
         faces=[] if hidden else [_face(frame, colours) for frame in detail.flagged_frames],
@@ -286,7 +286,7 @@ def _parts(worst: TrackDetail | None) -> str:
         return ""
     listed = [f"{words.clock(start)} to {words.clock(end)}" for start, end in worst.flagged_ranges]
     more = f" and {len(listed) - NAMED_PARTS} more parts" if len(listed) > NAMED_PARTS else ""
-    return f" What is flagged lies at {', '.join(listed[:NAMED_PARTS])}{more}."
+    return f" It is flagged from {', '.join(listed[:NAMED_PARTS])}{more}."
 
 
 def _compared(score: float, thresholds: Mapping[str, float]) -> str:
@@ -300,7 +300,7 @@ def _compared(score: float, thresholds: Mapping[str, float]) -> str:
 def _caveats(detail: VideoDetail, *, hidden: bool) -> list[Caveat]:
     item, found = detail.item, list[Caveat]()
     if item.status == ScreeningStatus.FAILED:
-        found.append(Caveat(tone="poor", text=item.error_message or "This video could not be screened."))
+        found.append(Caveat(tone="poor", text=words.failure(item.error_message, item.name)))
     if detail.model.label == UNTRAINED_LABEL:
         text = "This model version is labelled untrained: its scores are no evidence."
         found.append(Caveat(tone="poor", text=text))
@@ -311,21 +311,42 @@ def _caveats(detail: VideoDetail, *, hidden: bool) -> list[Caveat]:
     if item.turn:
         lies = "stands on its head" if item.turn == 180 else "lies on its side"
         text = (
-            f"The picture {lies} and no tag says so: its faces were judged turned upright, by "
-            f"{item.turn}° clockwise. The boxes lie on the picture as it is played."
+            f"The picture {lies}, and the file does not say so. The faces were turned upright to be judged "
+            f"({item.turn}° clockwise); the player shows the file as it is."
         )
         found.append(Caveat(tone="fair", text=text))
+    found += _elsewhere(detail)
     unused = [face for track in detail.tracks for face in track.faces if not face.usable]
     total = sum(len(track.faces) for track in detail.tracks)
     if unused:
         why = words.reasons(Counter(face.rejected_because or "" for face in unused))
-        text = f"{len(unused)} of {total} faces were not scored: {why}."
+        text = f"Faces seen in the sampled frames: {total}, of which not scored: {len(unused)} ({why})."
         found.append(Caveat(tone="fair", text=text))
-    if not hidden and any(not track.supported for track in detail.tracks):
+    if not hidden and item.score is not None and any(not track.supported for track in detail.tracks):
         weak = sum(not track.supported for track in detail.tracks)
-        text = f"{weak} of {len(detail.tracks)} faces had too few usable frames for a say in the verdict."
+        text = (
+            f"{weak} of {len(detail.tracks)} face tracks had too few usable frames to count for the verdict."
+        )
         found.append(Caveat(tone="fair", text=text))
     return found
+
+
+def _elsewhere(detail: VideoDetail) -> list[Caveat]:
+    """Faces that the page tells of and the player cannot show."""
+    letters = [timeline.letter(track.number) for track in detail.tracks if track.stream != 0]
+    if not letters:
+        return []
+    faces = f"Face {letters[0]} is" if len(letters) == 1 else f"Faces {', '.join(letters)} are"
+    still = detail.item.media_kind == MediaKind.IMAGE
+    where = "in the video behind this picture" if still else "in another video stream of this file"
+    text = f"{faces} {where}, which is not shown here. Download the file to see it."
+    return [Caveat(tone="fair", text=text)]
+
+
+def _sampled(probe: Mapping[str, Any]) -> str:
+    """The number of frames is that of the picture alone where a video lies behind it."""
+    sampled, frames = probe["expected_samples"], probe.get("frames")
+    return f"{sampled} of {frames}" if frames and frames >= sampled else f"{sampled}"
 
 
 def _facts(detail: VideoDetail) -> list[tuple[str, str]]:
@@ -336,16 +357,15 @@ def _facts(detail: VideoDetail) -> list[tuple[str, str]]:
     if probe.get("frame_rate"):
         facts.append(("Frame rate", f"{probe['frame_rate']:.4g} per second"))
     if probe.get("expected_samples"):
-        seen = f"{probe['expected_samples']} of {probe.get('frames') or '?'}"
-        facts.append(("Frames sampled", seen))
+        facts.append(("Frames sampled", _sampled(probe)))
     if item.turn:
         facts.append(("Turned upright", f"by {item.turn}° clockwise"))
     if item.coverage is not None:
         facts.append(("Decoded", percent(item.coverage)))
     if item.longest_unseen_seconds:
         facts.append(("Longest stretch unseen", f"{item.longest_unseen_seconds:.1f} s"))
-    if detail.looks and detail.looks > 1:
-        facts.append(("Score is the worst of", f"{detail.looks:.3g} looks"))
+    if detail.looks and round(detail.looks) > 1:
+        facts.append(("Score is the worst of", f"{detail.looks:.0f} looks"))
     if detail.timings and "total" in detail.timings:
         facts.append(("Screened in", f"{detail.timings['total']:.1f} s"))
     facts += [

@@ -187,11 +187,14 @@ function cannotShow() {
   if (kept) {
     still.src = kept.image;
     still.alt = "The picture under review, as it was judged";
-  } else still.hidden = true;
+  } else {
+    still.hidden = true;
+    boxes.setAttribute("hidden", ""); // a box on nothing tells nothing
+  }
   tell(
     kept
-      ? "This browser cannot show a picture of this format. What was judged is shown instead, as a JPEG."
-      : "This browser cannot show a picture of this format, and there is no flagged frame to show instead.",
+      ? "This browser cannot show this kind of picture. You see the picture as it was judged, saved as a JPEG."
+      : "This browser cannot show this kind of picture, and nothing in it was flagged that could be shown instead.",
   );
 }
 if (still) {
@@ -204,11 +207,12 @@ function cannotPlay() {
   if (flipbookTime !== null) return;
   flipbookTime = data.flagged[0]?.time ?? 0;
   video.hidden = true;
+  boxes.toggleAttribute("hidden", !data.flagged.length);
   for (const id of ["play", "speed"]) byId(id).disabled = true;
   tell(
     data.flagged.length
-      ? "This browser cannot play this video. The flagged frames are shown instead: ‹ and › turn them."
-      : "This browser cannot play this video, and there is no flagged frame to show instead.",
+      ? "This browser cannot play this video. You see its flagged frames instead; go through them with ‹ and ›."
+      : "This browser cannot play this video, and nothing in it was flagged that could be shown instead.",
   );
   turnPage();
   showTime();

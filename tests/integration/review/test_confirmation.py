@@ -43,11 +43,11 @@ def test_the_page_asks_for_the_password_and_leads_back(house: House, client: Tes
     given = {"csrf_token": csrf_token(page), "next": "/admin/accounts", "password": "guess"}
     wrong = client.post("/confirm", data=given)
     assert wrong.status_code == 401
-    assert "do not go together" in alert(wrong.text)
+    assert alert(wrong.text) == "This is not the password of boss. Try again."
     assert client.post(f"/admin/accounts/{ann}/role", data=form).headers["Location"].startswith("/confirm")
     right = client.post("/confirm", data=given | {"password": PASSWORD})
     assert (right.status_code, right.headers["Location"]) == (303, "/admin/accounts")
-    assert "take your password once more" not in client.get("/admin/accounts").text
+    assert "enter your password again" not in client.get("/admin/accounts").text
     # The forms of other tabs stay good.
     assert client.post(f"/admin/accounts/{ann}/role", data=form).headers["Location"] == "/admin/accounts"
     assert client.get("/v1/accounts").json()[0]["role"] == "viewer"

@@ -291,7 +291,7 @@ def test_a_session_alone_does_not_decide_who_gets_in(
         back = answer.headers["Location"].removeprefix("/confirm?next=")
         page = client.get(unquote(back), headers=key(Role.ADMIN))
         assert page.status_code == 200
-        assert "Changes here take your password once more" in page.text
+        assert "To change anything here, enter your password again" in page.text
 
 
 @pytest.mark.parametrize("route", [route for route, door in ROUTES.items() if door.public], ids=" ".join)

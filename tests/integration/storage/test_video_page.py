@@ -74,6 +74,25 @@ def test_faces_of_a_stream_that_the_player_does_not_show_are_not_drawn_over_it(e
     assert [lane.letter for lane in page.lanes] == ["A", "B"]
 
 
+def test_where_the_player_shows_another_stream_the_page_says_so(engine: Engine) -> None:
+    result = screening_result(Verdict.FAKE, 0.9, probe={"width": 640, "height": 480})
+    tracks = [result.tracks[0], replace(result.tracks[0], number=1, stream=1)]
+    first, second = result.faces
+    result = replace(result, tracks=tracks, faces=[first, replace(second, track_number=1)])
+    texts = [caveat.text for caveat in video_view.build(stored(engine, result), blind=False).caveats]
+    assert any(text.startswith("Face B is in another video stream of this file") for text in texts)
+
+
+def test_a_single_picture_has_no_time(engine: Engine) -> None:
+    result = screening_result(Verdict.FAKE, 0.9, probe={"expected_samples": 2, "frames": 1})
+    track = replace(result.tracks[0], flagged_ranges=[(0.0, 0.0)])
+    faces = [replace(face, time_seconds=0.0) for face in result.faces]
+    detail = stored(engine, replace(result, tracks=[track], faces=faces))
+    page = video_view.build(replace(detail, item=replace(detail.item, duration_seconds=None)), blind=False)
+    assert (page.ticks, page.lanes[0].bands) == ([], [])
+    assert ("Frames sampled", "2") in page.facts  # a video behind the picture has frames of its own
+
+
 def test_what_was_not_looked_at_is_said(engine: Engine) -> None:
     result = replace(
         screening_result(Verdict.CLEAR, 0.1, coverage=0.5), unseen=["video stream 1 (codec foo)"]

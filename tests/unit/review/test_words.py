@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.roles import Role
 from review import words
+from review.access import ROLE_PERMISSIONS, Permission
 from storage.tables import utc_now
 
 
@@ -69,3 +71,23 @@ def test_moments_are_said_in_utc_and_from_now() -> None:
 def test_an_unknown_word_is_still_readable() -> None:
     assert words.named("decoder_killed") == "Decoder killed"
     assert words.named(None) == "-"
+
+
+def test_why_faces_were_not_scored_is_not_mistaken_for_a_decision() -> None:
+    assert words.reasons({"unsure": 5, "tilted": 8}) == "8 tilted, 5 perhaps not a face"
+    assert words.named("unsure") == "Unsure"
+
+
+def test_a_failure_below_its_files_name_does_not_repeat_it() -> None:
+    assert (
+        words.failure("a.mp4: the file is empty. Copy it again.", "a.mp4")
+        == "The file is empty. Copy it again."
+    )
+    assert words.failure("b.mp4: the file is empty.", "a.mp4") == "B.mp4: the file is empty."
+    assert words.failure(None, "a.mp4") == "It could not be screened."
+
+
+@pytest.mark.parametrize("role", Role)
+def test_everything_that_an_account_can_do_has_words(role: Role) -> None:
+    assert set(ROLE_PERMISSIONS[role]) <= set(words.ABILITIES)
+    assert words.abilities({Permission.DECIDE, Permission.VIEW}) == "look at everything, decide"
