@@ -29,6 +29,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return face_folder.make(tmp_path_factory.mktemp("data"), faces=40)
 
 
+@pytest.fixture(autouse=True)
+def unplotted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of so short a run would be drawing its plots: only the test of them does."""
+    if request.function is not test_a_run_leaves_its_plots:
+        monkeypatch.setattr("models.training.train.plot_history", lambda _out, _history: None)
+
+
 def config(data: Path, out: Path, **changes: object) -> TrainConfig:
     base = TrainConfig(
         data=data,
