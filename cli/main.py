@@ -131,8 +131,10 @@ def worker(
 
     if queue not in {SCREEN, EXPLAIN}:
         raise typer.BadParameter(f"the queue is {SCREEN} or {EXPLAIN}")
-    from worker.process import run_worker
+    from worker.process import EXPLAIN_NICENESS, run_worker
 
+    if queue == EXPLAIN:
+        os.nice(EXPLAIN_NICENESS)
     raise typer.Exit(run_worker(queue, _settings(), burst=burst))
 
 

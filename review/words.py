@@ -117,12 +117,12 @@ def percent(value: float | None, digits: int = 0) -> str:
     """A part of one as a percentage; never rounded to a certainty that is not there."""
     if value is None:
         return NOTHING
-    smallest = 10.0 ** -(digits + 2)
-    if 0 < value < smallest / 2:
+    said, smallest = f"{value:.{digits}%}", 10.0 ** -(digits + 2)
+    if value > 0 and said == f"{0:.{digits}%}":
         return f"<{smallest:.{digits}%}"
-    if 1 - smallest / 2 < value < 1:
+    if value < 1 and said == f"{1:.{digits}%}":
         return f">{1 - smallest:.{digits}%}"
-    return f"{value:.{digits}%}"
+    return said
 
 
 def moment(value: datetime | None) -> str:

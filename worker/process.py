@@ -93,8 +93,6 @@ def run_worker(name: str, settings: Settings, *, burst: bool = False) -> int:
     context = Context.of(settings)
     install(context)
     _require_schema(context)
-    if name == queues.EXPLAIN:
-        os.nice(EXPLAIN_NICENESS)
     _ = context.pipeline if name == queues.SCREEN else context.classifier  # loaded before the first job
     try:
         return _work(name, context, burst=burst)
