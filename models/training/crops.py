@@ -93,7 +93,7 @@ class CropStore:
             stat = media.path.stat()
         except OSError:
             return f"missing:{media.path}"
-        stamp = f"{media.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{media.cropped}|{self._settings}"
+        stamp = f"{media.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{media.cropped}|{media.margin}|{self._settings}"
         return hashlib.sha256(stamp.encode()).hexdigest()[:32]
 
     def _read_index(self) -> dict[str, dict[str, Any]]:
@@ -142,7 +142,7 @@ class CropStore:
             elif face is not None:
                 yield {"faces": [_row(None, face.box, face.landmarks, gray=_is_gray(image))]}
             elif each.cropped:
-                yield {"faces": [_whole(image)]}
+                yield {"faces": [_whole(image, each.margin or CropSettings().margin)]}
             else:
                 yield {"faces": []}
 
@@ -201,10 +201,10 @@ def _row(file: str | None, box: Box, landmarks: Landmarks | None, *, gray: bool)
     }
 
 
-def _whole(image: Image) -> dict[str, Any]:
+def _whole(image: Image, margin: float) -> dict[str, Any]:
     """The picture as one face whose crop it is."""
     height, width = image.shape[:2]
-    side = min(height, width) / CropSettings().margin
+    side = min(height, width) / margin
     x, y = width / 2, height / 2
     box = Box(x0=x - side / 2, y0=y - side / 2, x1=x + side / 2, y1=y + side / 2)
     return _row(None, box, None, gray=_is_gray(image))

@@ -31,16 +31,20 @@ DFDC_VIDEO = re.compile(r"[a-z]{10}(?=$|[._-])")  # every video of DFDC is named
 Layout = Callable[[Path], list[LabelledMedia] | None]
 
 
+MANIFESTS = ("manifest.jsonl", "manifest.csv", "manipulated.jsonl")
+
+
 def manifest(folder: Path) -> list[LabelledMedia] | None:
-    """`manifest.jsonl` or `manifest.csv`, in the folder or given itself.
+    """`manifest.jsonl`, `manifest.csv` or `manipulated.jsonl`, in the folder or given itself.
 
     Columns: `path` (relative to the manifest) and `label` (real, genuine, fake, 0, 1, true or false); where
-    known `method`, `group`, `split`, `source`, `face_group`, `cropped`.
+    known `method`, `family`, `group`, `split`, `source`, `face_group`, `cropped`, and of a picture that is
+    a face crop its `margin`.
     """
     if folder.is_file():
         listing = folder
     else:
-        found = [folder / name for name in ("manifest.jsonl", "manifest.csv") if (folder / name).is_file()]
+        found = [folder / name for name in MANIFESTS if (folder / name).is_file()]
         if not found:
             return None
         listing = found[0]
@@ -72,6 +76,7 @@ def _listed(listing: Path, row: Mapping[str, Any]) -> LabelledMedia:
     fake = {"0": False, "1": True, "false": False, "true": True, **CLASSES}[label]
     path = listing.parent / str(row["path"])
     split = str(row.get("split") or "").strip().lower()
+    margin = float(row["margin"]) if row.get("margin") else None
     return LabelledMedia(
         path=path,
         fake=fake,
@@ -80,7 +85,9 @@ def _listed(listing: Path, row: Mapping[str, Any]) -> LabelledMedia:
         split=SIDES[split] if split else None,
         source=str(row.get("source") or listing.parent.name),
         face_group=str(row["face_group"]) if row.get("face_group") else None,
-        cropped=str(row.get("cropped") or "").lower() in {"1", "true"},
+        cropped=margin is not None or str(row.get("cropped") or "").lower() in {"1", "true"},
+        margin=margin,
+        family=str(row.get("family") or "") if fake else GENUINE,
     )
 
 

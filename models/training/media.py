@@ -23,6 +23,8 @@ class LabelledMedia:
     source: str = ""  # the data set
     face_group: str | None = None  # whose face was put in, where that is known and another than `group`
     cropped: bool = False  # a picture that holds one face and little else: none found, it counts whole
+    margin: float | None = None  # of a cropped picture: its side over the face box's longer side, where known
+    family: str = ""  # what kind of manipulation: swap, reenact, lipsync, generate, photoshop; "" where unknown
 
     @property
     def is_video(self) -> bool:

@@ -1,0 +1,115 @@
+"""A pack: the faces of one or several data sets in one safetensors file, small enough to be carried about.
+
+Every face is cut as wide as any crop will need, brought to one resolution and coded by one encoder, so that
+neither file type nor size nor encoder tells where it came from.
+"""
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image as Pictures
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from core.errors import SettingsError
+from models.face import Box, Image, Landmarks
+
+METADATA_KEY = "facewarden-pack"
+MARGIN = 1.8  # side of what is kept / longer side of the face box
+FACE_PIXELS = 176  # longer side of the face box at most: what a crop of margin 1.3 at 224 px shows
+QUALITY = 88  # of the JPEGs
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedFace:
+    """What is known of one face."""
+
+    fake: bool
+    family: str  # swap, reenact, lipsync, generate, photoshop; genuine
+    method: str
+    group: str  # never on two sides of a split
+    source: str
+    side: str  # train, validation or test
+    clip: str  # the medium that it is a frame of
+    corpus: str  # the part of the data: faces of one corpus resemble each other
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pack:
+    faces: Sequence[PackedFace]
+    pictures: Sequence[bytes]  # JPEG
+    boxes: NDArray[np.float32]  # (N, 4) x0, y0, x1, y1 in pixels of the picture
+    landmarks: NDArray[np.float32]  # (N, 5, 2); NaN where unknown
+
+
+def cut(image: Image, box: Box, landmarks: Landmarks) -> tuple[bytes, NDArray[np.float32], Landmarks]:
+    """The JPEG of what the picture has within MARGIN, and box and landmarks in its pixels."""
+    height, width = image.shape[:2]
+    longer = max(box.width, box.height)
+    x, y = box.centre
+    half = MARGIN * longer / 2
+    x0, x1 = max(0, round(x - half)), min(width, round(x + half))
+    y0, y1 = max(0, round(y - half)), min(height, round(y + half))
+    x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
+    scale = min(1.0, FACE_PIXELS / longer)
+    size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
+    picture = Pictures.fromarray(image[y0:y1, x0:x1]).resize(size, Pictures.Resampling.LANCZOS)
+    coded = io.BytesIO()
+    picture.save(coded, "jpeg", quality=QUALITY, subsampling=0)
+    corner = np.array([x0, y0], np.float32)
+    moved = np.array([[box.x0, box.y0], [box.x1, box.y1]], np.float32) - corner
+    moved *= np.float32(scale)
+    return coded.getvalue(), moved.reshape(4), ((landmarks - corner) * scale).astype(np.float32)
+
+
+def write_pack(path: Path, pack: Pack) -> None:
+    """Write it, whole or not at all."""
+    pictures = np.frombuffer(b"".join(pack.pictures), np.uint8)
+    tensors = {
+        "pictures": torch.from_numpy(pictures.copy()),
+        "ends": torch.from_numpy(np.cumsum([len(each) for each in pack.pictures]).astype(np.int64)),
+        "boxes": torch.from_numpy(pack.boxes),
+        "landmarks": torch.from_numpy(pack.landmarks),
+    }
+    rows = json.dumps([list(asdict(face).values()) for face in pack.faces])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(save(tensors, metadata={METADATA_KEY: rows}))
+    partial.replace(path)
+
+
+def read_pack(path: Path) -> Pack:
+    """Raises SettingsError where the file is no pack."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            rows: list[list[Any]] = json.loads(file.metadata()[METADATA_KEY])
+            tensors = {name: file.get_tensor(name).numpy() for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        reason = f"no pack of faces ({type(error).__name__}); `facewarden pack` makes one"
+        raise SettingsError(setting=str(path), reason=reason) from error
+    names = list(PackedFace.__dataclass_fields__)
+    joined, ends = tensors["pictures"].tobytes(), tensors["ends"].tolist()
+    return Pack(
+        faces=[PackedFace(**dict(zip(names, row, strict=True))) for row in rows],
+        pictures=[joined[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)],
+        boxes=tensors["boxes"],
+        landmarks=tensors["landmarks"],
+    )
+
+
+def joined(packs: Iterable[Pack]) -> Pack:
+    """Several packs as one."""
+    parts = list(packs)
+    return Pack(
+        faces=[face for part in parts for face in part.faces],
+        pictures=[picture for part in parts for picture in part.pictures],
+        boxes=np.concatenate([part.boxes for part in parts]),
+        landmarks=np.concatenate([part.landmarks for part in parts]),
+    )
