@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import accounts, training
+from cli import accounts, gpu_training, training
 from cli.configuration import read_settings as _settings
 from core.errors import FacewardenError
 from core.outcomes import Verdict
@@ -258,6 +258,8 @@ def demo(
 
 app.command()(training.train)
 app.command()(training.train_renderers)
+app.command()(gpu_training.pack)
+app.command()(gpu_training.export_gpu)
 
 
 def _forgeries(wanted: list[str] | None) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ def train(
         "generators": tuple(generator) if generator else None,
         "pseudo_share": pseudo_fakes,
         "kinds": _kinds(kind),
-        "shares": _shares(split),
+        "shares": split and _trained_shares(split),
         "frames_per_video": frames,
         "easy_until": easy_until,
         "final_strength": strength,
@@ -183,22 +183,27 @@ def run_training(settings: "Settings", config: "TrainConfig") -> None:
             numbers = f"loss {entry['loss']:.4f}  accuracy {entry['accuracy']:.2f}"
             bar.update(task, completed=entry["step"] + 1, total=steps, numbers=numbers)
 
-        made = run(config, store=crop_store(settings, config), on_step=on_step, on_crops=on_crops)
+        made = run(
+            config,
+            store=crop_store(settings, frames=config.frames_per_video, device=config.device),
+            on_step=on_step,
+            on_crops=on_crops,
+        )
     if first:
         typer.echo(f"checkpoint: {made}")
 
 
-def crop_store(settings: "Settings", config: "TrainConfig") -> "CropStore":
-    """The store of labelled faces, which the worker's own decoder feeds."""
+def crop_store(settings: "Settings", *, frames: int, device: str) -> "CropStore":
+    """The store of labelled faces, `frames` of a video, which the worker's own decoder feeds."""
     from models.training.crops import CropStore
 
     return CropStore(
         settings.home / "crops",
-        frame_reader(settings, config.frames_per_video),
-        frames_per_video=config.frames_per_video,
+        frame_reader(settings, frames),
+        frames_per_video=frames,
         detection=settings.detection,
         quality=settings.quality,
-        device=config.device,
+        device=device,
     )
 
 
@@ -228,16 +233,22 @@ def _kinds(wanted: list[str] | None) -> tuple[str, ...] | None:
     return tuple(_one_of("--kind", kind, tuple(KINDS)) for kind in wanted) if wanted else None
 
 
-def _shares(text: str | None) -> tuple[float, float, float] | None:
-    if text is None:
-        return None
+def parse_shares(text: str) -> tuple[float, float, float]:
+    """Of `80/10/10`: train, validation, test."""
     try:
         train, validation, test = (float(part) for part in text.split("/"))
     except ValueError as error:
         raise typer.BadParameter("--split is three numbers: 80/10/10 or 100000/20000/20000") from error
-    if min(train, validation) <= 0 or test < 0:
-        raise typer.BadParameter("--split needs something to train and to validate on")
+    if train <= 0 or min(validation, test) < 0:
+        raise typer.BadParameter("--split needs something to train on, and no negative numbers")
     return train, validation, test
+
+
+def _trained_shares(text: str) -> tuple[float, float, float]:
+    shares = parse_shares(text)
+    if shares[1] == 0:
+        raise typer.BadParameter("--split needs something to validate on")
+    return shares
 
 
 def _sizes(text: str | None) -> dict[str, Any]:

@@ -11,14 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.face import Image, Landmarks
+from models.training.mean_face import MEAN_LANDMARKS
+
+__all__ = [
+    "MEAN_LANDMARKS",
+    "OUTLINES",
+    "Mask",
+    "Region",
+    "align",
+    "blend",
+    "eye_distance",
+    "region_mask",
+    "similarity",
+    "swap_face",
+    "transfer_colour",
+]
 
 Mask = NDArray[np.float32]  # (H, W) in [0, 1]
 Region = Literal["face", "inner", "mouth", "eyes"]
 
-# A mean face in units of the distance between the eyes, its origin between them, y downwards.
-MEAN_LANDMARKS = np.array(
-    [[-0.5, 0.0], [0.5, 0.0], [0.0, 0.62], [-0.42, 1.12], [0.42, 1.12]], dtype=np.float32
-)
+# In the mean face's units.
 OUTLINES: dict[Region, NDArray[np.float32]] = {
     "face": np.array(
         [

@@ -93,7 +93,8 @@ class CropStore:
             stat = media.path.stat()
         except OSError:
             return f"missing:{media.path}"
-        stamp = f"{media.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{media.cropped}|{media.margin}|{self._settings}"
+        made = f"{media.cropped}|{media.margin}|{self._settings}"
+        stamp = f"{media.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{made}"
         return hashlib.sha256(stamp.encode()).hexdigest()[:32]
 
     def _read_index(self) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from core.errors import SettingsError
@@ -30,7 +30,6 @@ DFDC_VIDEO = re.compile(r"[a-z]{10}(?=$|[._-])")  # every video of DFDC is named
 
 Layout = Callable[[Path], list[LabelledMedia] | None]
 
-
 MANIFESTS = ("manifest.jsonl", "manifest.csv", "manipulated.jsonl")
 
 
@@ -38,8 +37,8 @@ def manifest(folder: Path) -> list[LabelledMedia] | None:
     """`manifest.jsonl`, `manifest.csv` or `manipulated.jsonl`, in the folder or given itself.
 
     Columns: `path` (relative to the manifest) and `label` (real, genuine, fake, 0, 1, true or false); where
-    known `method`, `family`, `group`, `split`, `source`, `face_group`, `cropped`, and of a picture that is
-    a face crop its `margin`.
+    known `method`, `family`, `group`, `split`, `source`, `corpus` (else the first folder of `path`),
+    `face_group`, `cropped`, and of a picture that is a face crop its `margin`.
     """
     if folder.is_file():
         listing = folder
@@ -87,8 +86,15 @@ def _listed(listing: Path, row: Mapping[str, Any]) -> LabelledMedia:
         face_group=str(row["face_group"]) if row.get("face_group") else None,
         cropped=margin is not None or str(row.get("cropped") or "").lower() in {"1", "true"},
         margin=margin,
+        corpus=str(row.get("corpus") or _first_folder(str(row["path"]))),
         family=str(row.get("family") or "") if fake else GENUINE,
     )
+
+
+def _first_folder(path: str) -> str:
+    """Of a path in a manifest; "" where that tells no more than the label, the side, or nothing."""
+    first, *rest = PurePosixPath(path).parts or ("",)
+    return first if rest and first.strip("/.") and first.lower() not in CLASSES | SIDES else ""
 
 
 def faceforensics(folder: Path) -> list[LabelledMedia] | None:

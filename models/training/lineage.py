@@ -35,6 +35,9 @@ def train_commands(training: Mapping[str, Any]) -> list[str]:
     commands = []
     renderers: Mapping[str, Any] = {}
     for number, run in enumerate(runs(training), start=1):
+        if run.get("commands"):  # of a GPU: the run knows them itself
+            commands += run["commands"]
+            continue
         plans = run.get("plans") or [[0, run["config"]["steps"]]]
         stops = [start for start, _ in plans[1:]] + [run["config"].get("stop_at")]
         if run.get("renderers") and run["renderers"] != renderers:

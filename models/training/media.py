@@ -24,7 +24,12 @@ class LabelledMedia:
     face_group: str | None = None  # whose face was put in, where that is known and another than `group`
     cropped: bool = False  # a picture that holds one face and little else: none found, it counts whole
     margin: float | None = None  # of a cropped picture: its side over the face box's longer side, where known
-    family: str = ""  # what kind of manipulation: swap, reenact, lipsync, generate, photoshop; "" where unknown
+    corpus: str = (
+        ""  # the part of the data set that it is of, where the data set says so; "" counts as `source`
+    )
+    family: str = (
+        ""  # what kind of manipulation: swap, reenact, lipsync, generate, photoshop; "" where unknown
+    )
 
     @property
     def is_video(self) -> bool:

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 
 from core.errors import WeightsError
 from models.face import Image, Landmarks
-from models.training.blending import MEAN_LANDMARKS, align
+from models.training.mean_face import MEAN_LANDMARKS
 
 SIDE = 128  # pixels of an aligned face
 SPAN = 3.0  # eye distances that SIDE shows
@@ -150,6 +150,8 @@ RENDERERS: dict[str, type[nn.Module]] = {"decoder": Decoder, "restorer": Restore
 
 def aligned(image: Image, landmarks: Landmarks) -> Image:
     """The face as the renderers see it: uint8 (SIDE, SIDE, 3)."""
+    from models.training.blending import align  # noqa: PLC0415  OpenCV: a bare GPU machine has the networks alone
+
     return align(image, landmarks, (SIDE, SIDE), ALIGNED)
 
 
@@ -169,6 +171,8 @@ def rendered(name: str, image: Image, landmarks: Landmarks) -> Image:
     Returns uint8 (H, W, 3); what lies far from the face is meaningless. Raises WeightsError where the
     renderers' weights are missing or damaged.
     """
+    from models.training.blending import align  # noqa: PLC0415  as above
+
     painted = load_renderer(name)(as_tensor(aligned(image, landmarks)[None]))[0]
     face = ((painted.permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
     return align(face, ALIGNED, (image.shape[0], image.shape[1]), landmarks)

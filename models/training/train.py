@@ -75,7 +75,7 @@ def train(
         material = _material(config, world, store, on_crops)
         if config.epochs is not None:
             config = config.with_epochs(config.epochs, material.pairs, world.size)
-        started_from = origin(config)
+        started_from = origin(config.init)
         network = placed(_network(config), world.device)
         state = begin(config, network, world.device)
         state.plan(config.steps)

@@ -1,7 +1,7 @@
 """The network that a run begins with."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -11,26 +11,28 @@ from torch import nn
 from core.errors import WeightsError
 from models.architectures import architecture, build
 from models.model_version import read_model_version
-from models.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from models.training.config import TrainConfig
 
 
-def first_network(config: TrainConfig) -> nn.Module:
+def first_network(config: "TrainConfig") -> nn.Module:
     """Random weights, a hub's, or those of a file (`init`), on the CPU.
 
     Raises WeightsError where the file is no backbone of this network, or the hub gives nothing.
     """
     network = build(config.architecture, head=config.head, pretrained=config.pretrained)
     if config.init is not None:
-        _load_backbone(network, config.init, architecture(config.architecture).classifier)
+        load_backbone(network, config.init, architecture(config.architecture).classifier)
     return network
 
 
-def origin(config: TrainConfig) -> dict[str, Any]:
+def origin(init: Path | None) -> dict[str, Any]:
     """How the weights that a run starts from were trained, where they are a checkpoint of this project."""
-    if config.init is None:
+    if init is None:
         return {}
     try:
-        version = read_model_version(config.init)
+        version = read_model_version(init)
     except WeightsError:  # a backbone of another maker
         return {}
     return {"id": version.id} | {
@@ -38,8 +40,11 @@ def origin(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _load_backbone(network: nn.Module, path: Path, classifier: str) -> None:
-    """Fill the network from the file; the classifier keeps its random weights where they do not fit it."""
+def load_backbone(network: nn.Module, path: Path, classifier: str) -> None:
+    """Fill the network from the file; the classifier keeps its random weights where they do not fit it.
+
+    Raises WeightsError where the file holds no backbone of this network.
+    """
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:

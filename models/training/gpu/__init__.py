@@ -1,13 +1,20 @@
-"""Training on one GPU in pieces of a few minutes: the data are one file, all that happens to a picture happens
-on the device.
+"""Training on one GPU in pieces of a few minutes.
 
-    pack      the file: faces as JPEG, with boxes, landmarks and what is known of each
-    stock     the same in the device's memory, and crops of it
-    mix       which faces stand beside each other in a batch
-    forging   pseudo-fakes, made on the device
-    wear      what the world does to pictures, on the device
-    loop      the training, resumable
-    scores    how well it tells the faces of the other side apart, by method
+The data are one file, and all that happens to a picture happens on the device.
 
-It runs on a CPU too, slowly: tests do that.
+    pack       the file: faces as JPEG, with boxes, landmarks and what is known of each
+    packing    making it of data sets, within a number of megabytes (`facewarden pack`)
+    stock      the same in the device's memory, and crops of it
+    mix        which faces stand beside each other in a batch
+    forging    pseudo-fakes, made on the device
+    wear       what the world does to pictures, on the device
+    config     what a run is asked to do
+    heads      the network with its further answers, and the file of a finished run
+    loop       the training, resumable
+    scores     the answers to clips that a run never saw
+    __main__   `python -m models.training.gpu`
+    export     a finished run as a checkpoint (`facewarden export-gpu`)
+
+`python -m models.training.gpu` needs torch, timm, safetensors, numpy and Pillow, and nothing else that the
+project installs: a rented machine has these. It runs on a CPU too, slowly: tests do that.
 """

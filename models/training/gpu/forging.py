@@ -15,11 +15,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from models.training.gpu.stock import Frames, Stock
-from models.training.gpu.wear import Wear, blurred, coded, FLAT_TABLE
+from models.training.gpu.wear import FLAT_TABLE, Wear, blurred, coded
+from models.training.renderers import MIDDLE, RENDERERS, SIDE, SPAN
 
 CHUNK = 8  # pictures that share a kind
 ANGLES = 256
-KINDS = ("self", "swap", "warp", "decoder", "restorer", "painter")
+KINDS = ("self", "swap", "warp", *RENDERERS)
 SHARES = torch.tensor([0.3, 0.22, 0.12, 0.12, 0.12, 0.12])
 
 # Outlines around a centre, in face coordinates: (x, y) of the centre, then (angle in degrees from the right,
@@ -27,16 +28,31 @@ SHARES = torch.tensor([0.3, 0.22, 0.12, 0.12, 0.12, 0.12])
 REGIONS: dict[str, tuple[tuple[float, float], tuple[tuple[float, float], ...]]] = {
     "face": (
         (0.0, 0.55),
-        ((0, 1.08), (30, 1.15), (60, 1.25), (90, 1.28), (120, 1.25), (150, 1.15), (180, 1.08), (220, 1.3), (245, 1.3),
-         (270, 1.25), (295, 1.3), (320, 1.3)),
+        (
+            (0, 1.08), (30, 1.15), (60, 1.25), (90, 1.28), (120, 1.25), (150, 1.15), (180, 1.08),
+            (220, 1.3), (245, 1.3), (270, 1.25), (295, 1.3), (320, 1.3),
+        ),
     ),
     "inner": (
         (0.0, 0.5),
-        ((0, 0.85), (35, 0.95), (65, 1.0), (90, 0.95), (115, 1.0), (145, 0.95), (180, 0.85), (220, 1.1), (270, 0.9),
-         (320, 1.1)),
+        (
+            (0, 0.85), (35, 0.95), (65, 1.0), (90, 0.95), (115, 1.0), (145, 0.95), (180, 0.85),
+            (220, 1.1), (270, 0.9), (320, 1.1),
+        ),
     ),
-    "mouth": ((0.0, 1.15), ((0, 0.65), (45, 0.6), (90, 0.5), (135, 0.6), (180, 0.65), (225, 0.5), (270, 0.4), (315, 0.5))),
-    "eyes": ((0.0, 0.0), ((0, 0.9), (20, 0.85), (90, 0.34), (160, 0.85), (180, 0.9), (200, 0.85), (270, 0.34), (340, 0.85))),
+    "mouth": (
+        (0.0, 1.15),
+        (
+            (0, 0.65), (45, 0.6), (90, 0.5), (135, 0.6), (180, 0.65), (225, 0.5), (270, 0.4), (315, 0.5),
+        ),
+    ),
+    "eyes": (
+        (0.0, 0.0),
+        (
+            (0, 0.9), (20, 0.85), (90, 0.34), (160, 0.85), (180, 0.9), (200, 0.85), (270, 0.34),
+            (340, 0.85),
+        ),
+    ),
 }  # fmt: skip
 REGION_SHARES = torch.tensor([0.45, 0.2, 0.22, 0.13])
 
@@ -77,13 +93,13 @@ class Forger:
 
     def _chunk(self, targets: torch.Tensor, others: torch.Tensor, grid: torch.Tensor) -> Forged:
         kind = KINDS[self._drawn(SHARES)]
-        if kind in RENDERED and kind not in self._renderers:
+        if kind in RENDERERS and kind not in self._renderers:
             kind = "self"
         genuine = self._stock.sample(targets, grid)
         frames = self._stock.frames(targets)
         points = frames.of(grid)
         mask = self._mask(points, region=list(REGIONS)[self._drawn(REGION_SHARES)])
-        swapped = kind == "swap" or (kind in RENDERED and self._coin(0.5))
+        swapped = kind == "swap" or (kind in RENDERERS and self._coin(0.5))
         sources = others if swapped else targets
         source_frames = self._stock.frames(sources) if swapped else frames
         content = self._content(kind, sources, source_frames, points)
@@ -96,7 +112,7 @@ class Forger:
     def _content(
         self, kind: str, sources: torch.Tensor, frames: Frames, points: torch.Tensor
     ) -> torch.Tensor:
-        if kind in RENDERED:
+        if kind in RENDERERS:
             return self._rendered(kind, sources, frames, points)
         moved = self._moved(points, strong=kind == "warp")
         return self._stock.sample(sources, frames.pixels(moved))
@@ -104,14 +120,13 @@ class Forger:
     def _rendered(
         self, kind: str, sources: torch.Tensor, frames: Frames, points: torch.Tensor
     ) -> torch.Tensor:
-        side, span, middle = RENDERED_SIDE, RENDERED_SPAN, RENDERED_MIDDLE
-        steps = (torch.arange(side, device=points.device) + 0.5 - side / 2) * span / side
-        y, x = torch.meshgrid(steps, steps + 0.0, indexing="ij")
-        face = torch.stack([x, y + middle], dim=-1).expand(len(sources), -1, -1, -1)
+        steps = (torch.arange(SIDE, device=points.device) + 0.5 - SIDE / 2) * SPAN / SIDE
+        y, x = torch.meshgrid(steps, steps, indexing="ij")
+        face = torch.stack([x, y + MIDDLE], dim=-1).expand(len(sources), -1, -1, -1)
         seen = self._stock.sample(sources, frames.pixels(face)) * 2 - 1
         with torch.no_grad():
             painted = (self._renderers[kind](seen) + 1) / 2
-        centred = (points - points.new_tensor([0.0, middle])) * (2 / span)
+        centred = (points - points.new_tensor([0.0, MIDDLE])) * (2 / SPAN)
         return F.grid_sample(painted, centred, padding_mode="border", align_corners=False)
 
     def _moved(self, points: torch.Tensor, *, strong: bool) -> torch.Tensor:
@@ -146,7 +161,7 @@ class Forger:
             phase = self._between(count, 0, 2 * math.pi)[:, None, None]
             deformed = deformed + height * torch.sin(harmonic * angle + phase)
         edge = self._between(count, 0.02, 0.5)[:, None, None]
-        inside = (1 + edge / 2 - distance / (radius * deformed)) / edge
+        inside: torch.Tensor = (1 + edge / 2 - distance / (radius * deformed)) / edge
         return inside.clamp(0, 1)
 
     def _finished(
@@ -171,7 +186,9 @@ class Forger:
         elif self._coin(0.4):
             content = content + self._wear.uniform(0.3, 1) * (content - blurred(content, 1.2))
         if self._coin(0.2):
-            content = coded(content.clamp(0, 1), FLAT_TABLE * self._wear.uniform(0.1, 0.8), (0, 0), subsampled=True)
+            content = coded(
+                content.clamp(0, 1), FLAT_TABLE * self._wear.uniform(0.1, 0.8), (0, 0), subsampled=True
+            )
         return content.clamp(0, 1)
 
     def _recoloured(self, content: torch.Tensor, genuine: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -186,7 +203,8 @@ class Forger:
 
         (mean, spread), (wanted, width) = moments(content), moments(genuine)
         moved = (content - mean) * (width / spread).clamp(0.5, 2) + wanted
-        return content + self._between(len(content), 0.5, 1.0)[:, None, None, None] * (moved - content)
+        strength = self._between(len(content), 0.5, 1.0)[:, None, None, None]
+        return content + strength * (moved - content)
 
     def _between(self, count: int, low: float, high: float, *shape: int) -> torch.Tensor:
         drawn = torch.rand(count, *shape, generator=self._generator)
@@ -197,11 +215,6 @@ class Forger:
 
     def _coin(self, probability: float) -> bool:
         return self._wear.uniform(0, 1) < probability
-
-
-RENDERED = ("decoder", "restorer", "painter")
-# As models.training.renderers has them, which needs more than a bare GPU machine may have.
-RENDERED_SIDE, RENDERED_SPAN, RENDERED_MIDDLE = 128, 3.0, 0.56
 
 
 @cache

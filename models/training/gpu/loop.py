@@ -1,16 +1,11 @@
-"""The training on one device, in pieces of a few minutes.
-
-    python -m models.training.gpu PACK... --init xception.safetensors --out build/gpu --steps 3000 --seconds 480
-
-The state lies in OUT/state.pt when the seconds are over; the same command again goes on from there. Needs
-torch, timm, safetensors, numpy and Pillow alone.
-"""
+"""The training loop on one device, made to be resumed: what a step draws follows from its number alone."""
 
 import json
 import math
+import pickle
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,67 +14,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from core.errors import SettingsError
 from models.architectures import architecture
+from models.training.gpu.config import GpuConfig
 from models.training.gpu.forging import Forger
-from models.training.gpu.mix import SHARES, Draw, Mix
+from models.training.gpu.heads import FAMILIES, Heads
+from models.training.gpu.mix import Draw, Mix
 from models.training.gpu.stock import Stock, View
 from models.training.gpu.wear import Wear
 
-FAMILIES = ("swap", "reenact", "lipsync", "generate", "photoshop")
 LONGEST_GRADIENT = 2.0  # norm, above which a step is shortened
-
-
-@dataclass(frozen=True, kw_only=True)
-class GpuConfig:
-    """What a run is asked to do."""
-
-    architecture: str = "xception"
-    steps: int = 3000
-    pairs: int = 64  # a batch, half of its pictures fake
-    input_size: int = 224  # pixels
-    margin: float = 1.3  # of the crops that are screened; trained from four fifths to five quarters of it
-    shares: Mapping[str, float] | None = None  # of the batch; None: models.training.gpu.mix.SHARES
-    without: tuple[str, ...] = ()  # methods left out, to be tested on
-    strength: float = 0.7  # of what the world does to pictures, [0, 1]
-    learning_rate: float = 3e-4
-    warmup_steps: int = 100
-    weight_decay: float = 0.05
-    label_smoothing: float = 0.05
-    localisation: float = 0.3  # weight of the loss for where a pseudo-fake is forged
-    family: float = 0.2  # weight of the loss for the family of a real manipulation
-    dropout: float = 0.3  # of the features that the family and the verdict are read from
-    ema_decay: float = 0.998
-    seed: int = 0
-
-
-class Heads(nn.Module):
-    """A network with two more answers: where the forgery is, cell by cell, and of which family."""
-
-    def __init__(self, network: nn.Module, name: str, dropout: float = 0.0) -> None:
-        """`name`: of the network in models.architectures."""
-        super().__init__()
-        entry = architecture(name)
-        self.network = network
-        self.pointer = nn.Conv2d(entry.features, 1, 1)
-        self.family = nn.Linear(entry.features, len(FAMILIES))
-        self._drop = nn.Dropout(dropout)
-        self._cells, self._features = torch.empty(0), torch.empty(0)
-        network.get_submodule(entry.last_conv).register_forward_hook(self._keep_cells)
-        network.get_submodule(entry.classifier).register_forward_pre_hook(self._keep_features)
-
-    def _keep_cells(self, _module: nn.Module, _inputs: object, cells: torch.Tensor) -> None:
-        self._cells = cells
-
-    def _keep_features(self, _module: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
-        self._features = self._drop(inputs[0])
-        return (self._features,)
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(N,) logits, (N, h, w) logits of the cells, (N, families) logits."""
-        logits = self.network(images)[:, 0].float()
-        cells, families = self.pointer(F.relu(self._cells))[:, 0].float(), self.family(self._features).float()
-        self._cells = self._features = torch.empty(0)
-        return logits, cells, families
+NOTED_EVERY = 20  # steps: reading a number of the device waits for it
 
 
 class Run:
@@ -92,6 +37,7 @@ class Run:
         network: nn.Module,
         renderers: dict[str, nn.Module] | None = None,
     ) -> None:
+        """`renderers`: of models.training.renderers, on the stock's device; without them no such fakes."""
         self.config, self._stock = config, stock
         entry = architecture(config.architecture)
         self._mean = torch.tensor(entry.mean, device=stock.device).view(1, 3, 1, 1)
@@ -99,35 +45,53 @@ class Run:
         torch.manual_seed(config.seed)
         heads = Heads(network, config.architecture, config.dropout)
         self.heads = heads.to(stock.device).to(memory_format=torch.channels_last)
-        self.average = {name: value.detach().clone() for name, value in self.heads.state_dict().items()}
+        live = self.heads.state_dict()
+        self.average = {name: value.detach().clone() for name, value in live.items()}
+        moving = [name for name, value in live.items() if value.is_floating_point()]
+        # The live ones are the heads' own memory: they move with every step and every load.
+        self._live, self._following = [live[name] for name in moving], [self.average[name] for name in moving]
         decayed = [value for value in self.heads.parameters() if value.ndim > 1]
         plain = [value for value in self.heads.parameters() if value.ndim <= 1]
-        groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+        groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
         self._optimiser = torch.optim.AdamW(
             groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=stock.device == "cuda"
         )
         self._mix = Mix(
             stock.faces,
             stock.landmarks_known.cpu().numpy(),
-            shares=config.shares or SHARES,
+            shares=config.shares,
             without=frozenset(config.without),
         )
         self._renderers = renderers
         self.step = 0
+        self.seconds = 0.0  # of training, over all pieces
         self.history: list[dict[str, float]] = []
 
-    def train(self, seconds: float = math.inf) -> bool:
-        """Go on until the run is over (True) or the time is (False)."""
+    @property
+    def over(self) -> bool:
+        """Whether the run has the length that it was asked for."""
+        if self.config.seconds is not None:
+            return self.seconds >= self.config.seconds
+        return self.step >= (self.config.steps or 0)
+
+    def train(self, until: float = math.inf, after_step: Callable[["Run"], None] = lambda _run: None) -> bool:
+        """Go on until the run is over (True), or the monotonic clock shows `until` (False)."""
         since = time.monotonic()
-        while self.step < self.config.steps and time.monotonic() - since < seconds:
+        while not self.over and since < until:
             self._one_step()
             self.step += 1
-        return self.step >= self.config.steps
+            now = time.monotonic()
+            self.seconds, since = self.seconds + now - since, now
+            after_step(self)
+            since = time.monotonic()  # what the caller did, saving for one, is no training
+        return self.over
 
     def _one_step(self) -> None:
         config = self.config
         rng = np.random.default_rng((config.seed, self.step))
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
+        # Noise and dropout draw on the device itself.
+        torch.manual_seed(config.seed * 1_000_003 + self.step)
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate()
         draw = self._mix.draw(rng, config.pairs)
@@ -142,15 +106,19 @@ class Run:
         nn.utils.clip_grad_norm_(self.heads.parameters(), LONGEST_GRADIENT)
         self._optimiser.step()
         self._follow()
-        if self.step % 20 == 0:
+        if self.step % NOTED_EVERY == 0:
             self._note(draw, losses, logits)
 
     def _rate(self) -> float:
+        """The learning rate: warm-up, then a cosine over steps or seconds, down to a hundredth."""
         config = self.config
-        if self.step < config.warmup_steps:
-            return config.learning_rate * (self.step + 1) / config.warmup_steps
-        part = (self.step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-        return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part)))
+        warm = min(1.0, (self.step + 1) / max(1, config.warmup_steps))
+        if config.seconds is not None:
+            part = min(1.0, self.seconds / config.seconds)
+        else:
+            warmed = self.step - config.warmup_steps
+            part = max(0.0, warmed / max(1, (config.steps or 0) - config.warmup_steps))
+        return config.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part)))
 
     def _pictures(self, draw: Draw, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Normalised pairs (2 * pairs, 3, S, S), and the masks (pairs, S, S) of the pseudo-fakes."""
@@ -219,12 +187,12 @@ class Run:
     def _follow(self) -> None:
         """The moving average of the weights; its first steps are short, so that it forgets the start."""
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
-        now = self.heads.state_dict()
-        moving = [name for name, value in now.items() if value.is_floating_point()]
-        torch._foreach_lerp_([self.average[name] for name in moving], [now[name] for name in moving], 1 - decay)
+        torch._foreach_lerp_(self._following, self._live, 1 - decay)
 
     def _note(self, draw: Draw, losses: dict[str, torch.Tensor], logits: torch.Tensor) -> None:
-        right = ((logits.detach() > 0).view(-1, 2) == torch.tensor([False, True], device=logits.device)).float()
+        right = (
+            (logits.detach() > 0).view(-1, 2) == torch.tensor([False, True], device=logits.device)
+        ).float()
         by_pair = right.mean(1).cpu().numpy()
         entry = {"step": float(self.step), **{name: float(loss.detach()) for name, loss in losses.items()}}
         for name, chosen in (("pseudo", draw.pseudo), ("real", ~draw.pseudo)):
@@ -239,47 +207,40 @@ class Run:
 
     def save(self, path: Path) -> None:
         """The state, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
         state: dict[str, Any] = {
             "step": self.step,
+            "seconds": self.seconds,
             "heads": self.heads.state_dict(),
             "average": self.average,
             "optimiser": self._optimiser.state_dict(),
             "history": self.history,
-            "config": json.dumps(asdict(self.config)),
+            "config": self._settings(),
         }
         torch.save(state, partial)
         partial.replace(path)
 
     def load(self, path: Path) -> None:
-        """Go on from a saved state."""
-        state = torch.load(path, map_location=self._stock.device, weights_only=True)
-        self.step, self.history = state["step"], state["history"]
+        """Go on from a saved state. Raises SettingsError where it is damaged, or that of another run."""
+        try:
+            state = torch.load(path, map_location=self._stock.device, weights_only=True)
+            saved, own = json.loads(state["config"]), json.loads(self._settings())
+        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+            reason = f"this state cannot be read ({type(error).__name__}); remove it to begin anew"
+            raise SettingsError(setting=str(path), reason=reason) from error
+        other = [name for name in own if saved.get(name) != own[name]]
+        if other:
+            reason = (
+                f"it is the state of a run whose {other[0]} is {saved.get(other[0])}, not {own[other[0]]}; "
+                "give the same options and packs, or name another folder"
+            )
+            raise SettingsError(setting=str(path), reason=reason)
+        self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
         self.heads.load_state_dict(state["heads"])
-        self.average = state["average"]
+        for name, value in self.average.items():
+            value.copy_(state["average"][name])
         self._optimiser.load_state_dict(state["optimiser"])
 
-
-@torch.no_grad()
-def logits_of(
-    heads: nn.Module, config: GpuConfig, stock: Stock, *, margin: float | None = None, batch: int = 256
-) -> np.ndarray:
-    """float32 (N,): the logit of every face of the stock, cut as the worker does."""
-    entry = architecture(config.architecture)
-    mean = torch.tensor(entry.mean, device=stock.device).view(1, 3, 1, 1)
-    std = torch.tensor(entry.std, device=stock.device).view(1, 3, 1, 1)
-    found = []
-    heads.eval()
-    for places in torch.arange(len(stock), device=stock.device).split(batch):
-        plain = View(
-            margin=torch.full((len(places),), margin or config.margin, device=stock.device),
-            shift=torch.zeros(len(places), 2, device=stock.device),
-            angle=torch.zeros(len(places), device=stock.device),
-            mirrored=torch.zeros(len(places), dtype=torch.bool, device=stock.device),
-        )
-        crops = stock.sample(places, stock.grid(places, plain, config.input_size))
-        crops = ((crops - mean) / std).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(stock.device, torch.bfloat16, enabled=stock.device == "cuda"):
-            found.append(heads(crops)[0].float().cpu().numpy())
-    return np.concatenate(found)
+    def _settings(self) -> str:
+        """What must be the same for a state to be gone on from."""
+        return json.dumps({**asdict(self.config), "number of faces": len(self._stock)})

@@ -6,8 +6,9 @@ neither file type nor size nor encoder tells where it came from.
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from core.errors import SettingsError
 from models.face import Box, Image, Landmarks
 
 METADATA_KEY = "facewarden-pack"
+COMMAND_KEY = "command"
 MARGIN = 1.8  # side of what is kept / longer side of the face box
 FACE_PIXELS = 176  # longer side of the face box at most: what a crop of margin 1.3 at 224 px shows
 QUALITY = 88  # of the JPEGs
@@ -32,7 +34,7 @@ class PackedFace:
     """What is known of one face."""
 
     fake: bool
-    family: str  # swap, reenact, lipsync, generate, photoshop; genuine
+    family: str  # swap, reenact, lipsync, generate, photoshop; genuine; "" where unknown
     method: str
     group: str  # never on two sides of a split
     source: str
@@ -43,10 +45,13 @@ class PackedFace:
 
 @dataclass(frozen=True, kw_only=True)
 class Pack:
+    """The faces, in one order, and what is kept of each."""
+
     faces: Sequence[PackedFace]
     pictures: Sequence[bytes]  # JPEG
     boxes: NDArray[np.float32]  # (N, 4) x0, y0, x1, y1 in pixels of the picture
     landmarks: NDArray[np.float32]  # (N, 5, 2); NaN where unknown
+    command: str = ""  # that made it
 
 
 def cut(image: Image, box: Box, landmarks: Landmarks) -> tuple[bytes, NDArray[np.float32], Landmarks]:
@@ -78,38 +83,52 @@ def write_pack(path: Path, pack: Pack) -> None:
         "boxes": torch.from_numpy(pack.boxes),
         "landmarks": torch.from_numpy(pack.landmarks),
     }
-    rows = json.dumps([list(asdict(face).values()) for face in pack.faces])
+    metadata = {METADATA_KEY: json.dumps([row_of(face) for face in pack.faces]), COMMAND_KEY: pack.command}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(save(tensors, metadata={METADATA_KEY: rows}))
+    partial.write_bytes(save(tensors, metadata=metadata))
     partial.replace(path)
 
 
+def row_of(face: PackedFace) -> list[Any]:
+    """Its values in their order, as a pack keeps them."""
+    return list(asdict(face).values())
+
+
 def read_pack(path: Path) -> Pack:
-    """Raises SettingsError where the file is no pack."""
+    """Raises SettingsError where the file is no pack, or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
-            rows: list[list[Any]] = json.loads(file.metadata()[METADATA_KEY])
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name).numpy() for name in file.keys()}  # noqa: SIM118 - no mapping
+        return _unpacked(metadata, tensors)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        reason = f"no pack of faces ({type(error).__name__}); `facewarden pack` makes one"
+        reason = f"no pack of faces, or a damaged one ({type(error).__name__}); `facewarden pack` makes one"
         raise SettingsError(setting=str(path), reason=reason) from error
+
+
+def _unpacked(metadata: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) -> Pack:
+    """Raises KeyError, TypeError or ValueError where something is missing or does not fit the rest."""
     names = list(PackedFace.__dataclass_fields__)
-    joined, ends = tensors["pictures"].tobytes(), tensors["ends"].tolist()
+    rows: list[list[Any]] = json.loads(metadata[METADATA_KEY])
+    pictures, ends = tensors["pictures"].tobytes(), tensors["ends"].tolist()
+    boxes, landmarks = tensors["boxes"], tensors["landmarks"]
+    if (boxes.shape, landmarks.shape) != ((len(rows), 4), (len(rows), 5, 2)):
+        raise ValueError("boxes or landmarks are missing")
     return Pack(
         faces=[PackedFace(**dict(zip(names, row, strict=True))) for row in rows],
-        pictures=[joined[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)],
-        boxes=tensors["boxes"],
-        landmarks=tensors["landmarks"],
+        pictures=[pictures[start:end] for start, end in pairwise([0, *ends])],
+        boxes=boxes,
+        landmarks=landmarks,
+        command=metadata.get(COMMAND_KEY, ""),
     )
 
 
-def joined(packs: Iterable[Pack]) -> Pack:
+def joined(packs: Sequence[Pack]) -> Pack:
     """Several packs as one."""
-    parts = list(packs)
     return Pack(
-        faces=[face for part in parts for face in part.faces],
-        pictures=[picture for part in parts for picture in part.pictures],
-        boxes=np.concatenate([part.boxes for part in parts]),
-        landmarks=np.concatenate([part.landmarks for part in parts]),
+        faces=[face for part in packs for face in part.faces],
+        pictures=[picture for part in packs for picture in part.pictures],
+        boxes=np.concatenate([part.boxes for part in packs]),
+        landmarks=np.concatenate([part.landmarks for part in packs]),
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 from torch.nn import functional as F
 
+from core.errors import SettingsError
 from models.training.gpu.pack import FACE_PIXELS, MARGIN, Pack, PackedFace
 
 SIDE = int(FACE_PIXELS * MARGIN) + 2  # pixels of a place in the stock: above those of any picture
@@ -57,12 +58,13 @@ class Stock:
     """All faces of a pack, decoded once."""
 
     def __init__(self, pack: Pack, device: str) -> None:
+        """Raises SettingsError where a picture is damaged."""
         self.faces: list[PackedFace] = list(pack.faces)
         self.device = device
         self._pictures = torch.zeros(len(self.faces), 3, SIDE, SIDE, dtype=torch.uint8, device=device)
         sizes = np.zeros((len(self.faces), 2), np.float32)
         with ThreadPoolExecutor() as threads:
-            for index, picture in enumerate(threads.map(_decoded, pack.pictures)):
+            for index, picture in enumerate(threads.map(_decoded, pack.pictures, pack.faces)):
                 height, width = picture.shape[:2]
                 sizes[index] = width, height
                 placed = torch.from_numpy(picture).permute(2, 0, 1)
@@ -116,5 +118,16 @@ class Stock:
         return Frames(origin=origin, axis=across / length, unit=unit)
 
 
-def _decoded(picture: bytes) -> NDArray[np.uint8]:
-    return np.array(Pictures.open(io.BytesIO(picture)).convert("RGB"), np.uint8)
+def _decoded(picture: bytes, face: PackedFace) -> NDArray[np.uint8]:
+    try:
+        decoded = np.array(Pictures.open(io.BytesIO(picture), formats=("jpeg",)).convert("RGB"), np.uint8)
+    except (OSError, ValueError, SyntaxError, Pictures.DecompressionBombError) as error:
+        raise _damaged(face) from error
+    if max(decoded.shape) > SIDE:
+        raise _damaged(face)
+    return decoded
+
+
+def _damaged(face: PackedFace) -> SettingsError:
+    reason = "its picture in the pack is damaged; make the pack anew with `facewarden pack`"
+    return SettingsError(setting=face.clip, reason=reason)

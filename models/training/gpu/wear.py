@@ -6,6 +6,7 @@ grids); colours and noise are drawn for each pair.
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch.nn import functional as F
@@ -80,7 +81,9 @@ class Wear:
         images = gray + (images - gray) * saturation
         images = images.clamp(1e-3, 1) ** self._by_pair(images, -0.35, 0.35).exp()
         tint = self._by_pair(images, -0.04, 0.04, 3) * (saturation > 0)
-        return (images - 0.5) * self._by_pair(images, 0.75, 1.25) + 0.5 + self._by_pair(images, -0.1, 0.1) + tint
+        return (
+            (images - 0.5) * self._by_pair(images, 0.75, 1.25) + 0.5 + self._by_pair(images, -0.1, 0.1) + tint
+        )
 
     def _rescaled(self, images: torch.Tensor) -> torch.Tensor:
         side = images.shape[-1]
@@ -144,14 +147,20 @@ class Wear:
 
 
 def blurred(images: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Gaussian blur of (N, C, H, W)."""
+    """Gaussian blur of (N, C, H, W); edges are repeated."""
+    height, width = images.shape[2:]
+    down, across = (_smoothing(side, sigma).to(images.device) for side in (height, width))
+    return down @ (images @ across.T)
+
+
+def _smoothing(side: int, sigma: float) -> torch.Tensor:
+    """Blur along one axis as a matrix (side, side): two products are cheaper than thin convolutions."""
     radius = max(1, math.ceil(2.5 * sigma))
-    steps = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
+    steps = torch.arange(-radius, radius + 1)
     kernel = torch.exp(-(steps**2) / (2 * sigma**2))
-    kernel = (kernel / kernel.sum()).expand(images.shape[1], 1, -1)
-    padded = F.pad(images, (radius,) * 4, mode="replicate")
-    across = F.conv2d(padded, kernel[:, :, None], groups=images.shape[1])
-    return F.conv2d(across, kernel[..., None], groups=images.shape[1])
+    taken = (torch.arange(side)[:, None] + steps).clamp(0, side - 1)
+    matrix = torch.zeros(side, side)
+    return matrix.scatter_add_(1, taken, (kernel / kernel.sum()).expand(side, -1))
 
 
 def coded(
@@ -165,8 +174,8 @@ def coded(
         offset: of the grid of blocks, rows and columns.
         subsampled: colours at half the resolution.
     """
-    matrix = TO_YCC.to(images.device)
-    planes = torch.einsum("ij,njhw->nihw", matrix, images * 255)
+    to_ycc, to_rgb, _ = _matrices(images.device)
+    planes = _mixed(to_ycc, images * 255)
     light, colours = planes[:, :1] - 128, planes[:, 1:]
     size = colours.shape[-2:]
     if subsampled:
@@ -177,28 +186,35 @@ def coded(
         colours = _quantised(colours, table * 1.5, offset)
     if subsampled:
         colours = F.interpolate(colours, size, mode="bilinear", align_corners=False)
-    planes = torch.cat([light + 128, colours], dim=1)
-    return (torch.einsum("ij,njhw->nihw", torch.linalg.inv(matrix), planes) / 255).clamp(0, 1)
+    return (_mixed(to_rgb, torch.cat([light + 128, colours], dim=1)) / 255).clamp(0, 1)
+
+
+def _mixed(matrix: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
+    """Other colours, each a mixture of these."""
+    return (matrix @ planes.flatten(2)).view_as(planes)
 
 
 def _quantised(planes: torch.Tensor, table: torch.Tensor, offset: tuple[int, int]) -> torch.Tensor:
+    """Products along one axis at a time, on views: nothing is copied to bring the blocks together."""
+    _, _, cosine = _matrices(planes.device)
+    count, channels, height, width = planes.shape
+    rows = (count, channels, height // BLOCK, BLOCK, width)
+    columns = (count, channels, height, width // BLOCK, BLOCK)
     moved = planes.roll(offset, (2, 3))
-    count, channels, height, width = moved.shape
-    blocks = moved.view(count, channels, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
-    cosine = _cosines().to(planes.device)
-    parts = torch.einsum("ui,ncaibj,vj->ncaubv", cosine, blocks, cosine)
-    steps = table.clamp(min=1)[:, None]
-    parts = (parts / steps).round() * steps
-    back = torch.einsum("ui,ncaubv,vj->ncaibj", cosine, parts, cosine)
-    return back.reshape(moved.shape).roll((-offset[0], -offset[1]), (2, 3))
+    parts = ((cosine @ moved.view(rows)).view(columns) @ cosine.T).view(rows)
+    steps = table.clamp(min=1).repeat(1, width // BLOCK)
+    parts = (parts / steps).round_().mul_(steps)
+    back = (cosine.T @ parts).view(columns) @ cosine
+    return back.view_as(planes).roll((-offset[0], -offset[1]), (2, 3))
 
 
-def _cosines() -> torch.Tensor:
-    """The orthonormal cosine transform (BLOCK, BLOCK)."""
+@cache
+def _matrices(device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """To luminance and colours, back, and the orthonormal cosine transform (BLOCK, BLOCK)."""
     steps = torch.arange(BLOCK, dtype=torch.float32)
     rows = torch.cos(math.pi / BLOCK * (steps + 0.5) * steps[:, None]) * math.sqrt(2 / BLOCK)
     rows[0] /= math.sqrt(2)
-    return rows
+    return TO_YCC.to(device), torch.linalg.inv(TO_YCC).to(device), rows.to(device)
 
 
 def _resized(images: torch.Tensor, side: int, mode: str) -> torch.Tensor:

@@ -43,7 +43,9 @@ def test_a_data_set_of_videos_trains(
     assert f"checkpoint: {tmp_path / 'out' / 'smallcnn.safetensors'}" in capsys.readouterr().out
     version = read_model_version(tmp_path / "out" / "smallcnn.safetensors")
     assert version.training["validation"]["validation_loss"] > 0
-    faces = crop_store(settings, config).faces(discover(dataset))
+    faces = crop_store(settings, frames=config.frames_per_video, device=config.device).faces(
+        discover(dataset)
+    )
     assert {face.media.path.stem for face in faces} == set("abcdef")
     assert len(faces) == 12  # two frames of each, kept from the run
     assert (settings.home / "crops" / "index.jsonl").read_text().count("\n") == 7

@@ -61,5 +61,14 @@ def test_the_renderers_are_made_before_the_run_that_uses_them() -> None:
     assert len(train_commands({**run, "started_from": run})) == 3  # once for both runs
 
 
+def test_a_run_on_a_gpu_knows_its_commands_itself() -> None:
+    commands = ["facewarden pack --data films", "python -m models.training.gpu films.safetensors"]
+    before = {"config": {"steps": 44, "localisation": 1.0}}
+    run = {"config": {"steps": 9}, "commands": commands, "started_from": before}
+    first, *last = train_commands(run)
+    assert "facewarden train" in first
+    assert last == commands
+
+
 def test_without_a_record_there_is_no_command() -> None:
     assert train_commands({}) == []

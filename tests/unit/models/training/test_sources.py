@@ -172,6 +172,21 @@ def test_a_manifest(tmp_path: Path, kind: str) -> None:
         assert genuine.path == tmp_path / "b.mp4"
 
 
+def test_the_corpus_of_a_medium_is_named_or_its_first_folder(tmp_path: Path) -> None:
+    corpora = {
+        "portraits/fake/a.png": "portraits",
+        "fake/swap/a.png": "",
+        "train/real/a.png": "",
+        "a.png": "",
+        "../elsewhere/a.png": "",
+        "/somewhere/a.png": "",
+    }
+    rows = [{"path": path, "label": "real"} for path in corpora]
+    rows.append({"path": "portraits/b.png", "label": "real", "corpus": "studio"})
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert [each.corpus for each in discover(tmp_path)] == [*corpora.values(), "studio"]
+
+
 @pytest.mark.parametrize(
     "line", ['{"path": "a.mp4"}', '{"path": "a", "label": "perhaps"}', "[1]", "{", "\x00"]
 )

@@ -1,0 +1,287 @@
+"""Train on packs of faces, on one GPU (or, slowly, a CPU).
+
+    python -m models.training.gpu pack.safetensors --init xception.safetensors --out gpu --seconds 1200
+
+With --piece the command ends after so many seconds, with its state in OUT/state.pt and exit code 3; the same
+command again goes on from there. A finished run (exit code 0) leaves in OUT:
+
+    heads.safetensors   averaged weights of the network and its further answers, fp16, with the run's record
+    history.json        losses and accuracies, every 20 steps
+    scores.json         the mean logit of each clip that the run never saw
+
+`facewarden export-gpu OUT` makes a checkpoint of it.
+"""
+
+import argparse
+import copy
+import json
+import math
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from core.errors import FacewardenError
+from models.architectures import architecture, build
+from models.device import choose_device
+from models.training.gpu.config import GpuConfig
+from models.training.gpu.forging import KINDS
+from models.training.gpu.heads import Heads, Record, averaged, write_heads
+from models.training.gpu.loop import Run
+from models.training.gpu.mix import SHARES
+from models.training.gpu.pack import Pack, joined, read_pack
+from models.training.gpu.scores import clip_scores, ranked
+from models.training.gpu.stock import Stock
+from models.training.renderers import RENDERERS, load_renderer, renderer_record
+from models.training.warm_start import load_backbone, origin
+
+EXIT_FAILED = 1
+EXIT_UNFINISHED = 3  # this piece is over, the run is not
+STATE, HISTORY, SCORES = "state.pt", "history.json", "scores.json"
+SAVED_EVERY = 120.0  # seconds of training between two saved states
+SAID_EVERY = 100  # steps
+
+DEFAULTS = GpuConfig()
+
+Number = TypeVar("Number", int, float)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; returns the exit code."""
+    begun = time.monotonic()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    wish = _parser().parse_args(words)
+    try:
+        wish.out.mkdir(parents=True, exist_ok=True)
+        command = _command(words, [*wish.packs, *wish.average, wish.init, wish.out])
+        return _average(wish, command) if wish.average else _train(wish, command, begun)
+    except FacewardenError as error:
+        sys.stderr.write(f"models.training.gpu: {error}\n")
+        return EXIT_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m models.training.gpu",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("packs", nargs="+", type=Path, metavar="PACK", help="file of `facewarden pack`")
+    add("--out", type=Path, required=True, help="folder of state and result")
+    add("--init", type=Path, help="checkpoint or backbone (safetensors) to start from; else random weights")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=_whole, help=f"length of the run; {DEFAULTS.steps} by default")
+    length.add_argument("--seconds", type=_positive, help="length of the run: of training, over all pieces")
+    length.add_argument(
+        "--average",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="RUN",
+        help="train nothing: the mean of runs' weights",
+    )
+    add("--piece", type=_positive, default=math.inf, help="seconds after which this command saves and ends")
+    add("--arch", default=DEFAULTS.architecture, help="an architecture's name")
+    add("--pairs", type=_whole, default=DEFAULTS.pairs, help="pairs of a batch: half as many as pictures")
+    add("--input-size", type=_whole, default=DEFAULTS.input_size, help="pixels")
+    add("--margin", type=_positive, default=DEFAULTS.margin, help="side of a crop over that of the face box")
+    shares = " ".join(f"{name}={share}" for name, share in SHARES.items())
+    add("--share", action="append", type=_share, metavar="NAME=PART", help=f"instead of {shares}; repeat it")
+    add("--without", action="append", default=[], metavar="METHOD", help="left out, to test on; repeat it")
+    add("--strength", type=_part, default=DEFAULTS.strength, help="how much pictures are worn, [0, 1]")
+    add("--learning-rate", type=_positive, default=DEFAULTS.learning_rate, help="the highest")
+    add("--warmup", type=_natural, default=DEFAULTS.warmup_steps, help="steps")
+    add("--seed", type=_natural, default=DEFAULTS.seed, help="of everything random")
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    return parser
+
+
+def _train(wish: argparse.Namespace, command: str, begun: float) -> int:
+    device = _device(wish)
+    config = _config(wish)
+    packs = [read_pack(path) for path in wish.packs]
+    torch.manual_seed(config.seed)  # of a network that starts from random weights
+    network = build(config.architecture)
+    if wish.init:
+        load_backbone(network, wish.init, architecture(config.architecture).classifier)
+    stock = Stock(joined(packs), device)
+    run = Run(config, stock, network, _renderers(device))
+    state = wish.out / STATE
+    if state.exists():
+        run.load(state)
+    _say(f"{len(stock)} faces on {device} after {time.monotonic() - begun:.1f} s; step {run.step}")
+    over = run.train(begun + wish.piece, _Watch(state))
+    run.save(state)
+    if not over:
+        _say(
+            f"saved at step {run.step}, {run.seconds:.0f} s of training; the same command goes on from there"
+        )
+        return EXIT_UNFINISHED
+    record = {
+        "config": {
+            **asdict(config),
+            "preset": "gpu",
+            "steps": run.step,
+            "sizes": [[0.0, config.input_size]],
+            "init": wish.init and wish.init.name,
+            "kinds": list(KINDS),
+            "device": device,
+        },
+        "pictures": run.step * config.pairs * 2,
+        "seconds": round(run.seconds),
+        "packs": _described(wish.packs, packs),
+        "commands": [*_made(packs), command],
+        "started_from": origin(wish.init),
+        "renderers": renderer_record(),
+    }
+    (wish.out / HISTORY).write_text(json.dumps(run.history, indent=1))
+    heads = run.averaged()
+    _finish(wish.out, heads, config, stock, record)
+    return 0
+
+
+def _average(wish: argparse.Namespace, command: str) -> int:
+    """The mean of finished runs, as a finished run."""
+    weights, records = averaged(wish.average)
+    packs = [read_pack(path) for path in wish.packs]
+    first = records[0]
+    names = GpuConfig.__dataclass_fields__
+    known = {name: value for name, value in first["config"].items() if name in names}
+    # What one of them trained on, their mean has seen.
+    without = set.intersection(*(set(each["config"]["without"]) for each in records))
+    config = GpuConfig(**{**known, "without": tuple(sorted(without))})
+    heads = Heads(build(config.architecture), config.architecture)
+    heads.load_state_dict({**heads.state_dict(), **weights})
+    device = _device(wish)
+    record = {
+        **first,
+        "config": {
+            **first["config"],
+            "without": list(config.without),
+            "seed": ", ".join(str(each["config"]["seed"]) for each in records),
+        },
+        "pictures": sum(each["pictures"] for each in records),
+        "seconds": sum(each["seconds"] for each in records),
+        "averaged": [path.name for path in wish.average],
+        "commands": [*dict.fromkeys(word for each in records for word in each["commands"]), command],
+    }
+    stock = Stock(joined(packs), device)
+    _finish(wish.out, heads.to(device), config, stock, record)
+    return 0
+
+
+def _finish(out: Path, heads: Heads, config: GpuConfig, stock: Stock, record: Record) -> None:
+    """Score what the run never saw, and write the weights last: where they are, everything is."""
+    scores = clip_scores(heads, config, stock)
+    (out / SCORES).write_text(json.dumps(scores, indent=1))
+    for corpus, auc in ranked(scores).items():
+        _say(f"{corpus}: AUC {'-' if auc is None else auc} of clips that were not trained on")
+    write_heads(out, heads.state_dict(), record)
+    _say(f"finished: {out}, {record['config']['steps']} steps")
+
+
+class _Watch:
+    """Says how a run goes, and saves its state every so often."""
+
+    def __init__(self, state: Path) -> None:
+        self._state, self._saved = state, time.monotonic()
+
+    def __call__(self, run: Run) -> None:
+        if run.step % SAID_EVERY == 0:
+            numbers = "  ".join(
+                f"{name} {value}" for name, value in run.history[-1].items() if name != "step"
+            )
+            _say(f"step {run.step}  {run.seconds:.0f} s  {numbers}")
+        if time.monotonic() - self._saved > SAVED_EVERY:
+            run.save(self._state)
+            self._saved = time.monotonic()
+
+
+def _config(wish: argparse.Namespace) -> GpuConfig:
+    return GpuConfig(
+        architecture=wish.arch,
+        steps=None if wish.seconds else wish.steps or DEFAULTS.steps,
+        seconds=wish.seconds,
+        pairs=wish.pairs,
+        input_size=wish.input_size,
+        margin=wish.margin,
+        shares=dict(wish.share) if wish.share else None,
+        without=tuple(sorted(set(wish.without))),
+        strength=wish.strength,
+        learning_rate=wish.learning_rate,
+        warmup_steps=wish.warmup,
+        seed=wish.seed,
+    )
+
+
+def _device(wish: argparse.Namespace) -> str:
+    device = choose_device(wish.device)
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    return device
+
+
+def _renderers(device: str) -> dict[str, nn.Module]:
+    return {name: copy.deepcopy(load_renderer(name)).to(device) for name in RENDERERS}
+
+
+def _described(paths: Sequence[Path], packs: Sequence[Pack]) -> list[dict[str, Any]]:
+    return [
+        {"name": path.name, "bytes": path.stat().st_size, "faces": len(pack.faces)}
+        for path, pack in zip(paths, packs, strict=True)
+    ]
+
+
+def _made(packs: Sequence[Pack]) -> list[str]:
+    return [pack.command for pack in packs if pack.command]
+
+
+def _command(words: Sequence[str], paths: Sequence[Path | None]) -> str:
+    """The command as others would type it: folders of this machine mean nothing elsewhere."""
+    names = {str(path): path.name for path in paths if path}
+    return shlex.join(["python", "-m", "models.training.gpu", *(names.get(word, word) for word in words)])
+
+
+def _checked(
+    kind: Callable[[str], Number], allowed: Callable[[Number], bool], words: str
+) -> Callable[[str], Number]:
+    """For argparse: a number of that kind, which is allowed; `words` say which are."""
+
+    def parse(text: str) -> Number:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {words}") from None
+        if not allowed(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {words}")
+        return value
+
+    return parse
+
+
+_whole = _checked(int, lambda value: value >= 1, "a whole number from 1")
+_natural = _checked(int, lambda value: value >= 0, "a whole number from 0")
+_positive = _checked(float, lambda value: 0 < value < math.inf, "a number above 0")
+_part = _checked(float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
+_weight = _checked(float, lambda value: 0 <= value < math.inf, "NAME=PART with a number from 0")
+
+
+def _share(text: str) -> tuple[str, float]:
+    name, _, part = text.partition("=")
+    return name, _weight(part)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""A finished run as a checkpoint of this project."""
+
+from pathlib import Path
+
+from models.architectures import architecture, build
+from models.checkpoint import save_checkpoint
+from models.model_version import UNTRAINED_LABEL, CropSettings, ModelVersion
+from models.training.gpu.heads import read_heads
+
+NETWORK = "network."  # before the names of what screens; the further answers stay behind
+
+
+def export_run(run: Path, out: Path, *, label: str = UNTRAINED_LABEL) -> ModelVersion:
+    """Write the checkpoint `out` of the finished run in the folder `run`; returns what it is.
+
+    Raises WeightsError where the folder holds no finished run.
+    """
+    weights, record = read_heads(run)
+    config = record["config"]
+    entry = architecture(config["architecture"])
+    network = build(entry.name)
+    own = {name.removeprefix(NETWORK): value for name, value in weights.items() if name.startswith(NETWORK)}
+    network.load_state_dict({**network.state_dict(), **own})
+    command = f"facewarden export-gpu {run.name} --out {out.name} --label {label}"
+    version = ModelVersion(
+        architecture=entry.name,
+        label=label,
+        weights_sha256="",
+        input_size=config["input_size"],
+        mean=entry.mean,
+        std=entry.std,
+        crop=CropSettings(margin=config["margin"]),
+        training={**record, "commands": [*record["commands"], command]},
+    )
+    return save_checkpoint(out, network, version)

@@ -1,0 +1,73 @@
+"""The answers to what a run never saw: the test side, and the methods left out with whom they show."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from models.architectures import architecture
+from models.training.gpu.config import GpuConfig
+from models.training.gpu.mix import unseen_groups
+from models.training.gpu.stock import Stock, View
+
+Score = dict[str, Any]  # of a clip: clip, fake, family, method, group, source, corpus, side, faces, logit
+KEPT = ("fake", "family", "method", "group", "source", "corpus", "side")
+
+
+@torch.no_grad()
+def logits_of(
+    heads: nn.Module, config: GpuConfig, stock: Stock, *, margin: float | None = None, batch: int = 256
+) -> NDArray[np.float32]:
+    """float32 (N,): the logit of every face of the stock, cut as the worker does."""
+    entry = architecture(config.architecture)
+    mean = torch.tensor(entry.mean, device=stock.device).view(1, 3, 1, 1)
+    std = torch.tensor(entry.std, device=stock.device).view(1, 3, 1, 1)
+    found = []
+    heads.eval()
+    for places in torch.arange(len(stock), device=stock.device).split(batch):
+        plain = View(
+            margin=torch.full((len(places),), margin or config.margin, device=stock.device),
+            shift=torch.zeros(len(places), 2, device=stock.device),
+            angle=torch.zeros(len(places), device=stock.device),
+            mirrored=torch.zeros(len(places), dtype=torch.bool, device=stock.device),
+        )
+        crops = stock.sample(places, stock.grid(places, plain, config.input_size))
+        crops = ((crops - mean) / std).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(stock.device, torch.bfloat16, enabled=stock.device == "cuda"):
+            found.append(heads(crops)[0].float().cpu().numpy())
+    return np.concatenate(found)
+
+
+def clip_scores(heads: nn.Module, config: GpuConfig, stock: Stock) -> list[Score]:
+    """The mean logit of each clip that the run never saw."""
+    left_out = unseen_groups(stock.faces, config.without)
+    logits = logits_of(heads, config, stock)
+    clips: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, face in enumerate(stock.faces):
+        if face.side == "test" or face.group in left_out:
+            clips[face.corpus, face.clip].append(place)
+    return [
+        {
+            "clip": clip,
+            **{name: getattr(stock.faces[places[0]], name) for name in KEPT},
+            "faces": len(places),
+            "logit": round(float(logits[places].mean()), 4),
+        }
+        for (_, clip), places in clips.items()
+    ]
+
+
+def ranked(scores: Sequence[Score]) -> dict[str, float | None]:
+    """By corpus: how often a fake clip has a higher logit than a genuine one (the AUC); None without both."""
+    found: dict[str, float | None] = {}
+    for corpus in sorted({score["corpus"] for score in scores}):
+        own = [score for score in scores if score["corpus"] == corpus]
+        fakes = np.array([score["logit"] for score in own if score["fake"]])
+        genuine = np.array([score["logit"] for score in own if not score["fake"]])
+        higher = np.sign(fakes[:, None] - genuine[None]) / 2 + 0.5
+        found[corpus] = round(float(higher.mean()), 4) if higher.size else None
+    return found
