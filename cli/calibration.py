@@ -5,7 +5,7 @@ own pipeline. No evaluation uses a person or video of theirs.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from models.training.calibration import (
 )
 from models.training.evaluation import ScoredClip, evaluate
 from models.training.growth import worst
-from models.training.held_out import HeldOut, Plan
+from models.training.held_out import Clip, HeldOut, Plan
+from models.training.labelled import labelled_clips
 from models.training.results import of_checkpoint, read_results, rounded, write_results
 
 log = structlog.get_logger()
@@ -41,6 +42,7 @@ class Wish:
     """How to calibrate."""
 
     data: Path  # folder of genuine faces and videos (models.training.faces)
+    labelled: Path | None = None  # genuine and fake media, whose validation side takes the place of `data`
     plan: Plan
     method: Method
     rate: float  # wanted part of genuine videos that are flagged, (0, 1)
@@ -60,8 +62,7 @@ def calibrate(settings: Settings, weights: Path, out: Path, wish: Wish) -> Model
     detector = RememberingDetector(settings)
     pipeline = pipeline_of(settings, weights, detector)
     with tempfile.TemporaryDirectory() as folder:
-        clips = HeldOut(wish.data, wish.plan).clips("calibration", Path(folder))
-        (scored,) = screen_clips([pipeline], clips, detector)
+        (scored,) = screen_clips([pipeline], _clips(wish, Path(folder)), detector)
     calibration, limits = fitted(scored, wish, pipeline.classifier.version)
     # What was screened is what is calibrated, even if the file was replaced in between.
     screened = pipeline.classifier.version.weights_sha256
@@ -82,6 +83,13 @@ def calibrate(settings: Settings, weights: Path, out: Path, wish: Wish) -> Model
         write_results(wish.results, of_checkpoint(older, made))
     log.info("calibrated", version=made.id, suspect=limits.suspect, fake=limits.fake)
     return made
+
+
+def _clips(wish: Wish, folder: Path) -> Iterator[Clip]:
+    if wish.labelled is None:
+        return HeldOut(wish.data, wish.plan).clips("calibration", folder)
+    plan = replace(wish.plan, robustness=False)
+    return labelled_clips(wish.labelled, folder, plan=plan, split="validation", limit=None, seed=0)
 
 
 def fitted(scored: Sequence[ScoredClip], wish: Wish, version: ModelVersion) -> tuple[Calibration, Thresholds]:
@@ -135,11 +143,15 @@ def _fitted(clips: Sequence[ScoredClip], looks: Looks, wish: Wish) -> tuple[Cali
         fake,
         _groups(main),
         method=wish.method,
-        fitted_on=f"{(~fake).sum()} genuine and {fake.sum()} pseudo-fake clips of "
-        f"{len(set(_groups(main)))} held-out persons and videos, H.264 crf 23 and 32",
+        fitted_on=f"{(~fake).sum()} genuine and {fake.sum()} {_fakes(wish)} of "
+        f"{len(set(_groups(main)))} held-out persons and videos",
     )
     calibration = replace(calibration, looks=looks)
     return calibration, thresholds(calibration, _raw(genuine, calibration), _groups(genuine), rate=wish.rate)
+
+
+def _fakes(wish: Wish) -> str:
+    return "pseudo-fake clips, H.264 crf 23 and 32," if wish.labelled is None else "really manipulated media"
 
 
 def _raw(clips: Sequence[ScoredClip], calibration: Calibration) -> Any:

@@ -276,6 +276,10 @@ def calibrate(
     weights: Annotated[Path, typer.Argument(help="The checkpoint to calibrate.")],
     out: Annotated[Path, typer.Option(help="Where the calibrated checkpoint goes.")],
     data: Annotated[Path, typer.Option(envvar="FACEWARDEN_DATA", help="Folder of genuine faces and videos.")],
+    labelled: Annotated[
+        Path | None,
+        typer.Option(help="Genuine and fake media, whose validation side is used instead of --data."),
+    ] = None,
     label: Annotated[str | None, typer.Option(help="A new label.")] = None,
     false_positive_rate: Annotated[
         float, typer.Option(min=0.001, max=0.5, help="Wanted part of genuine videos that are flagged.")
@@ -311,6 +315,7 @@ def calibrate(
         raise typer.BadParameter("--results goes with --looks-only; else evaluate the checkpoint anew")
     wish = Wish(
         data=data,
+        labelled=labelled,
         plan=Plan(frames=frames, windows=windows, photos=photos, kinds=_forgeries(kind)),
         method="platt" if method == "platt" else "temperature",
         rate=false_positive_rate,

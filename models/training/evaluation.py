@@ -55,6 +55,7 @@ class ScoredClip:
     frames: tuple[float, ...]
     problem: str = ""
     faces: tuple[tuple[float, ...], ...] = ()
+    family: str = ""  # of a real manipulation
 
     @property
     def fake(self) -> bool:
@@ -75,6 +76,7 @@ class ScoredClip:
             frames=screening.frames,
             problem=screening.problem,
             faces=screening.faces,
+            family=clip.family,
         )
 
 
@@ -127,9 +129,11 @@ class Evaluation:
 TABLES = {
     "pooled": "Everything pooled",
     "crops": "Frame level: face crops of held-out persons and videos, by kind of forgery, compressed",
+    "families": "Video level, by family of manipulation",
     "kinds": "Video level, by kind of forgery",
     "frames": "Frame level: frames of the compressed clips, by kind of forgery",
     "sources": "Video level, by source",
+    "same_source": "Video level, fakes beside the genuine media of the same source",
     "compression": "Video level, by compression",
     "robustness": "Robustness: the same clips under each condition",
 }
@@ -175,7 +179,9 @@ def evaluate(
         table("crops", [] if crops is None or faces is None else _by_kind_of_crop(crops, faces)),
         table("kinds", ((name, _videos(part, calibration)) for name, part in _by_kind(main))),
         table("frames", ((name, _frames(part, calibration)) for name, part in _by_kind(main))),
+        table("families", ((name, _videos(part, calibration)) for name, part in _by_family(main))),
         table("sources", _by(main, "source", calibration)),
+        table("same_source", _same_source(main, calibration)),
         table("compression", ((name, part) for name, part in _by(main, "condition", calibration) if name)),
         table("robustness", ((name, part) for name, part in _by(robust, "condition", calibration) if name)),
     ]
@@ -262,6 +268,19 @@ def _by_kind(clips: Sequence[ScoredClip]) -> list[tuple[str, list[ScoredClip]]]:
         (name, [clip for clip in clips if clip.kind in (GENUINE, *members)])
         for name, members in _families(kinds)
     ]
+
+
+def _by_family(clips: Sequence[ScoredClip]) -> list[tuple[str, list[ScoredClip]]]:
+    """The fakes of each family of real manipulations, with every genuine clip."""
+    names = list(dict.fromkeys(clip.family for clip in clips if clip.fake and clip.family))
+    return [(name, [clip for clip in clips if not clip.fake or clip.family == name]) for name in names]
+
+
+def _same_source(clips: Sequence[ScoredClip], calibration: Calibration) -> list[tuple[str, Scored]]:
+    """The sources of real manipulations that have both classes: nothing but the forgery tells them apart."""
+    known = [clip for clip in clips if clip.family]
+    parts = [(name, scored) for name, scored in _by(known, "source", calibration)]
+    return [(name, scored) for name, scored in parts if len(set(scored.fake.tolist())) == 2]
 
 
 def _families(kinds: Sequence[str]) -> list[tuple[str, list[str]]]:

@@ -64,6 +64,7 @@ class Clip:
     robust: bool  # belongs to the table of robustness
     temporary: bool = True  # made for this evaluation: to be deleted once it has been screened
     cropped: bool = False  # a picture that is itself a face crop
+    family: str = ""  # of a real manipulation: swap, reenact, lipsync, generate, photoshop; or "genuine"
 
     @property
     def fake(self) -> bool:

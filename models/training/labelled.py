@@ -91,4 +91,5 @@ def _clip(
         robust=robust,
         temporary=not main,
         cropped=media.cropped,
+        family=media.family,
     )

@@ -23,13 +23,9 @@ class LabelledMedia:
     source: str = ""  # the data set
     face_group: str | None = None  # whose face was put in, where that is known and another than `group`
     cropped: bool = False  # a picture that holds one face and little else: none found, it counts whole
-    margin: float | None = None  # of a cropped picture: its side over the face box's longer side, where known
-    corpus: str = (
-        ""  # the part of the data set that it is of, where the data set says so; "" counts as `source`
-    )
-    family: str = (
-        ""  # what kind of manipulation: swap, reenact, lipsync, generate, photoshop; "" where unknown
-    )
+    margin: float | None = None  # of a cropped picture: its side over the face box's longer side
+    family: str = ""  # swap, reenact, lipsync, generate, photoshop or genuine; "" where unknown
+    corpus: str = ""  # the part of the data set that it is of, where that is said; "" counts as `source`
 
     @property
     def is_video(self) -> bool:

@@ -126,14 +126,15 @@ def _listed(names: Sequence[str]) -> str:
 
 def _training(results: Results) -> str:
     training = results["checkpoint"]["training"]
-    if not training.get("config"):
+    if not runs(training):
         return "The checkpoint carries no record of its training."
     every = runs(training)
     columns = [_facts(run) for run in every]
     names = [f"run {number}" for number in range(1, len(every) + 1)] if len(every) > 1 else [""]
     lines = ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(columns)]
+    rows = dict.fromkeys(name for facts in columns for name in facts)
     lines += [
-        f"| {name} | " + " | ".join(str(facts[name]) for facts in columns) + " |" for name in columns[0]
+        f"| {name} | " + " | ".join(str(facts.get(name, "-")) for facts in columns) + " |" for name in rows
     ]
     validation = ", ".join(f"{name} {value}" for name, value in training.get("validation", {}).items())
     return "\n".join([*lines, "", f"Last validation: {validation or 'none'}."])
@@ -174,6 +175,8 @@ def _commands(results: Results) -> str:
         commands.append(training["calibration"]["command"])
     if training.get("looks"):
         commands.append(training["looks"]["command"])
+    if results.get("real"):
+        commands.append(results["real"]["circumstances"]["command"])
     commands.append(results["circumstances"]["command"])
     commands.append("facewarden model-card")
     return "\n".join(["```sh", *commands, "```"])
@@ -198,6 +201,31 @@ def _results(results: Results) -> str:
     ):
         if name in tables:
             lines += ["", f"**{title}**", "", *_parts(tables[name], results)]
+    return "\n".join(lines)
+
+
+def _real(results: Results) -> str:
+    real = results.get("real")
+    if not real:
+        return "Not measured: `facewarden evaluate --labelled FOLDER --results xception.real.json`."
+    tables, how = real["tables"], real["circumstances"]
+    lines = [
+        f"At the threshold of {real['threshold']}; in brackets the 95% bootstrap interval over groups "
+        f"({how['resamples']} resamples). Measured in {how['seconds'] / 60:.0f} minutes on {how['machine']}. "
+        f"{APART[real.get('calibrated_apart')]}",
+        "",
+        *_pooled(tables.get("pooled", [])),
+    ]
+    for name, title in (
+        ("families", "By family, beside every genuine medium"),
+        ("kinds", "By method, beside every genuine medium"),
+        ("same_source", "By source, beside the genuine media of the same source"),
+    ):
+        if name in tables:
+            lines += ["", f"**{title}**", "", *_parts(tables[name], real)]
+    genuine = [row for row in tables.get("sources", []) if row["genuine"]]
+    lines += ["", "**Genuine media flagged, by source**", "", "| source | flagged |", "|---|---|"]
+    lines += [f"| {row['name']} | {row['genuine_flagged']} of {row['genuine']} |" for row in genuine]
     return "\n".join(lines)
 
 
@@ -318,6 +346,7 @@ PARTS: dict[str, Callable[[Results], str]] = {
     "data": _data,
     "training": _training,
     "commands": _commands,
+    "real": _real,
     "results": _results,
     "false_positives": _false_positives,
     "many_looks": _many_looks,

@@ -132,10 +132,22 @@ def write_results(path: Path, results: Mapping[str, Any] | Sequence[Mapping[str,
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """The results of one checkpoint.
+    """The results of one checkpoint; under `real` those on real manipulations, where `*.real.json` has them.
 
-    Raises SettingsError where the file is missing or something else.
+    Raises SettingsError where a file is missing or something else, or the two are of different checkpoints.
     """
+    results = _read(path)
+    beside = path.with_suffix(".real.json")
+    if not beside.is_file():
+        return results
+    real = _read(beside)
+    if real["checkpoint"]["id"] != results["checkpoint"]["id"]:
+        reason = f"they are of {real['checkpoint']['id']}, not of {results['checkpoint']['id']}"
+        raise SettingsError(setting=str(beside), reason=reason)
+    return {**results, "real": real}
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

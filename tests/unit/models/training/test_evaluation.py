@@ -122,3 +122,25 @@ def test_whole_genuine_videos_are_counted_apart() -> None:
     ]
     assert made.genuine[2]["score"] is None
     assert len(made.videos) == 6
+
+
+def test_real_manipulations_are_told_by_family_and_within_their_source() -> None:
+    real = [
+        clip(GENUINE, -2.0, source="a", family=GENUINE),
+        clip(GENUINE, 1.0, source="b", family=GENUINE),
+        clip("simswap", -1.0, source="a", family="swap"),
+        clip("hififace", 2.0, source="c", family="swap"),
+        clip("fomm", 0.0, source="b", family="reenact"),
+    ]
+    tables = evaluate(VERSION, real, resamples=0).tables
+    families = {
+        row.name: (row.genuine, row.fake, row.metrics["auc"].value) for row in tables["families"].rows
+    }
+    assert families == {"swap": (2, 2, 0.75), "reenact": (2, 1, 0.5)}
+    # Source c has no genuine medium to be told from.
+    sources = {row.name: row.metrics["auc"].value for row in tables["same_source"].rows}
+    assert sources == {"a": 1.0, "b": 0.0}
+
+
+def test_our_own_pseudo_fakes_have_no_family() -> None:
+    assert not {"families", "same_source"} & evaluate(VERSION, CLIPS, resamples=0).tables.keys()

@@ -11,7 +11,7 @@ from core.errors import SettingsError
 from core.settings import SHIPPED_WEIGHTS
 from models.model_version import read_model_version
 from models.training.model_card import PARTS, renewed
-from models.training.results import read_results
+from models.training.results import read_results, write_results
 
 CARD = Path("docs/model-card.md")
 RESULTS = SHIPPED_WEIGHTS.with_suffix(".json")
@@ -107,3 +107,18 @@ def test_the_growth_of_false_alarms_is_shown(results: dict[str, Any]) -> None:
     assert "| 25 | 87.7% | 4.3% | 99.0% | 60.0% |" in card
     assert "| 60 | 32.1% | 1.2% |" in card
     assert "Fitted on nine faces." in card
+
+
+def test_real_manipulations_are_read_from_beside_and_told(tmp_path: Path, results: dict[str, Any]) -> None:
+    alone = {key: value for key, value in results.items() if key != "real"}
+    real = json.loads(json.dumps(alone))
+    real["tables"]["same_source"] = [{**real["tables"]["pooled"][0], "name": "a source"}]
+    path, beside = tmp_path / "weights.json", tmp_path / "weights.real.json"
+    write_results(path, alone)
+    assert "Not measured" in renewed(EMPTY, read_results(path))
+    write_results(beside, real)
+    assert "| a source |" in renewed(EMPTY, read_results(path))
+    real["checkpoint"]["id"] = "xception-of-another-time"
+    write_results(beside, real)
+    with pytest.raises(SettingsError, match="of-another-time"):
+        read_results(path)
