@@ -104,8 +104,7 @@ def _data(results: Results) -> str:
         [
             *lines,
             "",
-            "Genuine material only; every fake was made by this repository "
-            "(`models/training/pseudofakes.py`). Trained kinds: "
+            f"{_fakes(results)} (`models/training/pseudofakes.py`). Trained kinds: "
             f"{_listed(data['trained_kinds'])}. Kinds held out from training: "
             f"{_listed(data['held_out_kinds'])}. Videos held out: {_listed(videos['calibration'])} "
             f"(calibration) and {_listed(videos['evaluation'])} (evaluation).",
@@ -114,6 +113,13 @@ def _data(results: Results) -> str:
             "Hopper (matplotlib's sample), are in none of these sources: neither was ever trained on.",
         ]
     )
+
+
+def _fakes(results: Results) -> str:
+    real = [run for run in runs(results["checkpoint"]["training"]) if run["config"].get("preset") == "gpu"]
+    if real:
+        return "These are the genuine faces of the pseudo-fakes that this repository makes"
+    return "Genuine material only; every fake was made by this repository"
 
 
 def _persons(source: str, counts: Mapping[str, int]) -> str:
