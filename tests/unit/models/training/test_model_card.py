@@ -83,7 +83,7 @@ def test_a_card_that_is_not_true_is_found_and_left_alone(tmp_path: Path, results
 
 def test_runs_that_start_from_each_other_are_all_on_the_card(results: dict[str, Any]) -> None:
     first = {**results["checkpoint"]["training"]["started_from"], "started_from": {}}  # not on a GPU
-    last = {**first, "started_from": {"id": "xception-of-before", **first}, "pictures": 1408}
+    last = {**first, "started_from": {**first, "id": "xception-of-before"}, "pictures": 1408}
     results["checkpoint"]["training"] = last
     card = renewed(EMPTY, results)
     assert f"| pictures seen | {first['pictures']:,} | 1,408 |" in card
