@@ -111,10 +111,13 @@ def _carve_jpeg(content: bytes) -> Picture:
     at = 2
     while True:
         at = content.find(b"\xff", at)
+        # Before the fill bytes: from -1 they would lead back to the first marker, for ever.
+        if at < 0:
+            return found  # no scan: nothing to be saved
         while content[at + 1 : at + 2] == b"\xff":  # fill bytes
             at += 1
-        if at < 0 or at + 4 > len(content):
-            return found  # no scan: nothing to be saved
+        if at + 4 > len(content):
+            return found
         marker = content[at + 1]
         if marker in (JPEG_SCAN, JPEG_END):
             break

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -127,6 +127,7 @@ def test_random_remarks_leave_a_png_as_it_was(remark: bytes, kind: bytes) -> Non
     assert carved.content == stored.getvalue()
 
 
+@example(content=b"\xff\xd8\xff\xe1\x00\x06abcd and no marker any more", reader="JPEG")
 @given(content=st.binary(max_size=400), reader=st.sampled_from(["JPEG", "PNG", "AVIF", "HEIF", "GIF"]))
 def test_any_bytes_can_be_carved(content: bytes, reader: str) -> None:
     carve(content, reader)
