@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from models.training.media import LabelledMedia
 
 MEBIBYTE = 2**20
-SIDES = ("train", "validation", "test")
 
 
 def pack(
@@ -115,6 +114,8 @@ def _show(made: "Packed") -> None:
     """Faces by corpus, side and class; and what is not in it."""
     from rich.console import Console
     from rich.table import Column, Table
+
+    from models.training.sources import SIDES
 
     counts = Counter((face.corpus, face.side, face.fake) for face in made.pack.faces)
     table = Table(Column("genuine / fake", no_wrap=True), *SIDES, "left out")

@@ -189,50 +189,47 @@ def _commands(results: Results) -> str:
 
 
 def _results(results: Results) -> str:
-    tables, how = results["tables"], results["circumstances"]
-    lines = [
-        f"At the one threshold of {results['threshold']}; in brackets the 95% bootstrap interval over "
-        f"persons and videos ({how['resamples']} resamples). Measured in {how['seconds'] / 60:.0f} minutes "
-        f"on {how['machine']}. {APART[results.get('calibrated_apart')]}",
-        "",
-        *_pooled(tables.get("pooled", [])),
-    ]
-    for name, title in (
-        ("kinds", "By kind of forgery, whole clips"),
-        ("frames", "By kind of forgery, frames of these clips (H.264, crf 23 and 32)"),
-        ("crops", "By kind of forgery, single compressed face crops"),
-        ("sources", "By source"),
-        ("compression", "By compression"),
-        ("robustness", "The same clips under other conditions"),
-    ):
-        if name in tables:
-            lines += ["", f"**{title}**", "", *_parts(tables[name], results)]
-    return "\n".join(lines)
+    titles = {
+        "kinds": "By kind of forgery, whole clips",
+        "frames": "By kind of forgery, frames of these clips (H.264, crf 23 and 32)",
+        "crops": "By kind of forgery, single compressed face crops",
+        "sources": "By source",
+        "compression": "By compression",
+        "robustness": "The same clips under other conditions",
+    }
+    return "\n".join(_measured(results, titles, over="persons and videos"))
 
 
 def _real(results: Results) -> str:
     real = results.get("real")
     if not real:
         return "Not measured: `facewarden evaluate --labelled FOLDER --results xception.real.json`."
-    tables, how = real["tables"], real["circumstances"]
-    lines = [
-        f"At the threshold of {real['threshold']}; in brackets the 95% bootstrap interval over groups "
-        f"({how['resamples']} resamples). Measured in {how['seconds'] / 60:.0f} minutes on {how['machine']}. "
-        f"{APART[real.get('calibrated_apart')]}",
-        "",
-        *_pooled(tables.get("pooled", [])),
-    ]
-    for name, title in (
-        ("families", "By family, beside every genuine medium"),
-        ("kinds", "By method, beside every genuine medium"),
-        ("same_source", "By source, beside the genuine media of the same source"),
-    ):
-        if name in tables:
-            lines += ["", f"**{title}**", "", *_parts(tables[name], real)]
-    genuine = [row for row in tables.get("sources", []) if row["genuine"]]
+    titles = {
+        "families": "By family, beside every genuine medium",
+        "kinds": "By method, beside every genuine medium",
+        "same_source": "By source, beside the genuine media of the same source",
+    }
+    lines = _measured(real, titles, over="groups")
+    genuine = [row for row in real["tables"].get("sources", []) if row["genuine"]]
     lines += ["", "**Genuine media flagged, by source**", "", "| source | flagged |", "|---|---|"]
     lines += [f"| {row['name']} | {row['genuine_flagged']} of {row['genuine']} |" for row in genuine]
     return "\n".join(lines)
+
+
+def _measured(results: Results, titles: Mapping[str, str], *, over: str) -> list[str]:
+    """How it was measured, everything pooled, and the tables that have a title. `over`: what is resampled."""
+    tables, how = results["tables"], results["circumstances"]
+    lines = [
+        f"At the one threshold of {results['threshold']}; in brackets the 95% bootstrap interval over "
+        f"{over} ({how['resamples']} resamples). Measured in {how['seconds'] / 60:.0f} minutes "
+        f"on {how['machine']}. {APART[results.get('calibrated_apart')]}",
+        "",
+        *_pooled(tables.get("pooled", [])),
+    ]
+    for name, title in titles.items():
+        if name in tables:
+            lines += ["", f"**{title}**", "", *_parts(tables[name], results)]
+    return lines
 
 
 def _pooled(rows: Sequence[Mapping[str, Any]]) -> list[str]:
