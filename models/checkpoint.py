@@ -12,6 +12,7 @@ from torch import nn
 from core.errors import SettingsError, WeightsError
 from models.architectures import build
 from models.model_version import ModelVersion, read_model_version
+from models.whole_file import whole
 
 
 def save_checkpoint(
@@ -34,9 +35,8 @@ def write_hashed(path: Path, content: bytes) -> str:
     """Write `content` to `path`, whole or not at all, with a `.sha256` file beside it; returns the hash."""
     digest = hashlib.sha256(content).hexdigest()
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with whole(path) as partial:
+        partial.write_bytes(content)
     path.with_name(path.name + ".sha256").write_text(f"{digest}  {path.name}\n")
     return digest
 

@@ -13,6 +13,7 @@ from core.errors import SettingsError
 from models.training.config import TrainConfig
 from models.training.optimisers import make_optimiser
 from models.training.schedule import plateau
+from models.whole_file import whole
 
 log = structlog.get_logger()
 
@@ -118,6 +119,5 @@ def chosen(config: TrainConfig, state: TrainState) -> nn.Module:
 
 
 def _write(values: Any, path: Path) -> None:
-    partial = path.with_name(path.name + ".partial")
-    torch.save(values, partial)
-    partial.replace(path)
+    with whole(path) as partial:
+        torch.save(values, partial)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from core.errors import SettingsError, WeightsError
 from models.architectures import architecture
 from models.checkpoint import stored
+from models.whole_file import whole
 
 FILE = "heads.safetensors"
 METADATA_KEY = "facewarden-gpu-run"
@@ -59,9 +60,8 @@ class Heads(nn.Module):
 def write_heads(folder: Path, weights: Weights, record: Record) -> None:
     """Write FILE, fp16, whole or not at all."""
     tensors = {name: stored(value, half=True) for name, value in weights.items() if "num_batches" not in name}
-    partial = folder / f"{FILE}.partial"
-    partial.write_bytes(save(tensors, metadata={METADATA_KEY: json.dumps(record)}))
-    partial.replace(folder / FILE)
+    with whole(folder / FILE) as partial:
+        partial.write_bytes(save(tensors, metadata={METADATA_KEY: json.dumps(record)}))
 
 
 def read_heads(folder: Path) -> tuple[dict[str, torch.Tensor], Record]:

@@ -22,6 +22,7 @@ from models.training.gpu.heads import FAMILIES, Heads
 from models.training.gpu.mix import Draw, Mix
 from models.training.gpu.stock import Stock, View
 from models.training.gpu.wear import Wear
+from models.whole_file import whole
 
 LONGEST_GRADIENT = 2.0  # norm, above which a step is shortened
 NOTED_EVERY = 20  # steps: reading a number of the device waits for it
@@ -207,7 +208,6 @@ class Run:
 
     def save(self, path: Path) -> None:
         """The state, whole or not at all."""
-        partial = path.with_name(path.name + ".partial")
         state: dict[str, Any] = {
             "step": self.step,
             "seconds": self.seconds,
@@ -217,8 +217,8 @@ class Run:
             "history": self.history,
             "config": self._settings(),
         }
-        torch.save(state, partial)
-        partial.replace(path)
+        with whole(path) as partial:
+            torch.save(state, partial)
 
     def load(self, path: Path) -> None:
         """Go on from a saved state. Raises SettingsError where it is damaged, or that of another run."""

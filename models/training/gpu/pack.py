@@ -21,6 +21,7 @@ from safetensors.torch import save
 
 from core.errors import SettingsError
 from models.face import Box, Image, Landmarks
+from models.whole_file import whole
 
 METADATA_KEY = "facewarden-pack"
 COMMAND_KEY = "command"
@@ -85,9 +86,8 @@ def write_pack(path: Path, pack: Pack) -> None:
     }
     metadata = {METADATA_KEY: json.dumps([row_of(face) for face in pack.faces]), COMMAND_KEY: pack.command}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(save(tensors, metadata=metadata))
-    partial.replace(path)
+    with whole(path) as partial:
+        partial.write_bytes(save(tensors, metadata=metadata))
 
 
 def row_of(face: PackedFace) -> list[Any]:
