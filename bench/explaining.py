@@ -18,6 +18,7 @@ from models.crop import crop_face
 from models.explain import lime
 from models.explain.segmentation import segment
 from models.face import Face, Image
+from models.preprocess import Normalise
 from worker.pipeline import Pipeline
 
 PUBLISHED_SIZE = 299  # pixels: the input of Xception as published (Chollet, CVPR 2017)
@@ -74,12 +75,12 @@ def _package(
     crop: Image, segments: NDArray[np.int32], settings: Settings, options: LimeSettings
 ) -> tuple[_Cost, list[int]]:
     network, version = load_checkpoint(settings.weights)
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (version.mean, version.std))
+    normalise = Normalise(version.mean, version.std)
 
     def classify(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-        pixels = torch.from_numpy(np.asarray(pictures, np.uint8)).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode():
-            logits = network((pixels - mean) / std).squeeze(1).numpy()
+            pixels = normalise(torch.from_numpy(np.asarray(pictures, np.uint8)))
+            logits = network(pixels).squeeze(1).numpy()
         fake = np.array([version.calibration.probability(float(logit)) for logit in logits])
         return np.stack([1 - fake, fake], axis=1)
 

@@ -18,6 +18,7 @@ from core.settings import Settings
 from models.checkpoint import load_checkpoint
 from models.crop import crop_face
 from models.face import Box
+from models.preprocess import Normalise
 from worker.aggregation import score_track, score_video
 
 
@@ -36,6 +37,7 @@ class Yardstick:
 def run(path: Path, settings: Settings, *, measured: int | None) -> Yardstick:
     """Measure the yardstick on `path`; `measured` limits the frames that are detected and classified."""
     network, version = load_checkpoint(settings.weights)
+    normalise = Normalise(version.mean, version.std)
     detector = MTCNN(keep_all=True, device="cpu")
     since = time.perf_counter()
     with av.open(str(path)) as container:
@@ -53,10 +55,8 @@ def run(path: Path, settings: Settings, *, measured: int | None) -> Yardstick:
         since = time.perf_counter()
         for x0, y0, x1, y1 in [] if boxes is None else boxes:
             crop = crop_face(image, Box(x0=x0, y0=y0, x1=x1, y1=y1), version.crop, version.input_size)
-            pixels = torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 255
-            mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (version.mean, version.std))
             with torch.inference_mode():
-                logits.append(float(network((pixels - mean) / std)))
+                logits.append(float(network(normalise(torch.from_numpy(crop)[None]))))
         seconds["classify"] += time.perf_counter() - since
     for stage in ("detect", "classify"):
         seconds[stage] *= len(frames) / len(chosen)

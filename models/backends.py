@@ -17,6 +17,7 @@ from torch import nn
 
 from models.model_version import ModelVersion
 from models.openvino_runtime import openvino
+from models.preprocess import Normalise
 
 Crops = NDArray[np.uint8]  # (N, S, S, 3) RGB
 Logits = NDArray[np.float32]  # (N,), "fake" above 0
@@ -36,20 +37,10 @@ class Backend(Protocol):
 class CropNetwork(nn.Module):
     """A network that takes uint8 (N, S, S, 3) and gives (N,)."""
 
-    scale: torch.Tensor
-    shift: torch.Tensor
-
     def __init__(self, network: nn.Module, version: ModelVersion) -> None:
         super().__init__()
         self.network = network
-        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (version.mean, version.std))
-        # (x / 255 - mean) / std in one multiplication and one addition
-        self.register_buffer("scale", 1 / (255 * std))
-        self.register_buffer("shift", -mean / std)
-
-    def normalise(self, crops: torch.Tensor) -> torch.Tensor:
-        """float32 (N, 3, S, S), already in channels_last: the layout of the crops themselves."""
-        return crops.permute(0, 3, 1, 2).float() * self.scale + self.shift
+        self.normalise = Normalise(version.mean, version.std)
 
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.network(self.normalise(crops)).squeeze(1)

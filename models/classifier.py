@@ -129,7 +129,8 @@ class Classifier:
 
     def normalise(self, crops: Crops) -> torch.Tensor:
         """What `network` takes: float32 (N, 3, S, S) on its device, for uint8 (N, S, S, 3)."""
-        return self._crop_network.normalise(self._tensor(crops))
+        normalised: torch.Tensor = self._crop_network.normalise(self._tensor(crops))
+        return normalised
 
     @property
     def _crop_network(self) -> CropNetwork:
@@ -139,7 +140,7 @@ class Classifier:
         return self._network
 
     def _tensor(self, crops: Crops) -> torch.Tensor:
-        return torch.from_numpy(crops.copy()).to(self._crop_network.scale.device)
+        return torch.from_numpy(crops.copy()).to(self._crop_network.normalise.device)
 
 
 def choose_backend(wanted: str, device: str) -> str:

@@ -31,6 +31,20 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the GPU are skipped where there is none; torch is loaded only where there are some."""
+    marked = [item for item in items if item.get_closest_marker("cuda")]
+    if marked and not _cuda_is_there():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device: the tests on a GPU are skipped"))
+
+
+def _cuda_is_there() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
 @pytest.fixture(autouse=True)
 def logs_as_they_were() -> Iterator[None]:
     """A command that runs inside a test sets logs up for good, on the stderr that pytest closes behind it."""

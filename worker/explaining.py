@@ -25,7 +25,7 @@ def explain_frame(
     """
     classifier, settings = context.classifier_of(claimed.model_version_id), context.settings
     crop = decode_crop(context.objects.read(claimed.crop_key))
-    yield to_result(grad_cam.explain(crop, classifier.network, classifier.version), crop, context.objects)
+    yield to_result(grad_cam.explain(crop, classifier), crop, context.objects)
     alive()
     explained = lime.explain(crop, classifier.probabilities, settings.lime, alive=alive)
     yield to_result(explained, crop, context.objects)
@@ -34,7 +34,7 @@ def explain_frame(
 def explain_crop(crop: Image, classifier: Classifier, settings: LimeSettings) -> list[Explanation]:
     """Both explanations of a crop, without a database."""
     return [
-        grad_cam.explain(crop, classifier.network, classifier.version),
+        grad_cam.explain(crop, classifier),
         lime.explain(crop, classifier.probabilities, settings),
     ]
 

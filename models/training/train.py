@@ -20,6 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from models.architectures import architecture
+from models.preprocess import Normalise
 from models.training.config import TrainConfig
 from models.training.crops import CropStore
 from models.training.crops import Progress as CropProgress
@@ -31,7 +32,6 @@ from models.training.optimisers import SharpnessAware
 from models.training.pairs import Batch, PairStream
 from models.training.schedule import learning_rate, schedule
 from models.training.state import Entry, TrainState, begin, chosen, keep_best, save
-from models.training.validation import normalised
 from models.training.warm_start import first_network, origin, placed
 from models.training.world import World, joined
 
@@ -50,6 +50,7 @@ class _Stepper:
 
     config: TrainConfig
     world: World
+    normalise: Normalise
     forward: nn.Module  # the network, as it is run: compiled, averaging its gradients
     sam: SharpnessAware | None
 
@@ -155,7 +156,9 @@ def _stepper(config: TrainConfig, world: World, network: nn.Module) -> _Stepper:
     if config.compile:
         forward.compile()  # in place: the weights keep their names
     sam = SharpnessAware(network, radius=config.sam_radius) if config.optimiser == "sam" else None
-    return _Stepper(config=config, world=world, forward=forward, sam=sam)
+    entry = architecture(config.architecture)
+    normalise = Normalise(entry.mean, entry.std).to(world.device)
+    return _Stepper(config=config, world=world, normalise=normalise, forward=forward, sam=sam)
 
 
 def _step(stepper: _Stepper, state: TrainState, batch: Batch) -> Entry:
@@ -167,7 +170,7 @@ def _step(stepper: _Stepper, state: TrainState, batch: Batch) -> Entry:
             group["lr"] = learning_rate(config, state.step)
     state.network.train()
     batch = Batch(
-        normalised(config, batch.images, world.device),
+        stepper.normalise(batch.images.to(world.device)),
         batch.labels.to(world.device),
         batch.forged.to(world.device),
     )

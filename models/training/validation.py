@@ -11,6 +11,7 @@ from torch import nn
 from models.architectures import architecture
 from models.crop import crop_face
 from models.model_version import CropSettings
+from models.preprocess import Normalise
 from models.training.config import TrainConfig
 from models.training.crops import LabelledFace
 from models.training.faces import FaceRecord
@@ -20,14 +21,6 @@ from models.training.pseudofakes import HELD_OUT_KINDS
 Numbers = dict[str, float]
 
 BATCH = 32  # pictures
-
-
-def normalised(config: TrainConfig, images: torch.Tensor, device: str) -> torch.Tensor:
-    """float32 (N, 3, S, S) in channels_last, as the architecture wants it, for uint8 (N, S, S, 3)."""
-    entry = architecture(config.architecture)
-    mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (entry.mean, entry.std))
-    floats = images.to(device).permute(0, 3, 1, 2).float() / 255
-    return ((floats - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()
@@ -67,8 +60,9 @@ def validate_labelled(config: TrainConfig, network: nn.Module, faces: Sequence[L
 
 
 def _logits(config: TrainConfig, network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    device = str(next(network.parameters()).device)
-    logits = network(normalised(config, torch.from_numpy(images), device))
+    device, entry = next(network.parameters()).device, architecture(config.architecture)
+    normalise = Normalise(entry.mean, entry.std).to(device)
+    logits = network(normalise(torch.from_numpy(images).to(device)))
     return np.asarray(logits.squeeze(1).float().cpu().numpy(), np.float32)
 
 

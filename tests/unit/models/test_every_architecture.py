@@ -83,7 +83,7 @@ def _explained_by_grad_cam(classifier: Classifier, crop: np.ndarray) -> None:
 
     layer = last_conv(classifier.version.architecture, classifier.network)
     hook = layer.register_forward_hook(watch)
-    explanation = grad_cam.explain(crop, classifier.network, classifier.version)
+    explanation = grad_cam.explain(crop, classifier)
     hook.remove()
     assert maps[0].ndim == 4
     assert maps[0].shape[-1] <= SMALLEST // 4
