@@ -97,6 +97,6 @@ def explain_again(settings: Settings, video: str) -> None:
         tickets = [ticket for each in chosen for ticket in explanations.ask_again(session, each.screening_id)]
     for ticket in tickets:
         queues.enqueue_explain(
-            connection, ticket.flagged_frame_id, ticket.attempt, job_seconds=settings.worker.job_seconds
+            connection, ticket.row_id, ticket.attempt, job_seconds=settings.worker.job_seconds
         )
     Console().print(f"{len(tickets)} flagged frames queued for explanation")

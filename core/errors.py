@@ -353,6 +353,6 @@ class TooManyStreams(RetryableError):
 
 
 class StaleAttempt(RetryableError):
-    """Attempt {attempt} of screening {screening} has been superseded; its result is dropped."""
+    """Attempt {attempt} of {work} has been superseded; its result is dropped."""
 
     code = "stale_attempt"

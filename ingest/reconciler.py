@@ -15,6 +15,7 @@ from core import metrics, queues
 from core.settings import Settings
 from storage import explanations, screenings
 from storage.engine import transaction
+from storage.leases import Ticket
 
 log = structlog.get_logger()
 
@@ -49,7 +50,7 @@ class Reconciler:
                 taken_back = len(screenings.take_back_expired(session, max_attempts=attempts))
                 taken_back += len(explanations.take_back_expired(session, max_attempts=attempts))
             waiting = screenings.queued(session)
-            pending = explanations.pending(session)
+            pending = explanations.queued(session)
         metrics.WAITING.labels(queue=queues.SCREEN).set(len(waiting))
         metrics.WAITING.labels(queue=queues.EXPLAIN).set(len(pending))
         enqueued = self._enqueue(waiting, pending)
@@ -77,7 +78,7 @@ class Reconciler:
         self._outage_ended = None  # so that of looks that are always late each second one counts
         return True
 
-    def _enqueue(self, waiting: list[screenings.Ticket], pending: list[explanations.ExplainTicket]) -> int:
+    def _enqueue(self, waiting: list[Ticket], pending: list[Ticket]) -> int:
         if not waiting and not pending:
             return 0
         try:
@@ -85,8 +86,8 @@ class Reconciler:
                 self._settings.queue_url, answer_seconds=queues.ANSWER_SECONDS
             )
             seconds = self._settings.worker.job_seconds
-            screens = [(ticket.screening_id, ticket.attempt) for ticket in waiting]
-            explains = [(ticket.flagged_frame_id, ticket.attempt) for ticket in pending]
+            screens = [(ticket.row_id, ticket.attempt) for ticket in waiting]
+            explains = [(ticket.row_id, ticket.attempt) for ticket in pending]
             return sum(
                 queues.enqueue_screen(redis, *ticket, job_seconds=seconds)
                 for ticket in queues.not_waiting(redis, queues.SCREEN, screens)

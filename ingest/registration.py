@@ -25,8 +25,8 @@ from core.settings import Settings
 from models.model_version import ModelVersion, read_model_version
 from storage import audit, model_versions, screenings, videos
 from storage.engine import transaction
+from storage.leases import Ticket
 from storage.objects import FolderStore
-from storage.screenings import Ticket
 from storage.videos import Seen
 
 log = structlog.get_logger()
@@ -149,7 +149,7 @@ class Registrar:
             )
             queues.enqueue_screen(
                 self._redis,
-                ticket.screening_id,
+                ticket.row_id,
                 ticket.attempt,
                 job_seconds=self._settings.worker.job_seconds,
             )

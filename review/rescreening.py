@@ -12,7 +12,7 @@ from ingest.registration import register_version
 from models.model_version import read_model_version
 from storage import audit, model_versions, screenings, video_detail
 from storage.engine import transaction
-from storage.screenings import Ticket
+from storage.leases import Ticket
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ def _enqueue(settings: Settings, ticket: Ticket, *, urgent: bool) -> bool:
         redis = queues.connect(settings.queue_url, answer_seconds=queues.ANSWER_SECONDS)
         queues.enqueue_screen(
             redis,
-            ticket.screening_id,
+            ticket.row_id,
             ticket.attempt,
             job_seconds=settings.worker.job_seconds,
             urgent=urgent,

@@ -99,7 +99,7 @@ def complete(session: Session, claimed: Claim, result: ScreeningResult) -> list[
             "finished_at": utc_now(),
         },
     )
-    screening_id = claimed.ticket.screening_id
+    screening_id = claimed.ticket.row_id
     screenings.supersede(session, screening_id)
     for table in (FlaggedFrame, FaceRow, FaceTrack):
         session.execute(delete(table).where(table.screening_id == screening_id))

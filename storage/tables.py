@@ -25,7 +25,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.engine.default import DefaultExecutionContext
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, synonym
 
 from core.outcomes import (
     DecisionOutcome,
@@ -308,6 +308,10 @@ class FlaggedFrame(Base):
     explain_error: Mapped[str | None]
     lease_owner: Mapped[str | None]
     lease_expires_at: Mapped[datetime | None]
+    # As storage.leases calls them.
+    attempt: Mapped[int] = synonym("explain_attempt")
+    failures: Mapped[int] = synonym("explain_failures")
+    status: Mapped[str] = synonym("explain_status")
 
 
 class ExplanationRow(Base):

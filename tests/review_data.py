@@ -29,6 +29,7 @@ from models.model_version import ModelVersion
 from storage import explanations, migrate, screenings, videos
 from storage.engine import transaction
 from storage.explanations import ExplanationResult
+from storage.leases import Ticket
 from storage.objects import FolderStore
 from storage.results import ScreeningResult, complete
 from storage.screenings import Claim
@@ -147,7 +148,7 @@ def _explain(
     context: Context, flagged_frame_id: int, known: Iterable[ExplanationResult] | None = None
 ) -> list[ExplanationResult]:
     """Store `known` explanations of a flagged frame, or else make them."""
-    ticket = explanations.ExplainTicket(flagged_frame_id=flagged_frame_id, attempt=1)
+    ticket = Ticket(row_id=flagged_frame_id, attempt=1)
     with transaction(context.engine) as session:
         taken = explanations.claim(session, ticket, owner=context.owner, lease_seconds=LEASE_SECONDS)
     assert taken is not None
@@ -198,7 +199,7 @@ def _failure(name: str) -> FacewardenError:
 def _back_to_the_queue(session: Session, claimed: Claim) -> None:
     session.execute(
         update(Screening)
-        .where(Screening.id == claimed.ticket.screening_id)
+        .where(Screening.id == claimed.ticket.row_id)
         .values(status="queued", lease_owner=None, lease_expires_at=None, started_at=None)
     )
 

@@ -10,13 +10,13 @@ from models.classifier import Classifier
 from models.explain import grad_cam, lime, overlay, run_length
 from models.explain.explanation import Explanation
 from models.face import Image
-from storage.explanations import ExplainClaim, ExplanationResult
+from storage.explanations import Claim, ExplanationResult
 from storage.objects import FolderStore
 from worker.context import Context
 
 
 def explain_frame(
-    context: Context, claimed: ExplainClaim, *, alive: Callable[[], None]
+    context: Context, claimed: Claim, *, alive: Callable[[], None]
 ) -> Iterator[ExplanationResult]:
     """Yield each method's explanation as soon as it is there, its overlays stored.
 

@@ -1,4 +1,4 @@
-"""The two jobs. RQ calls them by name; what became of them stands in SQL, not in Redis.
+"""The two jobs, run in one way. RQ calls them by name; what became of them stands in SQL, not in Redis.
 
 Running a job twice changes nothing: the second run finds the attempt taken or over and goes home.
 
@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
+from prometheus_client import Counter
 from rq.timeouts import JobTimeoutException
 
 from core import metrics, queues
@@ -31,9 +32,9 @@ from core.errors import (
 )
 from storage import explanations, screenings
 from storage.engine import transaction
-from storage.explanations import ExplainClaim, ExplainTicket, ExplanationResult
+from storage.explanations import ExplanationResult
+from storage.leases import Claim, Leases, Ticket
 from storage.results import complete
-from storage.screenings import Claim, Ticket
 from worker.context import Context, current
 from worker.lease import Lease
 from worker.outcome import to_result
@@ -42,6 +43,8 @@ from worker.patience import patiently
 log = structlog.get_logger()
 
 Outcome = TypeVar("Outcome")
+Claimed = TypeVar("Claimed", bound=Claim)
+Alive = Callable[[], None]  # raises where the work must stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,66 +56,84 @@ class End:
     at_once: bool = True  # the next one; else the reconciler's next look enqueues it, once all may be well
 
 
+@dataclass(frozen=True, kw_only=True)
+class Job(Generic[Claimed]):
+    """One kind of work on the rows of one table."""
+
+    leases: Leases[Any, Claimed]
+    work: Callable[[Context, Claimed, Alive], None]
+    enqueue: Callable[..., bool]  # of core.queues, for the next attempt
+    ended: Counter  # by outcome
+
+
 def screen(screening_id: int, attempt: int) -> None:
     """Screen the video of one screening and store what was found."""
+    run(SCREEN, Ticket(row_id=screening_id, attempt=attempt))
+
+
+def explain(flagged_frame_id: int, attempt: int) -> None:
+    """Explain one flagged frame: Grad-CAM at once, then LIME."""
+    run(EXPLAIN, Ticket(row_id=flagged_frame_id, attempt=attempt))
+
+
+def run(job: Job[Claimed], ticket: Ticket) -> None:
+    """Claim the row, keep its lease while the work is done, and store how it ended."""
     context = current()
     settings = context.settings.worker
-    ticket = Ticket(screening_id=screening_id, attempt=attempt)
 
-    def claim() -> Claim | None:
+    def claim() -> Claimed | None:
         with transaction(context.engine) as session:
-            return screenings.claim(
+            return job.leases.claim(
                 session, ticket, owner=context.owner, lease_seconds=settings.lease_seconds
             )
 
     claimed = patiently(claim)
     if claimed is None:
-        log.info("screening already taken or over", screening=screening_id, attempt=attempt)
+        log.info("already taken or over", work=f"{job.leases.noun} {ticket.row_id}", attempt=ticket.attempt)
         return
-    with structlog.contextvars.bound_contextvars(screening=screening_id, attempt=attempt, video=claimed.name):
-        _settle(
-            lambda: _screen(context, claimed),
-            lambda error: _fail(context, claimed, error),
-            lambda end: _release(context, claimed, end),
-        )
-
-
-def _screen(context: Context, claimed: Claim) -> None:
-    settings = context.settings.worker
 
     def renew() -> bool:
         with transaction(context.engine) as session:
-            return screenings.renew(session, claimed, lease_seconds=settings.lease_seconds)
+            return job.leases.renew(session, claimed, lease_seconds=settings.lease_seconds)
 
-    with (
-        Lease(
+    def work() -> None:
+        with Lease(
             renew,
             name=claimed.name,
-            attempt=claimed.ticket.attempt,
+            attempt=ticket.attempt,
             lease_seconds=settings.lease_seconds,
             job_seconds=settings.job_seconds,
-        ) as lease,
-        _content(context, claimed) as path,
-    ):
+        ) as lease:
+            job.work(context, claimed, lease.check)
+
+    number = {job.leases.noun.replace(" ", "_"): ticket.row_id}
+    with structlog.contextvars.bound_contextvars(**number, attempt=ticket.attempt, name=claimed.name):
+        _settle(work, partial(_fail, context, job, claimed), partial(_release, context, job, claimed))
+
+
+def _screen(context: Context, claimed: screenings.Claim, alive: Alive) -> None:
+    with _content(context, claimed) as path:
         pipeline = context.pipeline_of(claimed.model_version_id)
-        screened = pipeline.screen(path, name=claimed.name, alive=lease.check)
+        screened = pipeline.screen(path, name=claimed.name, alive=alive)
         result = to_result(screened, context.objects)
-        lease.check()
+        alive()
 
         def store() -> list[int]:
             with transaction(context.engine) as session:
                 return complete(session, claimed, result)
 
-        flagged = patiently(store, alive=lease.check)
+        flagged = patiently(store, alive=alive)
     metrics.SCREENED.labels(outcome=result.verdict).inc()
     for stage, seconds in result.timings.items():
         metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
     log.info("screened", verdict=result.verdict, score=result.score, seconds=result.timings["total"])
-    _enqueue_explanations(context, [ExplainTicket(flagged_frame_id=id_, attempt=1) for id_ in flagged])
+    for frame in flagged:
+        if not _enqueue(context, EXPLAIN, Ticket(row_id=frame, attempt=1)):
+            return
 
 
 @contextmanager
-def _content(context: Context, claimed: Claim) -> Iterator[Path]:
+def _content(context: Context, claimed: screenings.Claim) -> Iterator[Path]:
     try:
         with context.objects.local_path(claimed.object_key) as path:
             yield path
@@ -120,116 +141,56 @@ def _content(context: Context, claimed: Claim) -> Iterator[Path]:
         raise FileVanished(name=claimed.name) from None  # people know the file by this name, not by its key
 
 
-def _enqueue_explanations(context: Context, tickets: list[ExplainTicket]) -> None:
-    for ticket in tickets:
-        try:
-            queues.enqueue_explain(
-                context.redis,
-                ticket.flagged_frame_id,
-                ticket.attempt,
-                job_seconds=context.settings.worker.job_seconds,
-            )
-        except RetryableError as error:
-            log.warning("explanation not enqueued; the reconciler will", reason=str(error))
-            return
-
-
-def _fail(context: Context, claimed: Claim, error: FacewardenError) -> None:
-    with transaction(context.engine) as session:
-        screenings.fail(session, claimed, error)
-    metrics.SCREENED.labels(outcome=error.code).inc()
-
-
-def _release(context: Context, claimed: Claim, end: End) -> None:
-    settings = context.settings.worker
-    with transaction(context.engine) as session:
-        ticket = screenings.release(
-            session,
-            claimed,
-            reason=end.reason,
-            max_attempts=settings.max_attempts,
-            counts=end.counts,
-        )
-    if ticket is not None and end.at_once:
-        try:
-            queues.enqueue_screen(
-                context.redis, ticket.screening_id, ticket.attempt, job_seconds=settings.job_seconds
-            )
-        except RetryableError as error:
-            log.warning("next attempt not enqueued; the reconciler will", reason=str(error))
-
-
-def explain(flagged_frame_id: int, attempt: int) -> None:
-    """Explain one flagged frame: Grad-CAM at once, then LIME."""
-    context = current()
-    settings = context.settings.worker
-    ticket = ExplainTicket(flagged_frame_id=flagged_frame_id, attempt=attempt)
-
-    def claim() -> ExplainClaim | None:
-        with transaction(context.engine) as session:
-            return explanations.claim(
-                session, ticket, owner=context.owner, lease_seconds=settings.lease_seconds
-            )
-
-    claimed = patiently(claim)
-    if claimed is None:
-        log.info("explanation already taken or over", flagged_frame=flagged_frame_id, attempt=attempt)
-        return
-    with structlog.contextvars.bound_contextvars(flagged_frame=flagged_frame_id, attempt=attempt):
-        _settle(
-            lambda: _explain(context, claimed),
-            lambda error: _fail_explanation(context, claimed, error),
-            lambda end: _release_explanation(context, claimed, end),
-        )
-
-
-def _explain(context: Context, claimed: ExplainClaim) -> None:
+def _explain(context: Context, claimed: explanations.Claim, alive: Alive) -> None:
     # The screen worker need not load the explainers.
     from worker.explaining import explain_frame  # noqa: PLC0415
 
-    settings = context.settings.worker
-
-    def renew() -> bool:
+    def store(result: ExplanationResult) -> None:
         with transaction(context.engine) as session:
-            return explanations.renew(session, claimed, lease_seconds=settings.lease_seconds)
+            explanations.store(session, claimed, result)
 
-    with Lease(
-        renew,
-        name=f"frame {claimed.ticket.flagged_frame_id}",
-        attempt=claimed.ticket.attempt,
-        lease_seconds=settings.lease_seconds,
-        job_seconds=settings.job_seconds,
-    ) as lease:
+    def finish() -> None:
+        with transaction(context.engine) as session:
+            explanations.finish(session, claimed)
 
-        def store(result: ExplanationResult) -> None:
-            with transaction(context.engine) as session:
-                explanations.store(session, claimed, result)
-
-        def finish() -> None:
-            with transaction(context.engine) as session:
-                explanations.finish(session, claimed)
-
-        for result in explain_frame(context, claimed, alive=lease.check):
-            patiently(partial(store, result), alive=lease.check)
-        patiently(finish, alive=lease.check)
+    for result in explain_frame(context, claimed, alive=alive):
+        patiently(partial(store, result), alive=alive)
+    patiently(finish, alive=alive)
     metrics.EXPLAINED.labels(outcome="done").inc()
     log.info("explained")
 
 
-def _fail_explanation(context: Context, claimed: ExplainClaim, error: FacewardenError) -> None:
+SCREEN = Job(leases=screenings.LEASES, work=_screen, enqueue=queues.enqueue_screen, ended=metrics.SCREENED)
+EXPLAIN = Job(
+    leases=explanations.LEASES, work=_explain, enqueue=queues.enqueue_explain, ended=metrics.EXPLAINED
+)
+
+
+def _fail(context: Context, job: Job[Claimed], claimed: Claimed, error: FacewardenError) -> None:
     with transaction(context.engine) as session:
-        explanations.fail(session, claimed, str(error))
-    metrics.EXPLAINED.labels(outcome=error.code).inc()
+        job.leases.fail(session, claimed, error)
+    job.ended.labels(outcome=error.code).inc()
 
 
-def _release_explanation(context: Context, claimed: ExplainClaim, end: End) -> None:
+def _release(context: Context, job: Job[Claimed], claimed: Claimed, end: End) -> None:
     attempts = context.settings.worker.max_attempts
     with transaction(context.engine) as session:
-        ticket = explanations.release(
+        ticket = job.leases.release(
             session, claimed, reason=end.reason, max_attempts=attempts, counts=end.counts
         )
     if ticket is not None and end.at_once:
-        _enqueue_explanations(context, [ticket])
+        _enqueue(context, job, ticket)
+
+
+def _enqueue(context: Context, job: Job[Any], ticket: Ticket) -> bool:
+    """False where Redis is away: the reconciler makes up for it."""
+    seconds = context.settings.worker.job_seconds
+    try:
+        job.enqueue(context.redis, ticket.row_id, ticket.attempt, job_seconds=seconds)
+    except RetryableError as error:
+        log.warning("not enqueued; the reconciler will", reason=str(error))
+        return False
+    return True
 
 
 def _settle(

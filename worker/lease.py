@@ -49,7 +49,7 @@ class Lease:
 
     def check(self) -> None:
         if self._lost.is_set():
-            raise StaleAttempt(screening=self._name, attempt=self._attempt)
+            raise StaleAttempt(work=self._name, attempt=self._attempt)
         if time.monotonic() > self._deadline:
             raise DeadlineExceeded(name=self._name, seconds=self._job_seconds)
 

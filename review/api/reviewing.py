@@ -117,7 +117,7 @@ def screen_again(
         actor=principal.name,
     )
     return schemas.Requested(
-        screening_id=asked.ticket.screening_id,
+        screening_id=asked.ticket.row_id,
         attempt=asked.ticket.attempt,
         model_version=asked.model_version,
         enqueued=asked.enqueued,

@@ -18,7 +18,7 @@ from ingest import reconciler as reconciler_module
 from ingest.reconciler import Reconciler, Repairs
 from storage import screenings
 from storage.engine import connect, transaction
-from storage.screenings import Ticket
+from storage.leases import Ticket
 from storage.tables import utc_now
 from tests.integration.ingest.site import MP4, Site
 
@@ -43,7 +43,7 @@ def consume(site: Site, owner: str = "fake") -> list[int]:
     while target.count:
         job = pop(site)
         screening_id, attempt = job.args
-        ticket = Ticket(screening_id=screening_id, attempt=attempt)
+        ticket = Ticket(row_id=screening_id, attempt=attempt)
         with transaction(site.engine) as session:
             claimed = screenings.claim(session, ticket, owner=owner, lease_seconds=30)
             if claimed is not None:
@@ -75,7 +75,7 @@ def test_flushall_in_the_middle_screens_each_once(site: Site) -> None:
     drop(site, 6)
     first = pop(site)
     with transaction(site.engine) as session:
-        ticket = Ticket(screening_id=first.args[0], attempt=first.args[1])
+        ticket = Ticket(row_id=first.args[0], attempt=first.args[1])
         claimed = screenings.claim(session, ticket, owner="slow", lease_seconds=30)
     assert claimed is not None
     site.redis.flushall()
@@ -153,7 +153,7 @@ def claim_and_fall_silent(site: Site, *, attempt: int) -> screenings.Claim:
     with transaction(site.engine) as session:
         claimed = screenings.claim(
             session,
-            Ticket(screening_id=screening.id, attempt=attempt),
+            Ticket(row_id=screening.id, attempt=attempt),
             owner="silent",
             lease_seconds=1,
             now=utc_now() - timedelta(seconds=60),

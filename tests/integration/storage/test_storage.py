@@ -15,11 +15,12 @@ from core.errors import NotMedia, ServiceUnavailable, SettingsError, StaleAttemp
 from core.outcomes import ExplanationMethod, MediaKind
 from storage import audit, explanations, model_versions, queries, screenings, videos
 from storage.engine import connect, transaction
-from storage.explanations import ExplainTicket, ExplanationResult
+from storage.explanations import ExplanationResult
+from storage.leases import Ticket
 from storage.migrate import is_current, upgrade
 from storage.name_search import SEARCH_TABLE
 from storage.results import ScreeningResult, complete
-from storage.screenings import Claim, Ticket
+from storage.screenings import Claim
 from storage.tables import Base, FaceRow, utc_now
 from storage.videos import Seen
 from tests.screening_results import screening_result
@@ -158,7 +159,7 @@ def test_a_worker_that_was_given_up_cannot_write(engine: Engine, ticket: Ticket)
 def test_a_video_that_kills_its_workers_is_given_up(engine: Engine, ticket: Ticket) -> None:
     now = utc_now()
     for attempt in (1, 2, 3):
-        held(engine, Ticket(screening_id=ticket.screening_id, attempt=attempt))
+        held(engine, Ticket(row_id=ticket.row_id, attempt=attempt))
         now += timedelta(days=1)
         with transaction(engine) as session:
             screenings.take_back_expired(session, max_attempts=3, now=now)
@@ -175,7 +176,7 @@ def test_a_rescreening_replaces_the_old_rows(engine: Engine, ticket: Ticket) -> 
     with transaction(engine) as session:
         video_id = queries.list_videos(session)[0].video_id
         again = screenings.request(session, video_id=video_id, model_version_id="m-1", again=True)
-    assert again == Ticket(screening_id=ticket.screening_id, attempt=2)
+    assert again == Ticket(row_id=ticket.row_id, attempt=2)
     claimed = held(engine, again)
     with transaction(engine) as session:
         complete(session, claimed, result(0.7))
@@ -201,13 +202,13 @@ def test_explanations_are_fenced_and_replaced(engine: Engine, ticket: Ticket) ->
         overlays={"heat": "k"},
     )
     with transaction(engine) as session:
-        assert explanations.pending(session) == [ExplainTicket(flagged_frame_id=flagged, attempt=1)]
+        assert explanations.queued(session) == [Ticket(row_id=flagged, attempt=1)]
         first = explanations.claim(
-            session, ExplainTicket(flagged_frame_id=flagged, attempt=1), owner="e1", lease_seconds=LEASE
+            session, Ticket(row_id=flagged, attempt=1), owner="e1", lease_seconds=LEASE
         )
     assert first is not None
     with transaction(engine) as session:
-        assert explanations.pending(session) == []
+        assert explanations.queued(session) == []
         (again,) = explanations.take_back_expired(session, max_attempts=3, now=utc_now() + timedelta(days=1))
         second = explanations.claim(session, again, owner="e2", lease_seconds=LEASE)
     assert second is not None
@@ -232,11 +233,11 @@ def test_an_explanation_has_as_many_attempts_each_time_it_is_asked_for(
         (flagged,) = complete(session, screened, result())
     attempt = 1
 
-    def try_it(*, counts: bool) -> ExplainTicket | None:
+    def try_it(*, counts: bool) -> Ticket | None:
         with transaction(engine) as session:
             claimed = explanations.claim(
                 session,
-                ExplainTicket(flagged_frame_id=flagged, attempt=attempt),
+                Ticket(row_id=flagged, attempt=attempt),
                 owner="e",
                 lease_seconds=LEASE,
             )
@@ -248,9 +249,49 @@ def test_an_explanation_has_as_many_attempts_each_time_it_is_asked_for(
         attempt += 1
     assert try_it(counts=True) is None
     with transaction(engine) as session:
-        (again,) = explanations.ask_again(session, ticket.screening_id)
+        (again,) = explanations.ask_again(session, ticket.row_id)
     attempt = again.attempt
     assert try_it(counts=True) is not None
+
+
+def test_asking_again_costs_an_explanation_none_of_its_attempts(engine: Engine, ticket: Ticket) -> None:
+    """The attempt is the fencing token alone: it rises with each request, the failures do not."""
+    screened = held(engine, ticket)
+    with transaction(engine) as session:
+        (flagged,) = complete(session, screened, result())
+    asked = [Ticket(row_id=flagged, attempt=1)]
+    for _ in range(3):
+        with transaction(engine) as session:
+            asked += explanations.ask_again(session, ticket.row_id)
+    assert [each.attempt for each in asked] == [1, 2, 3, 4]
+    with transaction(engine) as session:
+        stale = [explanations.claim(session, each, owner="e", lease_seconds=LEASE) for each in asked[:-1]]
+        claimed = explanations.claim(session, asked[-1], owner="e", lease_seconds=LEASE)
+    assert stale == [None] * 3
+    assert claimed is not None
+    with transaction(engine) as session:
+        again = explanations.release(session, claimed, reason="a passing fault", max_attempts=3)
+    assert again == Ticket(row_id=flagged, attempt=5)
+    with transaction(engine) as session:
+        (frame,) = queries.list_videos(session)[0].flagged_frames
+        assert (frame.explain_status, frame.explain_error) == ("queued", None)
+
+
+def test_an_explanation_asked_for_again_meanwhile_drops_the_older_one(engine: Engine, ticket: Ticket) -> None:
+    screened = held(engine, ticket)
+    with transaction(engine) as session:
+        (flagged,) = complete(session, screened, result())
+    with transaction(engine) as session:
+        slow = explanations.claim(session, Ticket(row_id=flagged, attempt=1), owner="e", lease_seconds=LEASE)
+        assert slow is not None
+        explanations.ask_again(session, ticket.row_id)
+    with transaction(engine) as session:
+        assert not explanations.renew(session, slow, lease_seconds=LEASE)
+    with pytest.raises(StaleAttempt, match=f"flagged frame {flagged}"), transaction(engine) as session:
+        explanations.finish(session, slow)
+    with transaction(engine) as session:
+        assert explanations.release(session, slow, reason="late", max_attempts=3) is None
+        assert explanations.queued(session) == [Ticket(row_id=flagged, attempt=2)]
 
 
 @pytest.mark.parametrize("statement", ["UPDATE audit_event SET actor = 'x'", "DELETE FROM audit_event"])

@@ -14,7 +14,8 @@ from core.outcomes import ExplanationMethod, MediaKind
 from core.settings import SweepSettings
 from storage import explanations, screenings, sweep, videos
 from storage.engine import transaction
-from storage.explanations import ExplainTicket, ExplanationResult
+from storage.explanations import ExplanationResult
+from storage.leases import Ticket
 from storage.objects import INCOMING, FolderStore
 from storage.results import complete
 from storage.tables import Base
@@ -70,7 +71,7 @@ def named_by_rows(engine: Engine, store: FolderStore) -> dict[str, str]:
         result = screening_result(image_key=keys["image"], crop_key=keys["crop"])
         (flagged,) = complete(session, claimed, result)
         explaining = explanations.claim(
-            session, ExplainTicket(flagged_frame_id=flagged, attempt=1), owner="w", lease_seconds=60
+            session, Ticket(row_id=flagged, attempt=1), owner="w", lease_seconds=60
         )
         assert explaining is not None
         explanations.store(

@@ -17,7 +17,8 @@ from storage import (
     videos,
 )
 from storage.engine import reading, transaction
-from storage.explanations import ExplainTicket, ExplanationResult
+from storage.explanations import ExplanationResult
+from storage.leases import Ticket
 from storage.results import complete
 from storage.screenings import Claim
 from storage.video_progress import Progress
@@ -64,7 +65,7 @@ def explain(engine: Engine, flagged_frame_id: int) -> None:
         stability=None,
         overlays={},
     )
-    ticket = ExplainTicket(flagged_frame_id=flagged_frame_id, attempt=1)
+    ticket = Ticket(row_id=flagged_frame_id, attempt=1)
     with transaction(engine) as session:
         claimed = explanations.claim(session, ticket, owner="e", lease_seconds=60)
         assert claimed is not None

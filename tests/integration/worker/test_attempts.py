@@ -26,7 +26,7 @@ from core.settings import Settings
 from ingest.registration import Registrar
 from models.face import Box, Face
 from models.model_version import read_model_version
-from storage import screenings
+from storage import explanations, screenings
 from storage.engine import transaction
 from storage.objects import FolderStore
 from storage.tables import FlaggedFrame, Screening
@@ -396,6 +396,36 @@ def test_a_failed_attempt_is_given_back_though_redis_is_away(
     jobs.screen(*ticket)
     left = row()
     assert (left.status, left.attempt) == (ScreeningStatus.QUEUED, 2)
+
+
+def test_an_explanation_is_tried_as_often_as_a_screening_however_often_it_is_asked_for(
+    ticket: tuple[int, int],
+    install: Install,
+    engine: Engine,
+    system: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a passing fault")
+
+    def frame() -> FlaggedFrame:
+        with transaction(engine) as session:
+            return session.scalars(select(FlaggedFrame)).one()
+
+    monkeypatch.setattr("worker.explaining.explain_frame", broken)
+    install(nothing, max_attempts=3).found = FLAGGED
+    jobs.screen(*ticket)
+    with transaction(engine) as session:
+        for _ in range(3):
+            explanations.ask_again(session, 1)
+    for failures in (1, 2):
+        jobs.explain(1, frame().explain_attempt)
+        left = frame()
+        assert (left.explain_status, left.explain_failures, left.lease_owner) == ("queued", failures, None)
+        waiting = queues.queue(queues.connect(system.queue_url), queues.EXPLAIN).get_job_ids()
+        assert f"explain-1-{left.explain_attempt}" in waiting
+    jobs.explain(1, frame().explain_attempt)
+    assert (frame().explain_status, frame().explain_error) == ("failed", "RuntimeError: a passing fault")
 
 
 def test_a_job_for_nothing_changes_nothing(install: Install, engine: Engine) -> None:

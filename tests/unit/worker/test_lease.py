@@ -43,7 +43,7 @@ def test_a_lost_lease_stops_the_work() -> None:
     with held(renew) as kept:
         assert asked.wait(PATIENCE_SECONDS)
         kept._thread.join(PATIENCE_SECONDS)  # it has nothing more to do
-        with pytest.raises(StaleAttempt, match="Attempt 3 of screening clip"):
+        with pytest.raises(StaleAttempt, match="Attempt 3 of clip"):
             kept.check()
 
 

@@ -31,7 +31,7 @@ def test_it_asks_until_there_is_an_answer_and_less_and_less_often(pauses: list[f
 
 def test_what_is_no_absence_is_not_waited_for(pauses: list[float]) -> None:
     def ask() -> None:
-        raise StaleAttempt(screening=1, attempt=1)
+        raise StaleAttempt(work="screening 1", attempt=1)
 
     with pytest.raises(StaleAttempt):
         patiently(ask)

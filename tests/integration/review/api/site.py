@@ -24,6 +24,7 @@ from models.model_version import ModelVersion, read_model_version
 from review.app import create_app
 from storage import accounts, explanations, migrate, screenings, tokens, videos
 from storage.engine import connect, transaction
+from storage.leases import Ticket
 from storage.objects import FolderStore
 from storage.results import ScreeningResult, complete
 from storage.tables import Account
@@ -120,7 +121,7 @@ class Site:
         )
 
     def _explain(self, frame: int) -> None:
-        ticket = explanations.ExplainTicket(flagged_frame_id=frame, attempt=1)
+        ticket = Ticket(row_id=frame, attempt=1)
         with transaction(self.engine) as session:
             claimed = explanations.claim(session, ticket, owner="w", lease_seconds=60)
             assert claimed is not None

@@ -1,0 +1,200 @@
+"""The lease of a worker on a row: claimed, renewed, held, given back, taken back.
+
+Every write of a worker is one conditional UPDATE on (id, attempt, owner, status). The attempt is a fencing
+token: whoever took a row back, or asked for it again, has raised it, and the slower worker's write then
+touches no row. It tells nothing about the row: what may be the row's own fault is counted apart, as
+`failures`, from zero whenever the row is asked for again.
+
+    Leases
+    |-- storage.screenings      videos to be screened
+    `-- storage.explanations    flagged frames to be explained
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Generic, TypeVar
+
+from sqlalchemy import CursorResult, Update, select, update
+from sqlalchemy.orm import Session
+
+from core.errors import FacewardenError, StaleAttempt
+from storage.tables import FlaggedFrame, Screening, utc_now
+
+FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """The right to work on one attempt at one row."""
+
+    row_id: int
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A ticket that a worker holds."""
+
+    ticket: Ticket
+    owner: str
+    name: str  # of the work, for messages
+    model_version_id: str  # that has to do it
+
+
+Row = TypeVar("Row", Screening, FlaggedFrame)
+Claimed = TypeVar("Claimed", bound=Claim)
+
+
+class Leases(ABC, Generic[Row, Claimed]):
+    """The leases on the rows of one table."""
+
+    table: type[Row]
+    noun: ClassVar[str]  # what a row is called
+    waiting: ClassVar[str]  # the status of a row that waits for a worker
+    working: ClassVar[str]  # and of one that a worker holds
+
+    @abstractmethod
+    def describe(self, session: Session, ticket: Ticket, owner: str) -> Claimed:
+        """The claim on a row just taken, with what its worker needs to begin."""
+
+    @abstractmethod
+    def failure(self, error: FacewardenError) -> dict[str, Any]:
+        """The columns of a row that ended with `error`, the lease apart."""
+
+    @abstractmethod
+    def give_up(self, session: Session, row: Row, *, name: str, reason: str) -> None:
+        """End a row whose attempts are used up; its lease is off already."""
+
+    @abstractmethod
+    def empty(self, row: Row) -> None:
+        """Take from a row what an earlier attempt left in it."""
+
+    def begun(self, now: datetime) -> dict[str, Any]:
+        """Further columns of a row just taken."""
+        del now
+        return {}
+
+    def queued(self, session: Session) -> list[Ticket]:
+        """What SQL says is waiting, whatever Redis says; the oldest first."""
+        rows = session.execute(
+            select(self.table.id, self.table.attempt)
+            .where(self.table.status == self.waiting, self.table.lease_owner.is_(None))
+            .order_by(self.table.id)
+        )
+        return [Ticket(row_id=row_id, attempt=attempt) for row_id, attempt in rows]
+
+    def claim(
+        self,
+        session: Session,
+        ticket: Ticket,
+        *,
+        owner: str,
+        lease_seconds: float,
+        now: datetime | None = None,
+    ) -> Claimed | None:
+        """Take the row, or None where it is another's, over, gone, or of a newer attempt."""
+        now = now or utc_now()
+        statement = (
+            update(self.table)
+            .where(
+                self.table.id == ticket.row_id,
+                self.table.attempt == ticket.attempt,
+                self.table.status == self.waiting,
+                self.table.lease_owner.is_(None),
+            )
+            .values(
+                status=self.working,
+                lease_owner=owner,
+                lease_expires_at=now + timedelta(seconds=lease_seconds),
+                **self.begun(now),
+            )
+        )
+        return self.describe(session, ticket, owner) if _changed_one(session, statement) else None
+
+    def renew(
+        self, session: Session, claimed: Claimed, *, lease_seconds: float, now: datetime | None = None
+    ) -> bool:
+        """Keep the lease for longer; False where it has been lost."""
+        expires = (now or utc_now()) + timedelta(seconds=lease_seconds)
+        return _changed_one(session, self._held(claimed).values(lease_expires_at=expires))
+
+    def hold(self, session: Session, claimed: Claimed, values: dict[str, Any]) -> None:
+        """Write `values` to the row if the claim still holds; no other worker gets the row meanwhile.
+
+        Raises StaleAttempt where it does not; the caller's transaction must then be rolled back.
+        """
+        # With no other values it still is an UPDATE, and takes the row's lock.
+        if not _changed_one(session, self._held(claimed).values(lease_owner=claimed.owner).values(**values)):
+            raise StaleAttempt(work=f"{self.noun} {claimed.ticket.row_id}", attempt=claimed.ticket.attempt)
+
+    def fail(self, session: Session, claimed: Claimed, error: FacewardenError) -> None:
+        """End the row with a reason. Raises StaleAttempt where the claim is lost."""
+        self.hold(session, claimed, {**self.failure(error), **FREE})
+
+    def release(
+        self, session: Session, claimed: Claimed, *, reason: str, max_attempts: int, counts: bool = True
+    ) -> Ticket | None:
+        """Give an attempt back that did not work out.
+
+        It `counts` where the row may be the reason, not where the installation is. Returns the next attempt's
+        ticket, or None where the attempts are used up (the row has then failed) or the claim was lost.
+        """
+        row = session.get(self.table, claimed.ticket.row_id, with_for_update=True)
+        if row is None or row.attempt != claimed.ticket.attempt or row.lease_owner != claimed.owner:
+            return None
+        if not counts:
+            return self._requeue(session, row)
+        return self._fault(session, row, name=claimed.name, reason=reason, max_attempts=max_attempts)
+
+    def take_back_expired(
+        self, session: Session, *, max_attempts: int, now: datetime | None = None
+    ) -> list[Ticket]:
+        """Take rows from workers that fell silent; returns the tickets to enqueue."""
+        rows = session.scalars(
+            select(self.table)
+            .where(self.table.status == self.working, self.table.lease_expires_at < (now or utc_now()))
+            .with_for_update(skip_locked=True)
+        ).all()
+        reason = "its worker fell silent"
+        tickets = [
+            self._fault(session, row, name=f"{self.noun} {row.id}", reason=reason, max_attempts=max_attempts)
+            for row in rows
+        ]
+        return [ticket for ticket in tickets if ticket is not None]
+
+    def ask_again(self, session: Session, row: Row) -> Ticket:
+        """Queue a row once more, whatever became of it, with all its attempts."""
+        row.failures = 0
+        return self._requeue(session, row)
+
+    def _fault(
+        self, session: Session, row: Row, *, name: str, reason: str, max_attempts: int
+    ) -> Ticket | None:
+        row.failures += 1
+        if row.failures < max_attempts:
+            return self._requeue(session, row)
+        row.lease_owner = row.lease_expires_at = None
+        self.give_up(session, row, name=name, reason=reason)
+        return None
+
+    def _requeue(self, session: Session, row: Row) -> Ticket:
+        row.attempt += 1
+        row.status = self.waiting
+        row.lease_owner = row.lease_expires_at = None
+        self.empty(row)
+        session.flush()
+        return Ticket(row_id=row.id, attempt=row.attempt)
+
+    def _held(self, claimed: Claimed) -> Update:
+        return update(self.table).where(
+            self.table.id == claimed.ticket.row_id,
+            self.table.attempt == claimed.ticket.attempt,
+            self.table.lease_owner == claimed.owner,
+            self.table.status == self.working,
+        )
+
+
+def _changed_one(session: Session, statement: Update) -> bool:
+    result = session.execute(statement.execution_options(synchronize_session=False))
+    return isinstance(result, CursorResult) and result.rowcount == 1
