@@ -16,7 +16,7 @@ from review.words import reasons
 from storage import explanations, queries
 from storage.engine import connect, transaction
 from storage.objects import FolderStore
-from storage.queries import FLAGGED, VideoView
+from storage.queries import VideoView
 
 
 def show_results(
@@ -90,11 +90,10 @@ def explain_again(settings: Settings, video: str) -> None:
     """Queue the flagged frames of a video for new explanations. Raises NotFound where it has none."""
     connection = queues.connect(settings.queue_url)
     with transaction(connect(settings.sql_url)) as session:
-        found = queries.list_videos(session, verdicts=FLAGGED, limit=10000)
-        chosen = [each for each in found if each.sha256.startswith(video) or video in each.names]
+        chosen = queries.flagged_screenings(session, video)
         if not chosen:
             raise NotFound(what="A flagged video", key=video)
-        tickets = [ticket for each in chosen for ticket in explanations.ask_again(session, each.screening_id)]
+        tickets = [ticket for screening in chosen for ticket in explanations.ask_again(session, screening)]
     for ticket in tickets:
         queues.enqueue_explain(
             connection, ticket.row_id, ticket.attempt, job_seconds=settings.worker.job_seconds

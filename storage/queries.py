@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.outcomes import ScreeningStatus, Verdict
-from storage import flagged_frames
+from storage import flagged_frames, videos
 from storage.flagged_frames import FlaggedFrameDetail
 from storage.tables import (
     FaceTrack,
@@ -116,6 +116,13 @@ def list_videos(
         )
         for screening, video, label in rows
     ]
+
+
+def flagged_screenings(session: Session, key: str) -> list[int]:
+    """The flagged screenings of the videos with the SHA-256, its first digits or the whole name `key`."""
+    called = Screening.video_id.in_(videos.called(session, key))
+    found = select(Screening.id).where(called, Screening.verdict.in_(FLAGGED))
+    return list(session.scalars(found.order_by(Screening.id)))
 
 
 def _names(session: Session, video_ids: list[int]) -> dict[int, list[str]]:

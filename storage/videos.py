@@ -1,13 +1,18 @@
 """Videos by content, and the names under which content (or its lack) was seen."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import CompoundSelect, Select, func, or_, select, union
 from sqlalchemy.orm import Session
 
 from core.outcomes import MediaKind
+from storage import name_search
+from storage.folding import folded
 from storage.tables import Sighting, Video
+
+DIGITS = re.compile("[0-9a-f]{1,64}")  # of a SHA-256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,19 @@ def _sighting(session: Session, seen: Seen) -> Sighting:
         row = Sighting(source=seen.source, name=seen.name, size_bytes=seen.size_bytes, mtime_ns=seen.mtime_ns)
         session.add(row)
     return row
+
+
+def called(session: Session, key: str) -> Select[int | None] | CompoundSelect[int | None]:
+    """A query for the ids of the videos whose SHA-256 begins with `key` or whose whole name it is."""
+    name = folded(key)
+    names = select(Sighting.video_id).where(Sighting.video_id.is_not(None))
+    if len(name) >= name_search.SHORTEST:
+        names = name_search.matching(session, name)  # by the index, which knows no whole names
+    names, digits = names.where(Sighting.name == key), key.lower()
+    if not DIGITS.fullmatch(digits):
+        return names
+    # No LIKE, which no index answers; "g" follows each digit.
+    return union(names, select(Video.id).where(Video.sha256 >= digits, Video.sha256 < digits + "g"))
 
 
 def seen_in(session: Session, source: str, *, but: str | None = None) -> Iterator[Seen]:

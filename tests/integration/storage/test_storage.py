@@ -1,6 +1,7 @@
 """The same behaviour on SQLite and on PostgreSQL."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
@@ -338,3 +339,33 @@ def test_a_database_without_tables_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="facewarden migrate"), transaction(engine) as session:
         queries.counts(session)
     engine.dispose()
+
+
+def test_videos_are_called_by_hash_first_digits_or_whole_name(engine: Engine) -> None:
+    keys = {"ab" + "0" * 62: "Ünï/clip.mp4", "abf" + "f" * 61: "b%_", "ac" + "0" * 62: "ab"}
+    with transaction(engine) as session:
+        ids = []
+        for sha256, name in keys.items():
+            video_id, _ = videos.add(
+                session, sha256=sha256, size_bytes=1, media_kind=MediaKind.VIDEO, object_key="x"
+            )
+            seen = Seen(source="s", name=name, size_bytes=1, mtime_ns=1)
+            videos.sight(session, seen, video_id=video_id)
+            videos.refuse(session, replace(seen, name=name + "!"), code="x", message="x")
+            ids.append(video_id)
+
+    def found(key: str) -> list[int]:
+        with transaction(engine) as session:
+            return sorted(i for i in session.scalars(videos.called(session, key)) if i is not None)
+
+    first, second, third = ids
+    for sha256, video_id in zip(keys, ids, strict=True):
+        assert found(sha256) == [video_id]
+    assert found("ab") == ids  # two by their digits, one by its name
+    assert found("ABF") == [second]
+    assert found("a") == ids
+    assert found("Ünï/clip.mp4") == [first]
+    assert found("b%_") == [second]
+    assert found("ac") == [third]
+    for nobody in ("ünï/clip.mp4", "clip.mp4", "Ünï/clip.mp4!", "b__", "%", "", "g", "ab" + "0" * 63):
+        assert found(nobody) == []
