@@ -6,13 +6,8 @@ A classifier's numbers depend on how its faces were cut, so the settings travel 
 import cv2
 import numpy as np
 
-from models.face import Box, Face, Image
+from models.face import LEVELLED_FROM, Box, Face, Image
 from models.model_version import CropSettings
-
-# Degrees of roll from which a face is levelled: the networks learned from heads that stand, and call tilted
-# ones fakes. Of 17 frames of genuine films turned by 15, 20, 30 and 40 degrees the mean score is 0.16, 0.20,
-# 0.31 and 0.43; levelled 0.09, 0.07, 0.17 and 0.19; turned there and back, or as it was, 0.07.
-LEVELLED_FROM = 10.0
 
 
 def crop_standing(image: Image, face: Face, crop: CropSettings, size: int) -> Image:

@@ -24,6 +24,13 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
+def moved(tensor: torch.Tensor, device: str | torch.device) -> torch.Tensor:
+    """The tensor on the device, without waiting for it, as a plain copy does."""
+    if torch.device(device).type != "cuda" or tensor.is_cuda:
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether this CPU computes bf16 in hardware; False where the system does not tell."""
     try:

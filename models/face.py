@@ -9,6 +9,12 @@ Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Landmarks = NDArray[np.float32]  # (5, 2) pixels: left eye, right eye, nose, left and right mouth corner
 
 
+# Degrees of roll from which a face is levelled: the networks learned from heads that stand, and call tilted
+# ones fakes. Of 17 frames of genuine films turned by 15, 20, 30 and 40 degrees the mean score is 0.16, 0.20,
+# 0.31 and 0.43; levelled 0.09, 0.07, 0.17 and 0.19; turned there and back, or as it was, 0.07.
+LEVELLED_FROM = 10.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Box:
     """A bounding box in pixels of the full frame; it may reach slightly over the frame's edge."""

@@ -51,11 +51,19 @@ def make(groups: int = 6, *, tested: int = 2, corpus: str = "tools") -> Pack:
     return Pack(faces=faces, pictures=pictures, boxes=np.stack(boxes), landmarks=np.stack(landmarks))
 
 
-def view(count: int, *, margin: float = 1.2, angle: float = 0.0, mirrored: bool = False) -> View:
+def view(
+    count: int,
+    *,
+    margin: float = 1.2,
+    angle: float = 0.0,
+    mirrored: bool = False,
+    edges: bool = False,
+) -> View:
     """Crops of that many faces, all cut alike."""
     return View(
         margin=torch.full((count,), margin),
         shift=torch.zeros(count, 2),
         angle=torch.full((count,), angle),
         mirrored=torch.full((count,), mirrored),
+        edges=torch.full((count,), edges),
     )

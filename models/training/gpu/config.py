@@ -16,6 +16,7 @@ class GpuConfig:
     margin: float = 1.3  # of the crops that are screened; trained from four fifths to five quarters of it
     shares: Mapping[str, float] | None = None  # of the batch; None: models.training.gpu.mix.SHARES
     without: tuple[str, ...] = ()  # methods left out, to be tested on
+    edges: float = 0.4  # of the pairs, whose crops may reach beyond the picture: there its edge is repeated
     strength: float = 0.7  # of what the world does to pictures, [0, 1]
     learning_rate: float = 3e-4
     warmup_steps: int = 100

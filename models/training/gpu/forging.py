@@ -3,7 +3,8 @@
 Another rendering of a face, the same person's or another's, is blended into the picture under a soft mask of
 the face, its inside, the mouth or the eyes: self-blended images (Shiohara & Yamasaki, CVPR 2022), swaps as in
 Face X-ray (Li et al., CVPR 2020), warps as reenactment leaves them, and faces drawn by the small networks of
-models.training.renderers.
+models.training.renderers. Talking heads and generated faces are drawn from edge to edge: so is a `whole`
+one, by such a network or by the upsampling that ends most generators.
 """
 
 import math
@@ -14,14 +15,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from models.device import moved
 from models.training.gpu.stock import Frames, Stock
 from models.training.gpu.wear import FLAT_TABLE, Wear, blurred, coded
 from models.training.renderers import MIDDLE, RENDERERS, SIDE, SPAN
 
 CHUNK = 8  # pictures that share a kind
 ANGLES = 256
-KINDS = ("self", "swap", "warp", *RENDERERS)
-SHARES = torch.tensor([0.3, 0.22, 0.12, 0.12, 0.12, 0.12])
+KINDS = ("self", "swap", "warp", *RENDERERS, "whole")
+SHARES = torch.tensor([0.27, 0.2, 0.1, 0.1, 0.1, 0.1, 0.06])
+REDRAWN = ("restorer", "painter")  # of whole pictures; the decoder knows aligned faces only
+WHOLE_SIDES = (80, 96, 112, 128, 160)  # pixels that a generator's last layers double
 
 # Outlines around a centre, in face coordinates: (x, y) of the centre, then (angle in degrees from the right,
 # clockwise, radius) of corners.
@@ -59,6 +63,7 @@ REGION_SHARES = torch.tensor([0.45, 0.2, 0.22, 0.13])
 
 @dataclass(frozen=True, kw_only=True)
 class Forged:
+    genuine: torch.Tensor  # (B, 3, S, S) in [0, 1], as sharp as the fakes are where that alone would tell
     images: torch.Tensor  # (B, 3, S, S) in [0, 1]
     masks: torch.Tensor  # (B, S, S) in [0, 1]: how much of each pixel is new
 
@@ -87,6 +92,7 @@ class Forger:
             for part in zip(targets.split(CHUNK), others.split(CHUNK), grid.split(CHUNK), strict=True)
         ]
         return Forged(
+            genuine=torch.cat([part.genuine for part in parts]),
             images=torch.cat([part.images for part in parts]),
             masks=torch.cat([part.masks for part in parts]),
         )
@@ -98,6 +104,8 @@ class Forger:
         genuine = self._stock.sample(targets, grid)
         frames = self._stock.frames(targets)
         points = frames.of(grid)
+        if kind == "whole":
+            return self._whole(targets, genuine, frames, points)
         mask = self._mask(points, region=list(REGIONS)[self._drawn(REGION_SHARES)])
         swapped = kind == "swap" or (kind in RENDERERS and self._coin(0.5))
         sources = others if swapped else targets
@@ -107,7 +115,40 @@ class Forger:
         opacity = self._between(len(targets), 0.75, 1.0)[:, None, None]
         mask = mask * (opacity if self._coin(0.4) else 1.0)
         weight = mask[:, None]
-        return Forged(images=genuine * (1 - weight) + content * weight, masks=mask)
+        return Forged(genuine=genuine, images=genuine * (1 - weight) + content * weight, masks=mask)
+
+    def _whole(
+        self, targets: torch.Tensor, genuine: torch.Tensor, frames: Frames, points: torch.Tensor
+    ) -> Forged:
+        """The picture itself, a little moved, drawn anew from edge to edge."""
+        side = genuine.shape[-1]
+        moved_points = self._moved(points, strong=self._coin(0.5))
+        content = self._stock.sample(targets, frames.pixels(moved_points))
+        kind = REDRAWN[int(self._wear.uniform(0, len(REDRAWN)))]
+        if kind in self._renderers and self._coin(0.5):
+            small, half = SIDE, SIDE // 2
+            with torch.no_grad():
+                content = (self._renderers[kind](scaled(content, SIDE) * 2 - 1) + 1) / 2
+        else:
+            half = WHOLE_SIDES[int(self._wear.uniform(0, len(WHOLE_SIDES)))]
+            small = 2 * half
+            content = self._doubled(scaled(content, half))
+        content = scaled(content, side).clamp(0, 1)
+        if self._coin(0.5):  # else the fakes would be those that are soft
+            genuine = scaled(scaled(genuine, small if self._coin(0.5) else half), side)
+        return Forged(genuine=genuine, images=content, masks=torch.ones_like(content[:, 0]))
+
+    def _doubled(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Twice as many pixels a side, by an uneven transposed convolution (Odena et al., 2016)."""
+        ramp = torch.tensor([0.25, 0.75, 0.75, 0.25])
+        noise = torch.randn(4, 4, generator=self._generator) * self._wear.uniform(0.0, 0.06)
+        kernel = torch.outer(ramp, ramp) + noise - noise.mean()
+        kernel = moved(kernel.expand(3, 1, 4, 4).contiguous(), pictures.device)
+        doubled = F.conv_transpose2d(
+            F.pad(pictures, (1, 1, 1, 1), mode="replicate"), kernel, stride=2, padding=3, groups=3
+        )
+        sharpness = self._wear.uniform(-0.2, 0.8)
+        return doubled + sharpness * (doubled - blurred(doubled, 1.0))
 
     def _content(
         self, kind: str, sources: torch.Tensor, frames: Frames, points: torch.Tensor
@@ -126,7 +167,8 @@ class Forger:
         seen = self._stock.sample(sources, frames.pixels(face)) * 2 - 1
         with torch.no_grad():
             painted = (self._renderers[kind](seen) + 1) / 2
-        centred = (points - points.new_tensor([0.0, MIDDLE])) * (2 / SPAN)
+        x, y = points.unbind(-1)
+        centred = torch.stack([x, y - MIDDLE], dim=-1) * (2 / SPAN)
         return F.grid_sample(painted, centred, padding_mode="border", align_corners=False)
 
     def _moved(self, points: torch.Tensor, *, strong: bool) -> torch.Tensor:
@@ -139,7 +181,7 @@ class Forger:
         x, y = (points * scale).unbind(-1)
         turned = torch.stack([x * cos - y * sin, x * sin + y * cos], dim=-1)
         turned = turned + self._between(count, -0.04, 0.04, 2)[:, None, None]
-        coarse = torch.randn(count, 2, 6, 6, generator=self._generator).to(points.device)
+        coarse = moved(torch.randn(count, 2, 6, 6, generator=self._generator), points.device)
         size = (points.shape[1], points.shape[2])
         smooth = F.interpolate(coarse, size, mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
         return turned + smooth * self._between(count, 0.0, 0.03)[:, None, None, None] * reach
@@ -147,13 +189,12 @@ class Forger:
     def _mask(self, points: torch.Tensor, *, region: str) -> torch.Tensor:
         """(B, S, S) in [0, 1]: the region's outline, deformed, with a soft edge."""
         count = len(points)
-        centre, radii = _outline(region)
-        moved = points - points.new_tensor(centre) - self._between(count, -0.06, 0.06, 2)[:, None, None]
-        distance = moved.norm(dim=-1)
-        angle = torch.atan2(moved[..., 1], moved[..., 0])
+        (centre_x, centre_y), table = _outline(region, points.device)
+        x, y = (points - self._between(count, -0.06, 0.06, 2)[:, None, None]).unbind(-1)
+        x, y = x - centre_x, y - centre_y
+        distance, angle = torch.hypot(x, y), torch.atan2(y, x)
         turn = (angle / (2 * math.pi) % 1) * ANGLES
         low = turn.long() % ANGLES
-        table = radii.to(points.device)
         radius = torch.lerp(table[low], table[(low + 1) % ANGLES], turn - turn.floor())
         deformed = self._between(count, 0.85, 1.15)[:, None, None]
         for harmonic in range(1, 5):
@@ -180,9 +221,7 @@ class Forger:
         side = content.shape[-1]
         if self._coin(0.45):
             small = max(32, round(side * self._wear.uniform(0.3, 0.85)))
-            content = F.interpolate(content, (small, small), mode="area")
-            mode = "bilinear" if self._coin(0.7) else "bicubic"
-            content = F.interpolate(content, (side, side), mode=mode, align_corners=False)
+            content = scaled(scaled(content, small), side, "bilinear" if self._coin(0.7) else "bicubic")
         elif self._coin(0.4):
             content = content + self._wear.uniform(0.3, 1) * (content - blurred(content, 1.2))
         if self._coin(0.2):
@@ -208,7 +247,7 @@ class Forger:
 
     def _between(self, count: int, low: float, high: float, *shape: int) -> torch.Tensor:
         drawn = torch.rand(count, *shape, generator=self._generator)
-        return (low + (high - low) * drawn).to(self._stock.device)
+        return moved(low + (high - low) * drawn, self._stock.device)
 
     def _drawn(self, shares: torch.Tensor) -> int:
         return int(torch.multinomial(shares, 1, generator=self._generator))
@@ -217,12 +256,19 @@ class Forger:
         return self._wear.uniform(0, 1) < probability
 
 
+def scaled(pictures: torch.Tensor, side: int, mode: str = "bilinear") -> torch.Tensor:
+    """(N, C, side, side): averaged where they shrink, else interpolated."""
+    if side < pictures.shape[-1]:
+        return F.interpolate(pictures, (side, side), mode="area")
+    return F.interpolate(pictures, (side, side), mode=mode, align_corners=False)
+
+
 @cache
-def _outline(region: str) -> tuple[tuple[float, float], torch.Tensor]:
+def _outline(region: str, device: torch.device) -> tuple[tuple[float, float], torch.Tensor]:
     """The centre, and the radius at each of ANGLES angles."""
     centre, corners = REGIONS[region]
     angles = torch.arange(ANGLES) * (360 / ANGLES)
     known = torch.tensor([*corners, (corners[0][0] + 360, corners[0][1])])
     right = torch.searchsorted(known[:, 0].contiguous(), angles, right=True).clamp(1, len(known) - 1)
     (a0, r0), (a1, r1) = known[right - 1].T, known[right].T
-    return centre, r0 + (angles - a0) / (a1 - a0) * (r1 - r0)
+    return centre, moved(r0 + (angles - a0) / (a1 - a0) * (r1 - r0), device)

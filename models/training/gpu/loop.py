@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from core.errors import SettingsError
 from models.architectures import architecture
+from models.device import moved
 from models.training.gpu.config import GpuConfig
 from models.training.gpu.forging import Forger
 from models.training.gpu.heads import FAMILIES, Heads
@@ -125,19 +126,20 @@ class Run:
         """Normalised pairs (2 * pairs, 3, S, S), and the masks (pairs, S, S) of the pseudo-fakes."""
         device, size = self._stock.device, self.config.input_size
         side = -(-size // 32) * 32
-        genuine, fake = (torch.from_numpy(each).to(device) for each in (draw.genuine, draw.fake))
+        genuine, fake = (moved(torch.from_numpy(each), device) for each in (draw.genuine, draw.fake))
         view = self._view(len(genuine), generator)
         grid = self._stock.grid(genuine, view, side)
         images = torch.empty(2 * len(genuine), 3, side, side, device=device)
         images[::2] = self._stock.sample(genuine, grid)
         images[1::2] = self._stock.sample(fake, self._stock.grid(fake, view, side))
         masks = torch.zeros(len(genuine), side, side, device=device)
-        pseudo = torch.from_numpy(np.flatnonzero(draw.pseudo)).to(device)
+        pseudo = moved(torch.from_numpy(np.flatnonzero(draw.pseudo)), device)
         if len(pseudo):
             forged = Forger(self._stock, generator, self._renderers).forge(
                 genuine[pseudo], fake[pseudo], grid[pseudo]
             )
-            images[2 * pseudo + 1], masks[pseudo] = forged.images, forged.masks
+            images[2 * pseudo], images[2 * pseudo + 1] = forged.genuine, forged.images
+            masks[pseudo] = forged.masks
         worn = Wear(generator, strength=self.config.strength)(images)
         if side != size:
             worn = F.interpolate(worn, (size, size), mode="area")
@@ -147,13 +149,14 @@ class Run:
     def _view(self, count: int, generator: torch.Generator) -> View:
         def between(low: float, high: float, *shape: int) -> torch.Tensor:
             drawn = low + (high - low) * torch.rand(count, *shape, generator=generator)
-            return drawn.to(self._stock.device)
+            return moved(drawn, self._stock.device)
 
         return View(
             margin=self.config.margin * between(-0.22, 0.22).exp(),
             shift=between(-0.04, 0.04, 2),
             angle=between(-0.17, 0.17),
             mirrored=between(0, 1) < 0.5,
+            edges=between(0, 1) < self.config.edges,
         )
 
     def _losses(
@@ -165,10 +168,10 @@ class Run:
         families: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
         config, device = self.config, self._stock.device
-        labels = torch.tensor([0.0, 1.0], device=device).repeat(len(draw.genuine))
+        labels = torch.arange(2.0, device=device).repeat(len(draw.genuine))
         wanted = labels * (1 - config.label_smoothing) + config.label_smoothing / 2
         losses = {"loss": F.binary_cross_entropy_with_logits(logits, wanted)}
-        pseudo = torch.from_numpy(np.flatnonzero(draw.pseudo)).to(device)
+        pseudo = moved(torch.from_numpy(np.flatnonzero(draw.pseudo)), device)
         if config.localisation and len(pseudo):
             truth = F.adaptive_avg_pool2d(masks[:, None], (cells.shape[1], cells.shape[2]))[:, 0]
             pointing = F.binary_cross_entropy_with_logits(cells[1::2][pseudo], truth[pseudo])
@@ -180,7 +183,7 @@ class Run:
             for name, made in zip(named, draw.pseudo, strict=True)
         ]
         if config.family and max(kinds) >= 0:
-            truths = torch.tensor(kinds, device=device)
+            truths = moved(torch.tensor(kinds), device)
             losses["family"] = config.family * F.cross_entropy(families[1::2], truths, ignore_index=-1)
         return losses
 

@@ -20,40 +20,43 @@ KEPT = ("fake", "family", "method", "group", "source", "corpus", "side")
 
 @torch.no_grad()
 def logits_of(
-    heads: nn.Module, config: GpuConfig, stock: Stock, *, margin: float | None = None, batch: int = 256
+    heads: nn.Module, config: GpuConfig, stock: Stock, places: Sequence[int], *, batch: int = 256
 ) -> NDArray[np.float32]:
-    """float32 (N,): the logit of every face of the stock, cut as the worker does."""
+    """float32 (N,): the logits of these faces of the stock, cut as the worker does."""
     entry = architecture(config.architecture)
     mean = torch.tensor(entry.mean, device=stock.device).view(1, 3, 1, 1)
     std = torch.tensor(entry.std, device=stock.device).view(1, 3, 1, 1)
     found = []
     heads.eval()
-    for places in torch.arange(len(stock), device=stock.device).split(batch):
+    for part in torch.tensor(places, dtype=torch.long, device=stock.device).split(batch):
         plain = View(
-            margin=torch.full((len(places),), margin or config.margin, device=stock.device),
-            shift=torch.zeros(len(places), 2, device=stock.device),
-            angle=torch.zeros(len(places), device=stock.device),
-            mirrored=torch.zeros(len(places), dtype=torch.bool, device=stock.device),
+            margin=torch.full((len(part),), config.margin, device=stock.device),
+            shift=torch.zeros(len(part), 2, device=stock.device),
+            angle=torch.zeros(len(part), device=stock.device),
+            mirrored=torch.zeros(len(part), dtype=torch.bool, device=stock.device),
+            edges=torch.ones(len(part), dtype=torch.bool, device=stock.device),
         )
-        crops = stock.sample(places, stock.grid(places, plain, config.input_size))
+        crops = stock.sample(part, stock.grid(part, plain, config.input_size))
         crops = ((crops - mean) / std).contiguous(memory_format=torch.channels_last)
         with torch.autocast(stock.device, torch.bfloat16, enabled=stock.device == "cuda"):
             found.append(heads(crops)[0].float().cpu().numpy())
-    return np.concatenate(found)
+    return np.concatenate(found) if found else np.zeros(0, np.float32)
 
 
 def clip_scores(heads: nn.Module, config: GpuConfig, stock: Stock) -> list[Score]:
     """The mean logit of each clip that the run never saw."""
     left_out = unseen_groups(stock.faces, config.without)
-    logits = logits_of(heads, config, stock)
-    clips: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for place, face in enumerate(stock.faces):
-        if face.side == "test" or face.group in left_out:
-            clips[face.corpus, face.clip].append(place)
+    unseen = [
+        place for place, face in enumerate(stock.faces) if face.side == "test" or face.group in left_out
+    ]
+    logits = logits_of(heads, config, stock, unseen)
+    clips: dict[tuple[str, str], list[int]] = defaultdict(list)  # places in `unseen`
+    for number, place in enumerate(unseen):
+        clips[stock.faces[place].corpus, stock.faces[place].clip].append(number)
     return [
         {
             "clip": clip,
-            **{name: getattr(stock.faces[places[0]], name) for name in KEPT},
+            **{name: getattr(stock.faces[unseen[places[0]]], name) for name in KEPT},
             "faces": len(places),
             "logit": round(float(logits[places].mean()), 4),
         }

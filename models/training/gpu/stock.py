@@ -1,6 +1,7 @@
 """The faces of a pack in the device's memory, and crops of them in batches."""
 
 import io
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,10 +12,13 @@ from PIL import Image as Pictures
 from torch.nn import functional as F
 
 from core.errors import SettingsError
+from models.face import LEVELLED_FROM
 from models.training.gpu.pack import FACE_PIXELS, MARGIN, Pack, PackedFace
 
 SIDE = int(FACE_PIXELS * MARGIN) + 2  # pixels of a place in the stock: above those of any picture
-MOST_AT_EDGE = 1.1  # how far a crop may reach beyond its picture: that much wider than what there is
+MOST_AT_EDGE = (
+    1.1  # how far a crop without edges may reach beyond its picture: so much wider than what there is
+)
 
 # Landmarks in an MTCNN box of side 1, for faces whose landmarks nobody knows.
 IN_BOX = torch.tensor([[0.31, 0.40], [0.69, 0.40], [0.5, 0.6], [0.35, 0.78], [0.65, 0.78]])
@@ -28,6 +32,9 @@ class View:
     shift: torch.Tensor  # (B, 2), of the crop's side
     angle: torch.Tensor  # radians
     mirrored: torch.Tensor  # bool
+    edges: (
+        torch.Tensor
+    )  # bool: where the picture ends its edge is repeated, as the worker does; else less is seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +48,7 @@ class Frames:
     def of(self, points: torch.Tensor) -> torch.Tensor:
         """(B, H, W, 2) pixels of the stock as face coordinates."""
         moved = (points - self.origin[:, None, None]) / self.unit[:, None, None, None]
-        return _turned(moved, self.axis * self.axis.new_tensor([1.0, -1.0]))
+        return _turned(moved, torch.stack([self.axis[:, 0], -self.axis[:, 1]], dim=-1))
 
     def pixels(self, points: torch.Tensor) -> torch.Tensor:
         """(B, H, W, 2) face coordinates as pixels of the stock."""
@@ -77,6 +84,9 @@ class Stock:
         guessed = self._centres[:, None] + (IN_BOX.to(device) - 0.5) * self._longer[:, None, None]
         self.landmarks_known = ~landmarks.isnan().flatten(1).any(1)
         self._landmarks = torch.where(self.landmarks_known[:, None, None], landmarks, guessed)
+        across = self._landmarks[:, 1] - self._landmarks[:, 0]
+        roll = torch.atan2(across[:, 1], across[:, 0])
+        self._tilts = torch.where(roll.abs() < math.radians(LEVELLED_FROM), 0.0, roll)
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -84,17 +94,21 @@ class Stock:
     def grid(self, places: torch.Tensor, view: View, size: int) -> torch.Tensor:
         """Where in the stock the pixels of the crops lie: (B, size, size, 2).
 
-        A crop reaches hardly beyond its picture: edges repeated into it would tell corpora apart.
+        Tilted heads are levelled as in models.crop.crop_standing, and turned by the view's angle from there.
+        Where the view wants no edges, the crop reaches hardly beyond its picture: were edges repeated in all
+        crops of a tightly cut corpus, they would tell it from the others.
         """
         centre, longer = self._centres[places], self._longer[places]
         room = torch.minimum(centre, self._sizes[places] - centre).amin(1) * 2 / longer
-        margin = torch.minimum(view.margin, (room * MOST_AT_EDGE).clamp(min=0.9))
+        kept = torch.minimum(view.margin, (room * MOST_AT_EDGE).clamp(min=0.9))
+        margin = torch.where(view.edges, view.margin, kept)
         steps = (torch.arange(size, device=self.device) + 0.5) / size - 0.5
         y, x = torch.meshgrid(steps, steps, indexing="ij")
         flat = torch.stack([x, y], dim=-1).expand(len(places), -1, -1, -1)
         sign = torch.where(view.mirrored, -1.0, 1.0)
         flat = flat * torch.stack([sign, torch.ones_like(sign)], dim=-1)[:, None, None]
-        axis = torch.stack([view.angle.cos(), view.angle.sin()], dim=-1)
+        angle = view.angle + self._tilts[places]
+        axis = torch.stack([angle.cos(), angle.sin()], dim=-1)
         shifted = _turned(flat, axis) + view.shift[:, None, None]
         return centre[:, None, None] + shifted * (margin * longer)[:, None, None, None]
 

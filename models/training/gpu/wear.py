@@ -11,7 +11,9 @@ from functools import cache
 import torch
 from torch.nn import functional as F
 
-CHUNK = 16  # pictures: 8 pairs
+from models.device import moved
+
+CHUNK = 32  # pictures: 16 pairs
 BLOCK = 8  # pixels of a codec's transform
 
 # The luminance table of JPEG (ITU-T T.81, annex K), and a flat one as video codecs have it.
@@ -72,7 +74,7 @@ class Wear:
         """Random numbers (N, *shape, 1, 1), the same for the two of a pair."""
         pairs = -(-len(images) // 2)
         drawn = torch.rand(pairs, *(shape or (1,)), 1, 1, generator=self._generator)
-        return (low + (high - low) * drawn).to(images.device).repeat_interleave(2, 0)[: len(images)]
+        return moved(low + (high - low) * drawn, images.device).repeat_interleave(2, 0)[: len(images)]
 
     def _coloured(self, images: torch.Tensor) -> torch.Tensor:
         gray = images.mean(1, keepdim=True)
@@ -126,8 +128,8 @@ class Wear:
             drawn = (torch.rand(1, 1, *cells, generator=self._generator) < 0.5).float()
         else:
             drawn = torch.ones(1, 1, 1, 1)
-        shape = F.interpolate(drawn, (height, width)).to(images.device) * self.uniform(0.4, 1)
-        colour = torch.rand(1, 3, 1, 1, generator=self._generator).to(images.device)
+        shape = moved(F.interpolate(drawn, (height, width)), images.device) * self.uniform(0.4, 1)
+        colour = moved(torch.rand(1, 3, 1, 1, generator=self._generator), images.device)
         mask = F.pad(shape, (left, side - left - width, top, side - top - height))
         return images * (1 - mask) + colour * mask
 
@@ -149,7 +151,8 @@ class Wear:
 def blurred(images: torch.Tensor, sigma: float) -> torch.Tensor:
     """Gaussian blur of (N, C, H, W); edges are repeated."""
     height, width = images.shape[2:]
-    down, across = (_smoothing(side, sigma).to(images.device) for side in (height, width))
+    down = moved(_smoothing(height, sigma), images.device)
+    across = down if width == height else moved(_smoothing(width, sigma), images.device)
     return down @ (images @ across.T)
 
 
@@ -180,7 +183,7 @@ def coded(
     size = colours.shape[-2:]
     if subsampled:
         colours = F.avg_pool2d(colours, 2)
-    table = table.to(images.device)
+    table = moved(table, images.device)
     light = _quantised(light, table, offset)
     if min(colours.shape[-2:]) % BLOCK == 0:
         colours = _quantised(colours, table * 1.5, offset)

@@ -1,5 +1,6 @@
 """A pseudo-fake is the genuine crop, but under its mask."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -24,7 +25,7 @@ def forged(
     return stock.sample(places, grid), fakes
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "whole"])
 def test_a_fake_differs_from_the_genuine_crop_inside_its_mask_only(
     stock: Stock, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,6 +39,25 @@ def test_a_fake_differs_from_the_genuine_crop_inside_its_mask_only(
     assert float((fakes.images - genuine).abs()[~outside].mean()) > 0.002
     again = forged(stock, kind, monkeypatch)[1]
     assert torch.equal(again.images, fakes.images)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_whole_fake_is_new_from_edge_to_edge(
+    stock: Stock, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crops, fakes = forged(stock, "whole", monkeypatch, seed)
+    assert float(fakes.masks.min()) == 1
+    assert float((fakes.images - crops).abs().mean((1, 2, 3)).min()) > 0.005
+    # The same person in the same light, and its genuine partner is at most softer.
+    assert np.corrcoef(fakes.images.numpy().ravel(), crops.numpy().ravel())[0, 1] > 0.8
+    assert np.corrcoef(fakes.genuine.numpy().ravel(), crops.numpy().ravel())[0, 1] > 0.95
+
+
+def test_doubling_keeps_the_colours(stock: Stock) -> None:
+    plain = torch.full((1, 3, 20, 20), 0.4)
+    doubled = Forger(stock, torch.Generator().manual_seed(0))._doubled(plain)
+    assert doubled.shape == (1, 3, 40, 40)
+    assert float(doubled.mean()) == pytest.approx(0.4, abs=0.02)
 
 
 def test_without_renderers_other_kinds_are_made(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from PIL import Image as Pictures
 
 from core.errors import SettingsError
 from models.crop import crop_face
-from models.face import Box
+from models.face import LEVELLED_FROM, Box
 from models.model_version import CropSettings
 from models.training.gpu.pack import Pack
 from models.training.gpu.stock import Stock
@@ -45,6 +45,28 @@ def test_a_crop_keeps_to_its_picture(stock: Stock, pack: Pack) -> None:
     grid = stock.grid(place, view(1, margin=5.0), 32)
     height = Pictures.open(io.BytesIO(pack.pictures[0])).size[1]
     assert float(grid[..., 1].max() - grid[..., 1].min()) < 1.15 * height
+
+
+def test_a_crop_with_edges_is_as_wide_as_wanted(stock: Stock, pack: Pack) -> None:
+    place = torch.arange(1)
+    grid = stock.grid(place, view(1, margin=5.0, edges=True), 32)
+    side = float((pack.boxes[0, 2:] - pack.boxes[0, :2]).max())
+    assert float(grid[..., 1].max() - grid[..., 1].min()) == pytest.approx(5 * side * 31 / 32, rel=1e-3)
+    assert torch.isfinite(stock.sample(place, grid)).all()
+
+
+@pytest.mark.parametrize("tilt", [-40.0, 6.0, 25.0])
+def test_tilted_heads_are_levelled_as_the_worker_does(pack: Pack, tilt: float) -> None:
+    turn = np.radians(tilt)
+    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]], np.float32)
+    centre = pack.landmarks.mean(axis=1, keepdims=True)
+    turned = Stock(replace(pack, landmarks=(pack.landmarks - centre) @ matrix + centre), "cpu")
+    grid = turned.grid(torch.arange(1), view(1), 33)
+    across = grid[0, 16, -1] - grid[0, 16, 0]
+    angle = np.degrees(np.arctan2(float(across[1]), float(across[0])))
+    eyes = turned._landmarks[0, 1] - turned._landmarks[0, 0]
+    wanted = np.degrees(np.arctan2(float(eyes[1]), float(eyes[0]))) if abs(tilt) > LEVELLED_FROM else 0.0
+    assert angle == pytest.approx(wanted, abs=0.1)
 
 
 def test_face_coordinates_go_there_and_back(stock: Stock, pack: Pack) -> None:
