@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import structlog
 
-from cli.evaluation import RememberingDetector, command_line, pipeline_of, screen_clips
+from cli.command_line import command_line
+from cli.evaluation import RememberingDetector, pipeline_of, screen_clips
 from core.errors import SettingsError
 from core.settings import Settings
 from models.checkpoint import load_checkpoint, save_checkpoint

@@ -6,8 +6,6 @@ Several checkpoints see the same clips; faces are found once for all of them.
 import hashlib
 import os
 import platform
-import shlex
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +22,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from cli.command_line import command_line
 from core.errors import InputError, SettingsError
 from core.outcomes import Verdict
 from core.settings import Settings
@@ -259,13 +258,6 @@ def _circumstances(wish: Wish, checkpoints: Sequence[Path], began: float) -> dic
         "labelled": None if wish.labelled is None else wish.labelled.name,
         "checkpoints": len(checkpoints),
     }
-
-
-def command_line() -> str:
-    """The command that runs, its folders of data as the variables that name them."""
-    words = ["facewarden", *sys.argv[1:]]
-    named = os.environ.get("FACEWARDEN_DATA")
-    return " ".join('"$FACEWARDEN_DATA"' if named and word == named else shlex.quote(word) for word in words)
 
 
 def machine() -> str:

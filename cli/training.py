@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
+from cli.command_line import command_line
 from cli.configuration import read_settings
+from models.training.config import DEFAULTS, OPTIONS, TrainConfig, paper
 
 if TYPE_CHECKING:
     from core.settings import Settings
     from models.face import Image
-    from models.training.config import TrainConfig
     from models.training.crops import CropStore, FrameReader
-
-DEFAULT_STEPS = 650
 
 Data = Annotated[
     Path,
@@ -26,98 +26,69 @@ Data = Annotated[
 ]
 
 
-def train(
-    data: Data,
-    out: Annotated[Path, typer.Option(help="Folder of state, history and checkpoint.")] = Path("build/train"),
-    arch: Annotated[str, typer.Option(help="An architecture's name.")] = "xception",
-    preset: Annotated[str, typer.Option(help="default, or paper: the published protocol.")] = "default",
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the faces; instead of --steps.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help=f"Batches; {DEFAULT_STEPS} unless the preset says more.")
-    ] = None,
-    stop_at: Annotated[
-        int | None, typer.Option(min=1, help="Step at which to end, to be resumed later, for other --steps.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help="Pictures, half of them fake.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Faces or media used, for trials.")] = None,
-    init: Annotated[Path | None, typer.Option(help="Backbone weights (safetensors) to start from.")] = None,
-    pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="Start from ImageNet weights of timm's hub.")
-    ] = False,
-    generator: Annotated[
-        list[Path] | None,
-        typer.Option(help="Pictures of a generator (real/, fake/ or a manifest), mixed in."),
-    ] = None,
-    pseudo_fakes: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Part of the batches made of pseudo-fakes; 0 for labelled data."),
-    ] = None,
-    kind: Annotated[list[str] | None, typer.Option(help="Kinds of pseudo-fakes; repeat it.")] = None,
-    split: Annotated[
-        str | None, typer.Option(help="Of labelled data without an official one: 80/10/10.")
-    ] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames of each labelled video.")] = None,
-    sizes: Annotated[str | None, typer.Option(help="Pixels as they grow: 112,224@0.5,299@0.8.")] = None,
-    easy_until: Annotated[
-        float | None, typer.Option(min=0.01, max=1, help="Part of the run over which forgeries grow hard.")
-    ] = None,
-    strength: Annotated[
-        float | None, typer.Option(min=0, max=1, help="How hard pictures are degraded in the end: 0 is mild.")
-    ] = None,
-    localisation: Annotated[
-        float | None, typer.Option(min=0, help="Weight of the loss for where the forgery is; 0 for none.")
-    ] = None,
-    optimiser: Annotated[str | None, typer.Option(help="adamw, adam or sam.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=1e-8, max=1, help="The highest.")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
-    compile_: Annotated[bool, typer.Option("--compile", help="Through torch.compile.")] = False,
-    loaders: Annotated[
-        int | None, typer.Option(min=0, max=64, help="Processes that make the batches.")
-    ] = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Events for TensorBoard too.")] = False,
-    label: Annotated[str | None, typer.Option(help="What people will call the checkpoint.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-) -> None:
+def train(context: typer.Context, **asked: Any) -> None:
     """Train a classifier from genuine faces and pseudo-fakes, or from a data set; run again to resume.
 
     Under torchrun, which starts several processes, they share the work.
     """
-    from models.training.config import Optimiser, Precision, Preset, TrainConfig, paper
+    given = {name: value for name, value in asked.items() if _was_given(context, name)}
+    run_training(read_settings(), _config(given, data=asked["data"], out=asked["out"]))
 
-    settings = read_settings()
-    base = TrainConfig(data=data, out=out, architecture=arch, steps=DEFAULT_STEPS, seed=seed)
-    if _one_of("--preset", preset, get_args(Preset)) == "paper":
-        base = paper(base)
-    changes: dict[str, Any] = {
-        "steps": steps,
-        "stop_at": stop_at,
-        "epochs": epochs,
-        "limit": limit,
-        "init": init,
-        "pretrained": pretrained or None,
-        "generators": tuple(generator) if generator else None,
-        "pseudo_share": pseudo_fakes,
-        "kinds": _kinds(kind),
-        "shares": split and _trained_shares(split),
-        "frames_per_video": frames,
-        "easy_until": easy_until,
-        "final_strength": strength,
-        "localisation": localisation,
-        "optimiser": optimiser and _one_of("--optimiser", optimiser, get_args(Optimiser)),
-        "learning_rate": learning_rate,
-        "precision": precision and _one_of("--precision", precision, get_args(Precision)),
-        "compile": compile_ or None,
-        "loader_processes": loaders,
-        "tensorboard": tensorboard or None,
-        "label": label,
-        **_sizes(sizes),
-    }
-    config = replace(base, **{name: value for name, value in changes.items() if value is not None})
-    if steps is not None and epochs is None:
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    """Whether the option stands in the command: only then it goes before the preset's value."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _config(given: dict[str, Any], *, data: Path, out: Path) -> TrainConfig:
+    config = TrainConfig(data=data, out=out, command=command_line())
+    if given.get("preset") == "paper":
+        config = paper(config)
+    config = replace(config, **{name: _value(name, given[name]) for name in given if name in OPTIONS})
+    if config.sizes:
+        config = replace(config, input_size=config.sizes[-1][1])
+    if "steps" in given and "epochs" not in given:
         config = replace(config, epochs=None)
-    run_training(settings, config if batch_size is None else config.with_batch_size(batch_size))
+    return config.with_batch_size(given["batch_size"]) if "batch_size" in given else config
+
+
+def _value(name: str, typed: Any) -> Any:
+    """What the config has for what was typed."""
+    if name == "kinds":
+        return _kinds(typed)
+    if name == "shares":
+        return _trained_shares(typed)
+    if name == "sizes":
+        return _sizes(typed)
+    return tuple(typed) if isinstance(typed, list) else typed
+
+
+def _parameters() -> Iterator[Parameter]:
+    """Those of `train`: the config's options, with its defaults."""
+    yield Parameter("context", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    yield Parameter("data", Parameter.KEYWORD_ONLY, annotation=Data)
+    out = typer.Option(Path("build/train"), help="Folder of state, history and checkpoint.")
+    yield Parameter("out", Parameter.KEYWORD_ONLY, annotation=Path, default=out)
+    size = typer.Option(2 * DEFAULTS.pairs_per_batch, min=2, help="Pictures, half of them fake.")
+    yield Parameter("batch_size", Parameter.KEYWORD_ONLY, annotation=int, default=size)
+    types = get_type_hints(TrainConfig) | {"shares": str, "sizes": str}
+    for name, option in OPTIONS.items():
+        default = getattr(DEFAULTS, name)
+        if name == "shares":
+            default = "/".join(f"{100 * share:g}" for share in default)
+        offered = typer.Option(
+            None if default == () else default, option.name, help=option.help, min=option.min, max=option.max
+        )
+        yield Parameter(name, Parameter.KEYWORD_ONLY, annotation=_repeatable(types[name]), default=offered)
+
+
+def _repeatable(kind: Any) -> Any:
+    """The type of an option: a list where the config has a tuple."""
+    return list[get_args(kind)[0]] if get_origin(kind) is tuple else kind  # type: ignore[misc]
+
+
+train.__signature__ = Signature(list(_parameters()))  # type: ignore[attr-defined]
 
 
 def train_renderers(
@@ -147,7 +118,7 @@ def train_renderers(
     typer.echo(f"renderers: {out}")
 
 
-def run_training(settings: "Settings", config: "TrainConfig") -> None:
+def run_training(settings: "Settings", config: TrainConfig) -> None:
     """Train with a progress bar and say where the checkpoint lies.
 
     Raises SettingsError where the architecture is not known, or the data are not fit to train on.
@@ -221,16 +192,12 @@ def frame_reader(settings: "Settings", count: int) -> "FrameReader":
     return frames
 
 
-def _one_of(option: str, value: str, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise typer.BadParameter(f"{option} is one of {', '.join(known)}")
-    return value
-
-
-def _kinds(wanted: list[str] | None) -> tuple[str, ...] | None:
+def _kinds(wanted: list[str]) -> tuple[str, ...]:
     from models.training.pseudofakes import KINDS
 
-    return tuple(_one_of("--kind", kind, tuple(KINDS)) for kind in wanted) if wanted else None
+    if not KINDS.keys() >= set(wanted):
+        raise typer.BadParameter(f"--kind is one of {', '.join(KINDS)}")
+    return tuple(wanted)
 
 
 def parse_shares(text: str) -> tuple[float, float, float]:
@@ -251,10 +218,8 @@ def _trained_shares(text: str) -> tuple[float, float, float]:
     return shares
 
 
-def _sizes(text: str | None) -> dict[str, Any]:
-    """The config's changes for `112,224@0.5`."""
-    if text is None:
-        return {}
+def _sizes(text: str) -> tuple[tuple[float, int], ...]:
+    """Of `112,224@0.5`: from which part of the run, pixels."""
     try:
         parts = [part.partition("@") for part in text.split(",")]
         sizes = tuple((float(since or 0), int(size)) for size, _, since in parts)
@@ -265,4 +230,4 @@ def _sizes(text: str | None) -> dict[str, Any]:
         raise typer.BadParameter("--sizes starts at 0 and grows: 112,224@0.5,299@0.8")
     if not all(16 <= size <= 2048 for _, size in sizes):
         raise typer.BadParameter("--sizes are pixels from 16 to 2048")
-    return {"sizes": sizes, "input_size": sizes[-1][1]}
+    return sizes

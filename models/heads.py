@@ -1,11 +1,10 @@
 """Heads: what a network makes of the features of its last convolution."""
 
-from typing import Literal
-
 import torch
 from torch import nn
 
-Head = Literal["default", "paper"]
+from models.model_version import Head
+
 HEADS: tuple[Head, ...] = ("default", "paper")
 
 HIDDEN = 512  # units of the published head

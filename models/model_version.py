@@ -19,6 +19,8 @@ from core.errors import WeightsError
 
 METADATA_KEY = "facewarden"
 LONGEST_HEADER = 100 * 1024 * 1024  # bytes; safetensors' own limit
+Head = Literal["default", "paper"]
+
 UNTRAINED_LABEL = "untrained-demo"  # a checkpoint of a short run: its scores are no evidence
 
 
@@ -87,7 +89,7 @@ class ModelVersion:
     input_size: int  # pixels, square
     mean: tuple[float, float, float]  # of RGB in [0, 1]
     std: tuple[float, float, float]
-    head: Literal["default", "paper"] = "default"  # of models.heads
+    head: Head = "default"  # of models.heads
     crop: CropSettings = field(default_factory=CropSettings)
     calibration: Calibration = field(default_factory=Calibration)
     fake_threshold: float = 0.5  # calibrated video score, [0, 1]

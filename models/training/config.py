@@ -1,21 +1,39 @@
-"""What a training run is asked to do."""
+"""What a training run is asked to do. `facewarden train` takes its options and their defaults from here.
 
-from dataclasses import dataclass, replace
+Imports nothing heavy: the command line's help must come at once.
+"""
+
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, get_origin, get_type_hints
 
 from core.errors import SettingsError
-from models.heads import Head
-from models.model_version import UNTRAINED_LABEL
-from models.training.pairs import PAIRS_PER_CLIP
-from models.training.pseudofakes import TRAINED_KINDS
-from models.training.sources import SHARES
+from models.model_version import UNTRAINED_LABEL, Head
 
 Optimiser = Literal["adamw", "adam", "sam"]
 LearningRates = Literal["cosine", "plateau"]
 Precision = Literal["auto", "fp32", "bf16"]
 Augmentation = Literal["world", "flips"]
 Preset = Literal["default", "paper"]
+
+PAIRS_PER_CLIP = 8  # that share one pass through the video codec
+SHARES = (0.8, 0.1, 0.1)  # of the groups of labelled data: train, validation, test
+
+
+@dataclass(frozen=True)
+class Option:
+    """How `facewarden train` offers a field of the config; its type and its default are the field's."""
+
+    name: str
+    help: str
+    min: float | None = None
+    max: float | None = None
+
+
+def _trained_kinds() -> tuple[str, ...]:
+    from models.training.pseudofakes import TRAINED_KINDS  # noqa: PLC0415  it draws pictures
+
+    return TRAINED_KINDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,52 +44,81 @@ class TrainConfig:
         Path  # folder of genuine faces and videos (models.training.faces), or a data set (…training.sources)
     )
     out: Path  # folder of state, history and result
-    generators: tuple[Path, ...] = ()  # further data sets mixed in: pictures of a generator, say
-    architecture: str = "xception"
+    command: str = ""  # that asked for it, as others would type it; "" where none did
+    architecture: Annotated[str, Option("--arch", "An architecture's name.")] = "xception"
     head: Head = "default"
-    init: Path | None = None  # safetensors of a backbone to start from
-    pretrained: bool = False  # start from the weights that timm's hub has
-    label: str = UNTRAINED_LABEL
-    preset: Preset = "default"
-    steps: int = 900
-    stop_at: int | None = None  # step at which this run ends, to be resumed, maybe with other `steps`
-    epochs: int | None = None  # passes over the training faces; sets `steps`
+    preset: Annotated[Preset, Option("--preset", "paper: the published protocol.")] = "default"
+    epochs: Annotated[
+        int | None, Option("--epochs", "Passes over the training faces; instead of --steps.", min=1)
+    ] = None  # sets `steps`
+    steps: Annotated[int, Option("--steps", "Batches, unless the preset counts epochs.", min=1)] = 650
+    stop_at: Annotated[
+        int | None,
+        Option("--stop-at", "Step at which to end, to be resumed later, maybe for other --steps.", min=1),
+    ] = None
     clips_per_batch: int = 2  # a clip is 8 pairs: 2 make batches of 32 pictures
     pairs_per_clip: int = PAIRS_PER_CLIP
+    limit: Annotated[int | None, Option("--limit", "Faces or media used, for trials.", min=1)] = None
+    init: Annotated[Path | None, Option("--init", "Backbone weights (safetensors) to start from.")] = None
+    pretrained: Annotated[bool, Option("--pretrained", "Start from ImageNet weights of timm's hub.")] = False
+    generators: Annotated[
+        tuple[Path, ...],
+        Option("--generator", "Pictures of a generator (real/, fake/ or a manifest), mixed in; repeat it."),
+    ] = ()
+    pseudo_share: Annotated[
+        float | None,
+        Option(
+            "--pseudo-fakes", "Part of the batches made of pseudo-fakes; 0 for labelled data.", min=0, max=1
+        ),
+    ] = None  # None: all of genuine data, none of labelled data
+    kinds: Annotated[tuple[str, ...], Option("--kind", "Kinds of pseudo-fakes; repeat it.")] = field(
+        default_factory=_trained_kinds
+    )
+    shares: Annotated[
+        tuple[float, float, float],
+        Option("--split", "Of labelled data without an official one: train, validation, test."),
+    ] = SHARES
+    frames_per_video: Annotated[int, Option("--frames", "Frames of each labelled video.", min=1)] = 16
     start_size: int = 112  # pixels, first part of the run
     input_size: int = 128  # pixels, last part of the run and ever after
     grow_at: float = 0.7  # part of the run after which pictures are of the final size
-    sizes: tuple[tuple[float, int], ...] = ()  # (from which part of the run, pixels): instead of these three
-    easy_until: float = 0.6  # part of the run over which forgeries grow hard
+    sizes: Annotated[
+        tuple[tuple[float, int], ...], Option("--sizes", "Pixels as they grow: 112,224@0.5,299@0.8.")
+    ] = ()  # (from which part of the run, pixels): instead of the three before
+    easy_until: Annotated[
+        float, Option("--easy-until", "Part of the run over which forgeries grow hard.", min=0.01, max=1)
+    ] = 0.6
     final_difficulty: float = 0.7
-    final_strength: float = 0.8  # of the degradation
-    kinds: tuple[str, ...] = TRAINED_KINDS  # of pseudo-fakes
-    pseudo_share: float | None = None  # of the clips; None: all of genuine data, none of labelled data
+    final_strength: Annotated[
+        float, Option("--strength", "How hard pictures are degraded in the end: 0 is mild.", min=0, max=1)
+    ] = 0.8
     augmentation: Augmentation = "world"  # of labelled faces: all that the world does, or mirroring alone
-    shares: tuple[float, float, float] = SHARES  # of the groups of labelled data: train, validation, test
-    frames_per_video: int = 16  # of labelled videos
-    optimiser: Optimiser = "adamw"
+    localisation: Annotated[
+        float, Option("--localisation", "Weight of the loss for where the forgery is; 0 for none.", min=0)
+    ] = 1.0
+    optimiser: Annotated[Optimiser, Option("--optimiser", "sam: sharpness-aware.")] = "adamw"
     sam_radius: float = 0.05  # rho of sharpness-aware minimisation
-    learning_rate: float = 3e-4
+    learning_rate: Annotated[float, Option("--learning-rate", "The highest.", min=1e-8, max=1)] = 3e-4
     learning_rates: LearningRates = "cosine"
     warmup_steps: int = 40
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
-    localisation: float = 1.0  # weight of the loss for where the forgery is; 0 for none
     ema_decay: float = 0.995  # fast: runs are short; 0 for no average
     keep: Literal["last", "best"] = "last"  # best: by validation loss
-    precision: Precision = "auto"  # bf16 on CUDA, fp32 on a CPU
-    compile: bool = False
+    precision: Annotated[Precision, Option("--precision", "auto: bf16 on CUDA, fp32 on a CPU.")] = "auto"
+    compile: Annotated[bool, Option("--compile", "Through torch.compile.")] = False
     margin: float = 1.3  # of the crops
-    limit: int | None = None  # records used, for trials
     validate_every: int = 100
     checkpoint_every: int = 25  # 0 for never: then nothing can be resumed
     validation_clips: int = 12  # per side: 12 clips are 96 pairs
     validation_faces: int = 4000  # of labelled data, at most
-    tensorboard: bool = False
-    seed: int = 0
     device: str = "cpu"
-    loader_processes: int = 1  # 0 makes the pairs in this process
+    loader_processes: Annotated[
+        int, Option("--loaders", "Processes that make the batches.", min=0, max=64)
+    ] = 1  # 0 makes the pairs in this process
+    tensorboard: Annotated[bool, Option("--tensorboard", "Events for TensorBoard too.")] = False
+    label: Annotated[str, Option("--label", "What people will call the checkpoint.")] = UNTRAINED_LABEL
+    seed: Annotated[int, Option("--seed", "Of everything random.", min=0)] = 0
 
     @property
     def pairs_per_batch(self) -> int:
@@ -128,3 +175,11 @@ def paper(config: TrainConfig) -> TrainConfig:
         ema_decay=0.0,
         keep="best",
     ).with_batch_size(64)
+
+
+OPTIONS: dict[str, Option] = {
+    name: hint.__metadata__[0]
+    for name, hint in get_type_hints(TrainConfig, include_extras=True).items()
+    if get_origin(hint) is Annotated
+}
+DEFAULTS = TrainConfig(data=Path(), out=Path(), kinds=())  # `kinds` apart, which are those of pseudofakes

@@ -47,6 +47,7 @@ def export(
         training={
             "config": _settings(config),
             "plans": state.plans,
+            "commands": state.commands,
             "pictures": len(state.history) * config.pairs_per_batch * 2 * world.size,
             "processes": world.size,
             "seconds": round(state.seconds),
@@ -64,6 +65,7 @@ def export(
 def _settings(config: TrainConfig) -> dict[str, Any]:
     """The config without paths: those of the machine that trained mean nothing elsewhere."""
     settings = asdict(config)
+    del settings["command"]  # one of the record's `commands`
     for name in ("data", "out", "init"):
         settings[name] = Path(settings[name]).name if settings[name] else None
     settings["generators"] = [path.name for path in config.generators]

@@ -1,26 +1,30 @@
 """The runs behind a checkpoint, as commands: from its training record, and nothing else."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.model_version import UNTRAINED_LABEL
+from models.training.config import DEFAULTS, OPTIONS
 from models.training.pseudofakes import TRAINED_KINDS
 
-# Of `facewarden train`: the config's name, the option, and the value that needs no mention.
-OPTIONS: tuple[tuple[str, str, Any], ...] = (
-    ("architecture", "--arch", "xception"),
-    ("preset", "--preset", "default"),
-    ("epochs", "--epochs", None),
-    ("limit", "--limit", None),
-    ("easy_until", "--easy-until", 0.6),
-    ("final_strength", "--strength", 0.8),
-    ("localisation", "--localisation", 1.0),
-    ("optimiser", "--optimiser", "adamw"),
-    ("learning_rate", "--learning-rate", 3e-4),
-    ("precision", "--precision", "auto"),
-    ("label", "--label", UNTRAINED_LABEL),
-    ("seed", "--seed", 0),
+# Of the config: what a command names as it is where it is not the default.
+PLAIN = (
+    "architecture",
+    "preset",
+    "epochs",
+    "limit",
+    "pseudo_share",
+    "frames_per_video",
+    "easy_until",
+    "final_strength",
+    "localisation",
+    "optimiser",
+    "learning_rate",
+    "precision",
+    "label",
+    "seed",
 )
+WORDS = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+""")  # of a shell's line
 
 
 def runs(training: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -31,23 +35,31 @@ def runs(training: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def train_commands(training: Mapping[str, Any]) -> list[str]:
-    """The runs, one after the other, that made a checkpoint with such a training record."""
+    """The commands, one after the other, that made a checkpoint with such a training record."""
     commands = []
     renderers: Mapping[str, Any] = {}
     for number, run in enumerate(runs(training), start=1):
-        if run.get("commands"):  # of a GPU: the run knows them itself
+        if run["config"].get("preset") == "gpu":  # its commands begin with what it was made of
             commands += run["commands"]
             continue
-        plans = run.get("plans") or [[0, run["config"]["steps"]]]
-        stops = [start for start, _ in plans[1:]] + [run["config"].get("stop_at")]
         if run.get("renderers") and run["renderers"] != renderers:
             renderers = run["renderers"]
             commands.append(renderer_command(renderers))
-        commands += [
-            train_command({**run["config"], "steps": steps, "stop_at": stop}, number=number)
-            for (_, steps), stop in zip(plans, stops, strict=True)
-        ]
+        commands += [_folded(WORDS.findall(each)) for each in run.get("commands", [])]
+        if not run.get("commands"):
+            commands += _guessed(run, number)
     return commands
+
+
+def _guessed(run: Mapping[str, Any], number: int) -> list[str]:
+    """The commands of a run whose record has none: one of an older release, or that no command asked for."""
+    config = run["config"]
+    plans = run.get("plans") or [[0, config["steps"]]]
+    stops = [start for start, _ in plans[1:]] + [config.get("stop_at")]
+    return [
+        train_command({**config, "steps": steps, "stop_at": stop}, number=number)
+        for (_, steps), stop in zip(plans, stops, strict=True)
+    ]
 
 
 def renderer_command(renderers: Mapping[str, Any]) -> str:
@@ -72,8 +84,15 @@ def train_command(config: Mapping[str, Any], *, number: int = 1) -> str:
     if config.get("stop_at"):
         words.append(f"--stop-at {config['stop_at']}")
     words += [
-        f"{option} {config[name]}" for name, option, usual in OPTIONS if config.get(name, usual) != usual
+        f"{OPTIONS[name].name} {config[name]}"
+        for name in PLAIN
+        if config.get(name, getattr(DEFAULTS, name)) != getattr(DEFAULTS, name)
     ]
+    clips, pairs = config.get("clips_per_batch"), config.get("pairs_per_clip")
+    if clips and pairs and clips * pairs != DEFAULTS.pairs_per_batch:
+        words.append(f"--batch-size {2 * clips * pairs}")
+    if tuple(config.get("shares") or DEFAULTS.shares) != DEFAULTS.shares:
+        words.append("--split " + "/".join(f"{share:g}" for share in config["shares"]))
     if config.get("sizes"):
         steps = [f"{pixels}@{part:g}" if part else str(pixels) for part, pixels in config["sizes"]]
         words.append("--sizes " + ",".join(steps))

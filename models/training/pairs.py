@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
 from models.face import Image
+from models.training.config import PAIRS_PER_CLIP
 from models.training.degradation import Degradation, draw, through_codec
 from models.training.faces import FaceRecord, Source, canvas
 from models.training.localisation import Parts, forged_part, parts_of
@@ -18,7 +19,6 @@ from models.training.pseudofakes import Forgery, make
 
 # How often each source is drawn: colour photographs and video look like what will be screened.
 SOURCE_WEIGHTS: dict[Source, float] = {"photo": 0.5, "video": 0.3, "gray_photo": 0.2}
-PAIRS_PER_CLIP = 8  # pairs that share one pass through the video codec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import SettingsError
+from models.training.config import SHARES
 from models.training.layouts import LAYOUTS
 from models.training.media import GENUINE, LabelledMedia, Side
 
 __all__ = ["GENUINE", "LabelledMedia", "Side", "discover", "divide", "layout_of"]
 
 SIDES: tuple[Side, ...] = ("train", "validation", "test")
-SHARES = (0.8, 0.1, 0.1)  # of the groups: train, validation, test
 DEEPEST = 3  # archives wrap their content in folders of one folder
 
 

@@ -34,11 +34,17 @@ class TrainState:
     seconds: float = 0.0  # spent so far, over all resumptions
     # From which step on which number of steps was aimed at: learning rate and difficulty follow from it.
     plans: list[list[int]] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)  # that made it, one after the other; empty: not known
 
-    def plan(self, steps: int) -> None:
-        """Remember that the run goes on towards `steps`."""
+    def plan(self, steps: int, command: str = "") -> None:
+        """Remember that the run goes on towards `steps`, and which command asked for it."""
         if not self.plans or self.plans[-1][1] != steps:
             self.plans.append([self.step, steps])
+        whole = bool(self.commands) or not self.step  # nobody knows what began an older release's run
+        if not command or not whole:
+            self.commands = []
+        elif command not in self.commands[-1:]:
+            self.commands.append(command)
 
     @property
     def best_loss(self) -> float:
@@ -84,7 +90,7 @@ def begin(config: TrainConfig, network: nn.Module, device: str) -> TrainState:
     if "plateau" in values:
         state.plateau.load_state_dict(values["plateau"])
     state.step, state.history, state.seconds = values["step"], values["history"], values["seconds"]
-    state.plans = values.get("plans", [])
+    state.plans, state.commands = values.get("plans", []), values.get("commands", [])
     log.info("resumed", step=state.step)
     return state
 
@@ -100,6 +106,7 @@ def save(config: TrainConfig, state: TrainState) -> None:
         "history": state.history,
         "seconds": state.seconds,
         "plans": state.plans,
+        "commands": state.commands,
     }
     _write(values, config.out / FILE)
 

@@ -79,7 +79,7 @@ def train(
         started_from = origin(config.init)
         network = placed(_network(config), world.device)
         state = begin(config, network, world.device)
-        state.plan(config.steps)
+        state.plan(config.steps, config.command)
         stepper = _stepper(config, world, network)
         since = time.monotonic()
         for batch in _batches(config, world, state.step, material):

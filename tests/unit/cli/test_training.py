@@ -1,5 +1,8 @@
 """The options of `facewarden train` become the config of a run."""
 
+import json
+import shlex
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from models.training.config import TrainConfig
+from models.training.config import OPTIONS, TrainConfig, paper
+from models.training.lineage import train_command
 from models.training.pseudofakes import TRAINED_KINDS
 
 
@@ -32,6 +36,81 @@ def test_the_default_preset_is_the_one_that_made_the_shipped_weights(asked: Any)
     assert (config.easy_until, config.localisation) == (0.6, 1.0)
     assert config.pseudo_share is None
     assert asked().steps == 650
+
+
+def test_what_is_not_said_is_as_the_config_has_it(asked: Any, tmp_path: Path) -> None:
+    plain = asked()
+    assert replace(plain, command="") == TrainConfig(data=tmp_path, out=Path("build/train"))
+    published = paper(TrainConfig(data=tmp_path, out=Path("build/train")))
+    assert replace(asked("--preset", "paper"), command="") == published
+
+
+SAID = {
+    "--arch": "smallcnn",
+    "--preset": "paper",
+    "--epochs": "3",
+    "--steps": "9",
+    "--stop-at": "5",
+    "--limit": "20",
+    "--init": "start.safetensors",
+    "--pretrained": None,
+    "--generator": "drawn",
+    "--pseudo-fakes": "0.3",
+    "--kind": "swap",
+    "--split": "70/20/10",
+    "--frames": "5",
+    "--sizes": "64,96@0.5",
+    "--easy-until": "0.3",
+    "--strength": "0.4",
+    "--localisation": "0.5",
+    "--optimiser": "sam",
+    "--learning-rate": "0.002",
+    "--precision": "fp32",
+    "--compile": None,
+    "--loaders": "0",
+    "--tensorboard": None,
+    "--label": "mine",
+    "--seed": "7",
+}
+
+
+def test_each_option_of_the_config_can_be_said(asked: Any) -> None:
+    assert {option.name for option in OPTIONS.values()} == SAID.keys()
+    for name, option in OPTIONS.items():
+        value = SAID[option.name]
+        said = getattr(asked(option.name, *filter(None, [value])), name)
+        assert said not in (getattr(asked(), name), None), name
+        if not isinstance(said, tuple | bool):
+            assert str(said) == value
+
+
+def test_the_help_shows_the_configs_defaults() -> None:
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["train", "--help"]).output
+    for words in ("[default: 650]", "[default: 32]", "[default: 80/10/10]", "[default: 0.0003]"):
+        assert words in shown
+
+
+def test_the_command_is_kept_for_the_record(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["facewarden", "train", "--batch-size", "48"])
+    assert asked("--batch-size", "48").command == "facewarden train --batch-size 48"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--batch-size", "48", "--split", "70/20/10", "--frames", "5", "--pseudo-fakes", "0.3"),
+        ("--steps", "77", "--sizes", "64,96@0.5", "--kind", "swap", "--seed", "4", "--label", "mine"),
+        ("--preset", "paper", "--batch-size", "16", "--arch", "smallcnn", "--strength", "0.4"),
+    ],
+)
+def test_a_record_without_its_command_makes_one_that_asks_for_the_same(
+    asked: Any, options: tuple[str, ...]
+) -> None:
+    config = asked(*options)
+    record = json.loads(json.dumps({**asdict(config), "data": None, "out": None}))
+    words = shlex.split(train_command(record).replace("\\\n", " "))
+    again = asked(*words[words.index("--out") :])
+    assert replace(again, command="") == replace(config, command="")
 
 
 def test_the_published_protocol_and_what_goes_before_it(asked: Any) -> None:

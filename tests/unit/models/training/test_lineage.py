@@ -70,5 +70,14 @@ def test_a_run_on_a_gpu_knows_its_commands_itself() -> None:
     assert last == commands
 
 
+def test_a_run_whose_commands_are_on_record_is_told_by_them() -> None:
+    command = 'facewarden train --data "$FACEWARDEN_DATA" --init "$FACEWARDEN_DATA"/weights/start.safetensors'
+    command += " --label 'two words' --batch-size 48 --split 70/20/10 --frames 5 --steps 2000 --seed 3"
+    run = {"config": {"steps": 2000, "preset": "default"}, "commands": [command]}
+    (shown,) = train_commands(run)
+    assert shown.replace(" \\\n    ", " ") == command
+    assert max(map(len, shown.splitlines())) <= 100
+
+
 def test_without_a_record_there_is_no_command() -> None:
     assert train_commands({}) == []

@@ -8,8 +8,9 @@ from skimage.data import astronaut
 
 from models.face import Box, Image
 from models.training.blending import MEAN_LANDMARKS
+from models.training.config import PAIRS_PER_CLIP
 from models.training.faces import FaceRecord
-from models.training.pairs import PAIRS_PER_CLIP, PairMaker, Schedule
+from models.training.pairs import PairMaker, Schedule
 from models.training.pseudofakes import TRAINED_KINDS, Forgery
 
 PLAN = Schedule(difficulty=0.5, strength=0.7, size=64)

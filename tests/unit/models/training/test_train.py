@@ -132,6 +132,26 @@ def test_a_run_may_stop_and_aim_at_another_end(data: Path, tmp_path: Path) -> No
     assert "--stop-at" not in commands[1]
 
 
+def test_a_run_is_on_record_by_the_commands_that_asked_for_it(data: Path, tmp_path: Path) -> None:
+    first, last = "facewarden train --steps 6 --stop-at 2 --batch-size 4", "facewarden train --steps 3"
+    stopped = {"steps": 6, "stop_at": 2, "command": first}
+    train(config(data, tmp_path / "out", **stopped))
+    train(config(data, tmp_path / "out", **stopped))  # once more: it has nothing to do
+    record = read_model_version(train(config(data, tmp_path / "out", steps=3, command=last))).training
+    assert record["commands"] == [first, last]
+    assert train_commands(record) == [first, last]
+    assert "command" not in record["config"]
+
+
+def test_of_a_run_that_no_command_began_the_record_makes_one(data: Path, tmp_path: Path) -> None:
+    train(config(data, tmp_path, steps=6, stop_at=2))
+    path = train(config(data, tmp_path, steps=3, command="facewarden train --steps 3"))
+    record = read_model_version(path).training
+    assert record["commands"] == []
+    assert "--steps 6 --stop-at 2" in train_commands(record)[0]
+    assert "--batch-size 4" in train_commands(record)[0]
+
+
 def test_a_run_that_starts_from_a_checkpoint_carries_its_record(data: Path, tmp_path: Path) -> None:
     first = train(config(data, tmp_path / "first", steps=2, validate_every=2))
     second = train(config(data, tmp_path / "second", steps=1, validate_every=1, init=first))

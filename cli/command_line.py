@@ -1,0 +1,38 @@
+"""The command that runs, for the records of what it makes."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+DATA = "FACEWARDEN_DATA"
+
+
+def command_line() -> str:
+    """The command as others would type it: folders of this machine mean nothing elsewhere.
+
+    The folder of data is named by its variable; of other absolute paths the last part is left.
+    """
+    return " ".join([*_launcher(), *map(_portable, sys.argv[1:])])
+
+
+def _launcher() -> list[str]:
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return ["facewarden"] if processes == 1 else ["torchrun", "--nproc-per-node", str(processes), "-m", "cli"]
+
+
+def _portable(word: str) -> str:
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return option + equals + _path(value) if value else shlex.quote(word)
+
+
+def _path(value: str) -> str:
+    """`value`, quoted for a shell, where it may be a path."""
+    named, path = os.environ.get(DATA, ""), Path(value)
+    if named and value == named:
+        return f'"${DATA}"'
+    if not path.is_absolute():
+        return shlex.quote(value)
+    if Path(named).is_absolute() and path.is_relative_to(named):
+        return f'"${DATA}"/{shlex.quote(str(path.relative_to(named)))}'
+    return shlex.quote(path.name)
