@@ -20,7 +20,6 @@ from storage.engine import reading, transaction
 
 router = APIRouter(include_in_schema=False)
 
-DAYS = 90  # of a token, unless another number is asked for
 DONE = {"password": "Your password has been changed; other browsers have been signed out."}
 
 Field = Annotated[str, Form(max_length=LONGEST_FIELD)]
@@ -52,7 +51,7 @@ def _page(
         account=account,
         tokens=own,
         scopes=usable_scopes(principal.role),
-        days=DAYS,
+        days=tokens.USUAL_DAYS,
         longest_days=tokens.LONGEST_DAYS,
         shortest_password=passwords.SHORTEST,
         error="" if error is None else str(error),
@@ -112,7 +111,7 @@ def create_token(
     principal: Confirmed,
     scopes: Annotated[list[Scope] | None, Form()] = None,
     name: Field = "",
-    days: Annotated[float, Form()] = DAYS,
+    days: Annotated[float, Form()] = tokens.USUAL_DAYS,
 ) -> Response:
     """A token of one's own; the answer is the only page that ever shows it."""
     try:

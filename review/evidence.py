@@ -1,11 +1,10 @@
-"""The evidence report of one video: what a reviewer hands on, as JSON and as one self-contained HTML file.
+"""The evidence report of one video: what a reviewer hands on.
 
 Everything that led to the verdict is in it: hashes of the file and of the weights, parameters, seeds, every
 frame score, the flagged faces with their explanations, the decisions. `content_sha256` covers all of it, so
 that the HTML, the JSON and what the installation stores can be compared.
 """
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -16,19 +15,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core.errors import FileVanished
 from models.explain import run_length
 from review.calibration import frame_probability
-from review.pages import video_view
-from review.rendering import STATIC, render
 from storage import explanation_detail
 from storage.flagged_frames import ExplanationDetail, FlaggedFrameDetail
-from storage.objects import FolderStore
 from storage.video_detail import ModelDetail, TrackDetail, VideoDetail
 
 FORMAT = "facewarden-evidence/1"  # raise the number when a field changes its meaning
-STYLES = ("app.css", "parts.css", "evidence.css")
-TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
 
 
 def report(session: Session, detail: VideoDetail, *, made_by: str, made_at: datetime) -> dict[str, Any]:
@@ -58,28 +51,6 @@ def content_hash(content: Mapping[str, Any]) -> str:
     """SHA-256 of the canonical JSON of a report's content: keys sorted, no blanks, UTF-8."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def to_html(values: Mapping[str, Any], detail: VideoDetail, objects: FolderStore) -> str:
-    """`values` as one HTML file that needs nothing else: styles and pictures are within it."""
-    return render(
-        "evidence.html",
-        report=values,
-        video=video_view.build(detail, blind=False),
-        detail=detail,
-        styles="\n".join((STATIC / name).read_text() for name in STYLES),
-        picture=lambda key: _data_url(objects, key),
-    )
-
-
-def _data_url(objects: FolderStore, key: str) -> str:
-    """The picture as a `data:` address; empty where the object is gone: the rest counts."""
-    try:
-        content = objects.read(key)
-    except FileVanished:
-        return ""
-    kind = TYPES.get(key[key.rfind(".") :], "application/octet-stream")
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _file(detail: VideoDetail) -> dict[str, Any]:

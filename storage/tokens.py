@@ -16,6 +16,7 @@ from storage.tables import Account, ApiToken, utc_now
 
 PREFIX = "fw_"  # by which scanners of leaked secrets can know one
 LONGEST_DAYS = 366
+USUAL_DAYS = 90  # unless another number is asked for
 LONGEST_NAME = 64
 
 

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import Engine
 
-from core import passwords
 from core.errors import FacewardenError, PermanentError
 from core.roles import Role
 from review.access import AccountKeeper, Admin, Principal
+from review.administration.one_time_passwords import add, reset
 from review.problems import status_of
 from review.rendering import page
 from review.resources import Database, Id
@@ -65,14 +65,6 @@ def add_account(
     return _page(request, engine, principal, one_time=(added.name, password) if password else None)
 
 
-def add(engine: Engine, *, name: str, role: Role, actor: str) -> tuple[str | None, accounts.AccountView]:
-    """The one-time password (a service has none) and the new account."""
-    password = None if role == Role.SERVICE else passwords.one_time_password()
-    hashed = None if password is None else passwords.hash_password(password)
-    with transaction(engine) as session:
-        return password, accounts.add(session, name=name, role=role, password_hash=hashed, actor=actor)
-
-
 @router.post("/{account_id}/password")
 def reset_password(request: Request, engine: Database, principal: AccountKeeper, account_id: Id) -> Response:
     """A new one-time password, shown once; the account is signed out everywhere."""
@@ -81,15 +73,6 @@ def reset_password(request: Request, engine: Database, principal: AccountKeeper,
     except PermanentError as error:
         return _page(request, engine, principal, error=error)
     return _page(request, engine, principal, one_time=(name, password))
-
-
-def reset(engine: Engine, account_id: int, *, actor: str) -> tuple[str, str]:
-    """The account's name and its new one-time password."""
-    password = passwords.one_time_password()
-    hashed = passwords.hash_password(password)
-    with transaction(engine) as session:
-        accounts.set_password(session, account_id, hashed, actor=actor, must_change=True)
-        return accounts.get(session, account_id).name, password
 
 
 @router.post("/{account_id}/role")

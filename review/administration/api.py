@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.errors import printable
 from core.roles import Role, Scope
 from review.access import AccountKeeper, Admin, Permission, Principal, TokenMaker, require
-from review.account import DAYS
-from review.administration.account_pages import add, reset
+from review.administration.one_time_passwords import add, reset
 from review.api.answers import problems
 from review.resources import Database, Id
 from storage import accounts, audit, tokens
@@ -85,7 +84,7 @@ class NewToken(_Body):
     account_id: int = Field(ge=1, le=2**31 - 1)
     name: str = Field(max_length=200)
     scopes: list[Scope]
-    days: float = Field(DAYS, gt=0, le=tokens.LONGEST_DAYS)
+    days: float = Field(tokens.USUAL_DAYS, gt=0, le=tokens.LONGEST_DAYS)
 
 
 class EventOut(BaseModel):

@@ -9,7 +9,6 @@ from sqlalchemy import Engine
 from core.errors import FacewardenError, PermanentError
 from core.roles import Scope
 from review.access import AccountKeeper, Admin, Principal
-from review.account import DAYS
 from review.problems import status_of
 from review.rendering import page
 from review.resources import Database, Id
@@ -44,7 +43,7 @@ def _page(
         tokens=found,
         accounts=owners,
         scopes=list(Scope),
-        days=DAYS,
+        days=tokens.USUAL_DAYS,
         longest_days=tokens.LONGEST_DAYS,
         error="" if error is None else str(error),
         new_token=new_token,  # shown this once
@@ -59,7 +58,7 @@ def create_token(
     account_id: Annotated[int, Form()],
     scopes: Annotated[list[Scope] | None, Form()] = None,
     name: Annotated[str, Form(max_length=200)] = "",
-    days: Annotated[float, Form()] = DAYS,
+    days: Annotated[float, Form()] = tokens.USUAL_DAYS,
 ) -> Response:
     """A token for any account; the answer is the only page that ever shows it."""
     try:

@@ -1,6 +1,8 @@
-"""The evidence report as a download."""
+"""The evidence report as a download: JSON, or one self-contained HTML file."""
 
+import base64
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -8,17 +10,24 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Engine
 
+from core.errors import FileVanished
 from review import evidence
 from review.access import Exporter, Principal
 from review.api.answers import refuse_while_blind
+from review.pages import video_view
 from review.pages.queue_query import LONGEST, NO_NUL
 from review.pages.video import VideoId
+from review.rendering import STATIC, render
 from review.resources import Database, Objects
 from storage import audit, video_detail
 from storage.engine import reading, transaction
+from storage.objects import FolderStore
 from storage.video_detail import VideoDetail
 
 router = APIRouter()
+
+STYLES = ("app.css", "parts.css", "evidence.css")
+TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
 
 Model = Annotated[str, Query(max_length=LONGEST, pattern=NO_NUL)]
 
@@ -30,7 +39,7 @@ def evidence_html(
     """One self-contained HTML file."""
     values, detail = _made(engine, principal, video_id, model, kind="html")
     headers = _headers(values, "html")
-    return HTMLResponse(evidence.to_html(values, detail, objects), headers=headers)
+    return HTMLResponse(_to_html(values, detail, objects), headers=headers)
 
 
 @router.get("/videos/{video_id}/evidence.json")
@@ -58,6 +67,28 @@ def _made(
             content_sha256=values["content_sha256"],
         )
     return values, detail
+
+
+def _to_html(values: Mapping[str, Any], detail: VideoDetail, objects: FolderStore) -> str:
+    """`values` as one HTML file that needs nothing else: styles and pictures are within it."""
+    return render(
+        "evidence.html",
+        report=values,
+        video=video_view.build(detail, blind=False),
+        detail=detail,
+        styles="\n".join((STATIC / name).read_text() for name in STYLES),
+        picture=lambda key: _data_url(objects, key),
+    )
+
+
+def _data_url(objects: FolderStore, key: str) -> str:
+    """The picture as a `data:` address; empty where the object is gone: the rest counts."""
+    try:
+        content = objects.read(key)
+    except FileVanished:
+        return ""
+    kind = TYPES.get(key[key.rfind(".") :], "application/octet-stream")
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _headers(values: dict[str, Any], suffix: str) -> dict[str, str]:
