@@ -7,7 +7,7 @@ from torch import nn
 
 
 class Normalise(nn.Module):
-    """float32 (N, 3, S, S) for uint8 (N, S, S, 3) on the module's device.
+    """float32 (N, 3, S, S) for crops on the module's device: uint8 (N, S, S, 3).
 
     The result lies in channels_last already: the layout of the crops themselves.
     """
@@ -25,6 +25,11 @@ class Normalise(nn.Module):
 
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
         return crops.permute(0, 3, 1, 2).float() * self.scale + self.shift
+
+    def of_unit(self, images: torch.Tensor) -> torch.Tensor:
+        """The same of float32 (N, 3, S, S) in [0, 1], which need not be channels_last."""
+        normalised = images * (255 * self.scale) + self.shift
+        return normalised.contiguous(memory_format=torch.channels_last)
 
     @property
     def device(self) -> torch.device:

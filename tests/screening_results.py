@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from core.outcomes import Verdict
+from storage import model_versions
 from storage.results import FaceResult, FlaggedFrameResult, ScreeningResult, TrackResult
 
 FACE = FaceResult(
@@ -21,6 +24,19 @@ FACE = FaceResult(
     rejected_because=None,
     logit=2.0,
 )
+
+
+def register_model(session: Session, version_id: str = "m-1") -> None:
+    """The version of a model that screens, where a test is not about which."""
+    model_versions.register(
+        session,
+        version_id=version_id,
+        architecture="m",
+        label="test",
+        weights_sha256="0" * 64,
+        input_size=64,
+        details={},
+    )
 
 
 def screening_result(

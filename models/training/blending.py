@@ -13,20 +13,6 @@ from numpy.typing import NDArray
 from models.face import Image, Landmarks
 from models.training.mean_face import MEAN_LANDMARKS
 
-__all__ = [
-    "MEAN_LANDMARKS",
-    "OUTLINES",
-    "Mask",
-    "Region",
-    "align",
-    "blend",
-    "eye_distance",
-    "region_mask",
-    "similarity",
-    "swap_face",
-    "transfer_colour",
-]
-
 Mask = NDArray[np.float32]  # (H, W) in [0, 1]
 Region = Literal["face", "inner", "mouth", "eyes"]
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from models.device import moved
 from models.training.gpu.stock import Frames, Stock
-from models.training.gpu.wear import FLAT_TABLE, Wear, blurred, coded
+from models.training.gpu.wear import FLAT_TABLE, Wear, blurred, coded, resized
 from models.training.renderers import MIDDLE, RENDERERS, SIDE, SPAN
 
 CHUNK = 8  # pictures that share a kind
@@ -258,9 +258,7 @@ class Forger:
 
 def scaled(pictures: torch.Tensor, side: int, mode: str = "bilinear") -> torch.Tensor:
     """(N, C, side, side): averaged where they shrink, else interpolated."""
-    if side < pictures.shape[-1]:
-        return F.interpolate(pictures, (side, side), mode="area")
-    return F.interpolate(pictures, (side, side), mode=mode, align_corners=False)
+    return resized(pictures, side, "area" if side < pictures.shape[-1] else mode)
 
 
 @cache

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from core.errors import SettingsError
 from models.architectures import architecture
 from models.device import moved
+from models.preprocess import Normalise
 from models.training.gpu.config import GpuConfig
 from models.training.gpu.forging import Forger
 from models.training.gpu.heads import FAMILIES, Heads
@@ -42,8 +43,7 @@ class Run:
         """`renderers`: of models.training.renderers, on the stock's device; without them no such fakes."""
         self.config, self._stock = config, stock
         entry = architecture(config.architecture)
-        self._mean = torch.tensor(entry.mean, device=stock.device).view(1, 3, 1, 1)
-        self._std = torch.tensor(entry.std, device=stock.device).view(1, 3, 1, 1)
+        self._normalise = Normalise(entry.mean, entry.std).to(stock.device)
         torch.manual_seed(config.seed)
         heads = Heads(network, config.architecture, config.dropout)
         self.heads = heads.to(stock.device).to(memory_format=torch.channels_last)
@@ -143,8 +143,7 @@ class Run:
         worn = Wear(generator, strength=self.config.strength)(images)
         if side != size:
             worn = F.interpolate(worn, (size, size), mode="area")
-        worn = (worn - self._mean) / self._std
-        return worn.contiguous(memory_format=torch.channels_last), masks
+        return self._normalise.of_unit(worn), masks
 
     def _view(self, count: int, generator: torch.Generator) -> View:
         def between(low: float, high: float, *shape: int) -> torch.Tensor:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from models.architectures import architecture
+from models.preprocess import Normalise
 from models.training.gpu.config import GpuConfig
 from models.training.gpu.mix import unseen_groups
 from models.training.gpu.stock import Stock, View
@@ -24,8 +25,7 @@ def logits_of(
 ) -> NDArray[np.float32]:
     """float32 (N,): the logits of these faces of the stock, cut as the worker does."""
     entry = architecture(config.architecture)
-    mean = torch.tensor(entry.mean, device=stock.device).view(1, 3, 1, 1)
-    std = torch.tensor(entry.std, device=stock.device).view(1, 3, 1, 1)
+    normalise = Normalise(entry.mean, entry.std).to(stock.device)
     found = []
     heads.eval()
     for part in torch.tensor(places, dtype=torch.long, device=stock.device).split(batch):
@@ -36,8 +36,7 @@ def logits_of(
             mirrored=torch.zeros(len(part), dtype=torch.bool, device=stock.device),
             edges=torch.ones(len(part), dtype=torch.bool, device=stock.device),
         )
-        crops = stock.sample(part, stock.grid(part, plain, config.input_size))
-        crops = ((crops - mean) / std).contiguous(memory_format=torch.channels_last)
+        crops = normalise.of_unit(stock.sample(part, stock.grid(part, plain, config.input_size)))
         with torch.autocast(stock.device, torch.bfloat16, enabled=stock.device == "cuda"):
             found.append(heads(crops)[0].float().cpu().numpy())
     return np.concatenate(found) if found else np.zeros(0, np.float32)

@@ -92,8 +92,8 @@ class Wear:
         small = max(32, round(side * self.uniform(1 - 0.75 * self._strength, 0.95)))
         down = ("area", "bilinear", "bicubic")[int(self.uniform(0, 3))]
         up = ("bilinear", "bicubic", "nearest")[0 if self._coin(0.6) else 1 if self._coin(0.85) else 2]
-        less = _resized(images, small, down)
-        return _resized(less, side, up)
+        less = resized(images, small, down)
+        return resized(less, side, up)
 
     def _blurred(self, images: torch.Tensor) -> torch.Tensor:
         return blurred(images, self.uniform(0.4, 0.6 + 1.8 * self._strength))
@@ -220,7 +220,8 @@ def _matrices(device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.T
     return TO_YCC.to(device), torch.linalg.inv(TO_YCC).to(device), rows.to(device)
 
 
-def _resized(images: torch.Tensor, side: int, mode: str) -> torch.Tensor:
+def resized(images: torch.Tensor, side: int, mode: str) -> torch.Tensor:
+    """(N, C, side, side) by F.interpolate's `mode`."""
     if mode in ("area", "nearest"):
         return F.interpolate(images, (side, side), mode=mode)
     return F.interpolate(images, (side, side), mode=mode, align_corners=False)

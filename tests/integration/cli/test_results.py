@@ -9,14 +9,14 @@ from core import queues
 from core.errors import NotFound
 from core.outcomes import MediaKind, ScreeningStatus, Verdict
 from core.settings import Settings
-from storage import explanations, model_versions, screenings, videos
+from storage import explanations, screenings, videos
 from storage.engine import connect, transaction
 from storage.leases import Ticket
 from storage.migrate import upgrade
 from storage.results import complete
 from storage.tables import Screening, Video
 from storage.videos import Seen
-from tests.screening_results import screening_result
+from tests.screening_results import register_model, screening_result
 
 LATER = 10_050  # flagged videos that came after the first: more than any page holds
 SHA256 = "0a1b" + "c" * 60
@@ -34,15 +34,7 @@ def engine(system: Settings) -> Engine:
     engine = connect(system.sql_url)
     upgrade(engine)
     with transaction(engine) as session:
-        model_versions.register(
-            session,
-            version_id="m-1",
-            architecture="m",
-            label="m",
-            weights_sha256="0" * 64,
-            input_size=64,
-            details={},
-        )
+        register_model(session)
     (frame,) = add(engine, SHA256, "old/clip.mp4", Verdict.FAKE)
     with transaction(engine) as session:
         ticket = Ticket(row_id=frame, attempt=1)

@@ -8,13 +8,13 @@ from sqlalchemy import Engine, select, update
 
 from core.errors import HeldByAnother, NotFound
 from core.outcomes import DecisionOutcome, DecisionState, MediaKind, Verdict
-from storage import audit, claims, dashboard, decisions, model_versions, screenings, videos
+from storage import audit, claims, dashboard, decisions, screenings, videos
 from storage.engine import reading, transaction
 from storage.queue_filters import Filters
 from storage.results import complete
 from storage.tables import Account, ReviewClaim, Screening, utc_now
 from storage.videos import Seen
-from tests.screening_results import screening_result
+from tests.screening_results import register_model, screening_result
 
 REVIEWERS = ("ada", "ben", "cleo", "dan")
 VIDEOS = 6
@@ -34,15 +34,7 @@ def queue(engine: Engine) -> Engine:
     """Six flagged videos, four reviewers, two model versions."""
     with transaction(engine) as session:
         for version in ("m-1", "m-2"):
-            model_versions.register(
-                session,
-                version_id=version,
-                architecture="m",
-                label="test",
-                weights_sha256="0" * 64,
-                input_size=64,
-                details={},
-            )
+            register_model(session, version)
         session.add_all(Account(name=name, role="reviewer") for name in REVIEWERS)
         for number in range(1, VIDEOS + 1):
             sha256 = f"{number:064x}"

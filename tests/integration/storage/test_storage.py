@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError
 
 from core.errors import NotMedia, ServiceUnavailable, SettingsError, StaleAttempt
 from core.outcomes import ExplanationMethod, MediaKind
-from storage import audit, explanations, model_versions, queries, screenings, videos
+from storage import audit, explanations, queries, screenings, videos
 from storage.engine import connect, transaction
 from storage.explanations import ExplanationResult
 from storage.leases import Ticket
@@ -24,7 +24,7 @@ from storage.results import ScreeningResult, complete
 from storage.screenings import Claim
 from storage.tables import Base, FaceRow, utc_now
 from storage.videos import Seen
-from tests.screening_results import screening_result
+from tests.screening_results import register_model, screening_result
 
 LEASE = 30.0
 HASH = "a" * 64
@@ -34,15 +34,7 @@ HASH = "a" * 64
 def ticket(engine: Engine) -> Ticket:
     """A queued screening of a fresh video."""
     with transaction(engine) as session:
-        model_versions.register(
-            session,
-            version_id="m-1",
-            architecture="m",
-            label="test",
-            weights_sha256=HASH,
-            input_size=64,
-            details={},
-        )
+        register_model(session)
         video_id, new = videos.add(
             session, sha256=HASH, size_bytes=5, media_kind=MediaKind.VIDEO, object_key="aa/" + "a" * 62
         )

@@ -6,25 +6,17 @@ from sqlalchemy import Engine
 
 from core.outcomes import MediaKind, Verdict
 from review.pages import video_view
-from storage import model_versions, screenings, video_detail, videos
+from storage import screenings, video_detail, videos
 from storage.engine import reading, transaction
 from storage.results import ScreeningResult, complete
 from storage.video_detail import VideoDetail
 from storage.videos import Seen
-from tests.screening_results import screening_result
+from tests.screening_results import register_model, screening_result
 
 
 def stored(engine: Engine, result: ScreeningResult) -> VideoDetail:
     with transaction(engine) as session:
-        model_versions.register(
-            session,
-            version_id="m-1",
-            architecture="m",
-            label="test",
-            weights_sha256="0" * 64,
-            input_size=64,
-            details={},
-        )
+        register_model(session)
         video, _ = videos.add(
             session, sha256="0" * 64, size_bytes=1, media_kind=MediaKind.VIDEO, object_key="k"
         )

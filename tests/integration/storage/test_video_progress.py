@@ -10,7 +10,6 @@ from storage import (
     accounts,
     decisions,
     explanations,
-    model_versions,
     queue_choices,
     screenings,
     video_progress,
@@ -22,21 +21,13 @@ from storage.leases import Ticket
 from storage.results import complete
 from storage.screenings import Claim
 from storage.video_progress import Progress
-from tests.screening_results import screening_result
+from tests.screening_results import register_model, screening_result
 
 
 def add(engine: Engine, number: int, source: str) -> tuple[int, Claim]:
     """A video whose screening a worker holds."""
     with transaction(engine) as session:
-        model_versions.register(
-            session,
-            version_id="m-1",
-            architecture="m",
-            label="m",
-            weights_sha256="0" * 64,
-            input_size=64,
-            details={},
-        )
+        register_model(session)
         video_id, _ = videos.add(
             session, sha256=f"{number:064x}", size_bytes=1, media_kind=MediaKind.VIDEO, object_key="k"
         )

@@ -8,9 +8,9 @@ import pytest
 from skimage.data import astronaut
 
 from models.face import Box, Face, Image
-from models.training.blending import MEAN_LANDMARKS
 from models.training.clips import GENUINE, ClipSource, forge, write
 from models.training.faces import FaceRecord, video_frames
+from models.training.mean_face import MEAN_LANDMARKS
 
 CROP: Image = np.asarray(cv2.resize(np.ascontiguousarray(astronaut()[0:224, 110:334]), (160, 160)), np.uint8)
 FACE = Face(

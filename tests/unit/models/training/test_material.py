@@ -14,10 +14,10 @@ from core.errors import BrokenMedia, SettingsError
 from core.settings import DetectionSettings, QualitySettings
 from models.checkpoint import load_checkpoint
 from models.face import Image
-from models.training.blending import MEAN_LANDMARKS
 from models.training.config import TrainConfig, paper
 from models.training.crops import CropStore
 from models.training.material import load_material
+from models.training.mean_face import MEAN_LANDMARKS
 from models.training.pairs import Schedule
 from models.training.train import train
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from skimage.data import astronaut
 
 from models.face import Box, Image
-from models.training.blending import MEAN_LANDMARKS
 from models.training.config import PAIRS_PER_CLIP
 from models.training.faces import FaceRecord
+from models.training.mean_face import MEAN_LANDMARKS
 from models.training.pairs import PairMaker, Schedule
 from models.training.pseudofakes import TRAINED_KINDS, Forgery
 

@@ -9,7 +9,7 @@ import torch
 from skimage.data import astronaut
 
 from core.errors import WeightsError
-from models.training.blending import MEAN_LANDMARKS
+from models.training.mean_face import MEAN_LANDMARKS
 from models.training.renderers import (
     ALIGNED,
     RENDERERS,
