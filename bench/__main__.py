@@ -22,7 +22,7 @@ from core.logs import configure
 from core.settings import Settings
 from models.classifier import Classifier
 from models.detector import FaceDetector
-from worker.pipeline import STAGES, Pipeline
+from worker.screening.pipeline import STAGES, Pipeline
 
 SECONDS = 10
 LONG_MINUTES = 60

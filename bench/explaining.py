@@ -19,7 +19,7 @@ from models.explain import lime
 from models.explain.segmentation import segment
 from models.face import Face, Image
 from models.preprocess import Normalise
-from worker.pipeline import Pipeline
+from worker.screening.pipeline import Pipeline
 
 PUBLISHED_SIZE = 299  # pixels: the input of Xception as published (Chollet, CVPR 2017)
 

@@ -64,7 +64,7 @@ def _resident(process: psutil.Process) -> int:
 def _screen(clip: Path, home: Path) -> dict[str, Any]:
     from models.classifier import Classifier
     from models.detector import FaceDetector
-    from worker.pipeline import Pipeline
+    from worker.screening.pipeline import Pipeline
 
     settings = Settings(home=home, device="cpu", log_level="error", _env_file=None)
     classifier = Classifier.load(settings.weights, device="cpu", cache=settings.home / "converted")

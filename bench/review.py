@@ -33,10 +33,11 @@ from sqlalchemy.orm import Session
 
 from bench import bench_console, review_rows
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
-from storage import dashboard, queue_plan, review_queue, video_detail
 from storage.engine import connect, reading
 from storage.migrate import upgrade
-from storage.queue_filters import Filters, Position, Sort
+from storage.queue import listing, plan
+from storage.queue.filters import Filters, Position, Sort
+from storage.read import dashboard, detail
 
 OUTPUT = Path("build/bench-review.json")
 LIMIT_MILLISECONDS = 50.0
@@ -247,7 +248,7 @@ def _clock(connection: Connection) -> Callable[[], float]:
 def _pages(stopwatch: Stopwatch, name: str, filters: Filters) -> Iterator[Measured]:
     def page(cursor: str | None) -> Callable[[Session], int]:
         return lambda session: len(
-            review_queue.page(session, filters, cursor=cursor, limit=PAGE, account_id=1).items
+            listing.page(session, filters, cursor=cursor, limit=PAGE, account_id=1).items
         )
 
     yield stopwatch.measure(name, "first", page(None))
@@ -262,9 +263,7 @@ def _walk(engine: Engine, filters: Filters) -> tuple[int, str | None]:
     rows = 0
     with reading(engine) as session:
         while rows < (DEEP - 1) * PAGE:
-            found = queue_plan.find(
-                session, filters, limit=min(STRIDE, (DEEP - 1) * PAGE - rows), after=after
-            )
+            found = plan.find(session, filters, limit=min(STRIDE, (DEEP - 1) * PAGE - rows), after=after)
             if rows + len(found) < (DEEP - 1) * PAGE and len(found) < STRIDE:
                 found = found[: max(0, (len(found) - 1) // PAGE * PAGE)]
                 short = True
@@ -292,12 +291,10 @@ def _others(stopwatch: Stopwatch, videos: int) -> list[Measured]:
         return lambda session: 1 if work(session) is not None else 0
 
     works = {
-        "counts of the tabs": one(review_queue.counts),
-        "count of the queue": one(lambda session: review_queue.count(session, queue)),
-        "count of a name": one(
-            lambda session: review_queue.count(session, Filters(text=review_rows.WORDS[3]))
-        ),
-        "one video in full": one(lambda session: video_detail.detail(session, videos // 3)),
+        "counts of the tabs": one(listing.counts),
+        "count of the queue": one(lambda session: listing.count(session, queue)),
+        "count of a name": one(lambda session: listing.count(session, Filters(text=review_rows.WORDS[3]))),
+        "one video in full": one(lambda session: detail.video(session, videos // 3)),
         "dashboard, 30 days": one(lambda session: dashboard.dashboard(session, days=30, now=now)),
     }
     return [stopwatch.measure(name, "", work) for name, work in works.items()]

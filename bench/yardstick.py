@@ -19,7 +19,7 @@ from models.checkpoint import load_checkpoint
 from models.crop import crop_face
 from models.face import Box
 from models.preprocess import Normalise
-from worker.aggregation import score_track, score_video
+from worker.screening.aggregation import score_track, score_video
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,7 @@ def add(
     password_stdin: FromStdin = False,
 ) -> None:
     """Add an account and print its one-time password; a service gets none, it needs a token."""
-    from storage import accounts
+    from storage.people import accounts
 
     password, hashed = "", None
     if role != Role.SERVICE:
@@ -85,7 +85,7 @@ def add(
 @account.command(name="list")
 def list_accounts(as_json: AsJson = False) -> None:
     """All accounts."""
-    from storage import accounts
+    from storage.people import accounts
 
     with _database() as session:
         found = accounts.listed(session)
@@ -100,7 +100,7 @@ def list_accounts(as_json: AsJson = False) -> None:
 @account.command()
 def password(name: Name, password_stdin: FromStdin = False) -> None:
     """Give an account a new one-time password; it is signed out everywhere."""
-    from storage import accounts
+    from storage.people import accounts
 
     made, hashed = _password(name, from_stdin=password_stdin)
     with _database() as session:
@@ -112,7 +112,7 @@ def password(name: Name, password_stdin: FromStdin = False) -> None:
 @account.command()
 def role(name: Name, role: Annotated[Role, typer.Argument(help="What they may do from now on.")]) -> None:
     """Give an account another role."""
-    from storage import accounts
+    from storage.people import accounts
 
     with _database() as session:
         found = accounts.set_role(session, accounts.find(session, name).id, role, actor=ACTOR)
@@ -132,7 +132,7 @@ def enable(name: Name) -> None:
 
 
 def _set_active(name: str, *, active: bool) -> None:
-    from storage import accounts
+    from storage.people import accounts
 
     with _database() as session:
         found = accounts.set_active(session, accounts.find(session, name).id, active, actor=ACTOR)
@@ -147,7 +147,7 @@ def create(
     days: Annotated[float, typer.Option(help="Days until it ends.")] = 90,
 ) -> None:
     """Create an API token for an account and print it; it is not shown again."""
-    from storage import accounts, tokens
+    from storage.people import accounts, tokens
 
     with _database() as session:
         found = accounts.find(session, name)
@@ -158,7 +158,7 @@ def create(
 @token.command(name="list")
 def list_tokens(as_json: AsJson = False) -> None:
     """All tokens, without their secrets."""
-    from storage import tokens
+    from storage.people import tokens
 
     with _database() as session:
         found = tokens.listed(session)
@@ -173,7 +173,7 @@ def list_tokens(as_json: AsJson = False) -> None:
 @token.command()
 def revoke(token_id: Annotated[int, typer.Argument(help="Its number in `facewarden token list`.")]) -> None:
     """End a token."""
-    from storage import tokens
+    from storage.people import tokens
 
     with _database() as session:
         found = tokens.revoke(session, token_id, actor=ACTOR)

@@ -23,16 +23,16 @@ from rich.console import Console
 from skimage.data import astronaut
 
 from cli.results import print_videos
-from cli.supervisor import die_with_parent
+from cli.up.supervisor import die_with_parent
 from core.errors import FacewardenError
 from core.settings import DetectionSettings, Settings
 from models.detector import FaceDetector
 from models.face import Face, Image
-from models.training.blending import swap_face
-from storage import queries
+from models.synthesis.blending import swap_face
 from storage.engine import connect, transaction
 from storage.objects import FolderStore
-from storage.queries import VideoView
+from storage.read import queries
+from storage.read.queries import VideoView
 
 SECONDS, RATE = 5, 25
 WIDTH, HEIGHT = 960, 720

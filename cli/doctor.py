@@ -18,20 +18,21 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from cli import queue_server
 from cli.sweep import summary
+from cli.up import queue_server
 from core import queues
 from core.errors import FacewardenError, SettingsError
+from core.model_version import read_model_version
 from core.settings import Settings
 from models.classifier import choose_backend
 from models.device import choose_device
-from models.model_version import read_model_version
-from storage import accounts, screenings
+from storage import screenings
 from storage.engine import connect, reading, transaction
 from storage.migrate import is_current
 from storage.objects import FolderStore
+from storage.people import accounts
 from storage.sweep import look
-from worker.decode import VideoReader
+from worker.decoder.reader import VideoReader
 
 LEAST_FREE_BYTES = 2 * 1024**3
 SWEEP_SECONDS = 20.0  # to compare objects and rows

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from core.errors import printable
 from core.settings import Settings
-from ingest.folder import ingest_paths
+from ingest.bucket import ingest_paths
 from ingest.registration import Intake, Registrar
 from ingest.service import watch
 from storage.engine import connect

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from cli import accounts, gpu_training, training
+from cli import accounts
 from cli.configuration import read_settings as _settings
+from cli.learning import gpu_training, training
 from core.errors import FacewardenError
 from core.outcomes import Verdict
 
@@ -71,7 +72,7 @@ def up(
     ] = False,
 ) -> None:
     """Run everything on this machine: queue server, ingest, screen worker, explain worker, review pages."""
-    from cli.supervisor import Supervisor
+    from cli.up.supervisor import Supervisor
 
     raise typer.Exit(Supervisor(_settings()).run(until_idle=until_idle))
 
@@ -175,7 +176,7 @@ def results(
 ) -> None:
     """What became of the videos: verdicts, tracks, flagged frames, explanations."""
     from cli.results import show_results
-    from storage.queries import FLAGGED
+    from storage.read.queries import FLAGGED
 
     if flagged and verdict:
         raise typer.BadParameter("say --flagged or --verdict, not both")
@@ -263,7 +264,7 @@ app.command()(gpu_training.export_gpu)
 
 
 def _forgeries(wanted: list[str] | None) -> tuple[str, ...]:
-    from models.training.pseudofakes import KINDS
+    from models.synthesis.kinds import KINDS
 
     unknown = [kind for kind in wanted or [] if kind not in KINDS]
     if unknown:
@@ -305,9 +306,9 @@ def calibrate(
     kind: Kinds = None,
 ) -> None:
     """Fit a checkpoint's calibration and thresholds on clips that no evaluation uses."""
-    from cli.calibration import Wish
-    from cli.calibration import calibrate as run
-    from models.training.held_out import Plan
+    from evaluation.calibrate import Wish
+    from evaluation.calibrate import calibrate as run
+    from evaluation.held_out import Plan
 
     if method not in {"platt", "temperature"}:
         raise typer.BadParameter("the method is platt or temperature")
@@ -361,8 +362,8 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
     """Measure checkpoints on held-out faces and videos, or on labelled media; write a report with plots."""
-    from cli.evaluation import Wish, run_evaluation
-    from models.training.held_out import Plan
+    from evaluation.held_out import Plan
+    from evaluation.run import Wish, run_evaluation
 
     settings = _settings()
     wish = Wish(
@@ -394,7 +395,7 @@ def model_card(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if it would change.")] = False,
 ) -> None:
     """Renew the generated parts of the model card from the results beside the weights."""
-    from cli.model_card import renew
+    from cli.learning.model_card import renew
 
     if not renew(results or _settings().weights.with_suffix(".json"), card, check=check):
         typer.echo(f"{card} is not what the results say; run `facewarden model-card`", err=True)

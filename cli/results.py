@@ -13,10 +13,11 @@ from core import queues
 from core.errors import NotFound, printable
 from core.settings import Settings
 from review.words import reasons
-from storage import explanations, queries
+from storage import explanations
 from storage.engine import connect, transaction
 from storage.objects import FolderStore
-from storage.queries import VideoView
+from storage.read import queries
+from storage.read.queries import VideoView
 
 
 def show_results(

@@ -16,13 +16,13 @@ from core.errors import FacewardenError, printable
 from core.media_signatures import HEAD_BYTES
 from core.outcomes import Verdict
 from core.settings import Settings
-from ingest.folder import named_files, text_name
+from ingest.bucket import named_files, text_name
 from models.classifier import Classifier
 from models.detector import FaceDetector
 from models.device import choose_device
 from review.words import reasons
 from worker.explaining import decode_crop, explain_crop
-from worker.pipeline import Pipeline, Screened
+from worker.screening.pipeline import Pipeline, Screened
 
 
 @dataclass(frozen=True, kw_only=True)

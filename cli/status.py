@@ -7,13 +7,14 @@ from typing import Any
 
 from rich.console import Console
 
-from cli.supervisor import read_children
+from cli.up.supervisor import read_children
 from core import queues
 from core.errors import FacewardenError, printable
 from core.settings import Settings
-from ingest.folder import BucketWatcher, untaken
-from storage import queries, videos
+from ingest.bucket import BucketWatcher, untaken
+from storage import videos
 from storage.engine import connect, transaction
+from storage.read import queries
 
 LOOK_SECONDS = 0.5
 

@@ -1,6 +1,6 @@
 """How verdicts and scores look on a terminal."""
 
-from models.model_version import UNTRAINED_LABEL
+from core.model_version import UNTRAINED_LABEL
 
 COLOURS = {"fake": "bold red", "suspect": "yellow", "clear": "green", "unjudged": "cyan"}
 

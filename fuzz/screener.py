@@ -17,7 +17,7 @@ from core.logs import configure
 from core.settings import Settings
 from models.classifier import Classifier
 from models.detector import FaceDetector
-from worker.pipeline import Pipeline
+from worker.screening.pipeline import Pipeline
 
 # The decoder reports what it raised without meaning to. Its reader makes a typed error of it, and yet it is
 # a fault of ours.

@@ -20,9 +20,9 @@ from sqlalchemy.orm import Session
 from core import gate, metrics, queues
 from core.errors import InputError, ServiceUnavailable
 from core.media_signatures import HEAD_BYTES
+from core.model_version import ModelVersion, read_model_version
 from core.outcomes import MediaKind
 from core.settings import Settings
-from models.model_version import ModelVersion, read_model_version
 from storage import audit, model_versions, screenings, videos
 from storage.engine import transaction
 from storage.leases import Ticket

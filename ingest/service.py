@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from core import metrics
 from core.errors import FacewardenError, Unreadable
 from core.settings import Settings
-from ingest.folder import BucketWatcher
+from ingest.bucket import BucketWatcher
 from ingest.reconciler import Reconciler
 from ingest.registration import Registrar
 from ingest.sweeping import DailySweep

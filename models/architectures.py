@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from core.errors import SettingsError, WeightsError
+from core.model_version import Head
 from models.heads import PaperHead
-from models.model_version import Head
 
 Triple = tuple[float, float, float]
 HALF: Triple = (0.5, 0.5, 0.5)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models.model_version import ModelVersion
+from core.model_version import ModelVersion
 from models.openvino_runtime import openvino
 from models.preprocess import Normalise
 

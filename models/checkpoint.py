@@ -10,8 +10,8 @@ from safetensors.torch import load, save
 from torch import nn
 
 from core.errors import SettingsError, WeightsError
+from core.model_version import ModelVersion, read_model_version
 from models.architectures import build
-from models.model_version import ModelVersion, read_model_version
 from models.whole_file import whole
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from core.errors import SettingsError
+from core.model_version import ModelVersion
 from models.backends import (
     Backend,
     CropNetwork,
@@ -22,9 +23,8 @@ from models.backends import (
     openvino_precisions,
 )
 from models.checkpoint import load_checkpoint
-from models.converted import converted
 from models.device import choose_device, cpu_has_bf16
-from models.model_version import ModelVersion
+from models.openvino_cache import converted
 
 log = structlog.get_logger()
 

@@ -6,8 +6,8 @@ A classifier's numbers depend on how its faces were cut, so the settings travel 
 import cv2
 import numpy as np
 
+from core.model_version import CropSettings
 from models.face import LEVELLED_FROM, Box, Face, Image
-from models.model_version import CropSettings
 
 
 def crop_standing(image: Image, face: Face, crop: CropSettings, size: int) -> Image:

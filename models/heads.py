@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from models.model_version import Head
+from core.model_version import Head
 
 HEADS: tuple[Head, ...] = ("default", "paper")
 

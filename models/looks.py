@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtri, ndtri_exp
 
-from models.model_version import Looks
+from core.model_version import Looks
 
 Numbers = NDArray[np.float64]
 

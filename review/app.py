@@ -9,9 +9,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from core.settings import Settings
-from review import account, administration, api, confirmation, pages, sign_in
-from review.access import Viewer
+from review import admin, api, pages
 from review.api.document import document
+from review.auth import account, confirmation, sign_in
+from review.auth.access import Viewer
 from review.headers import SecurityHeaders
 from review.hosts import TrustedHosts
 from review.problems import add_handlers
@@ -52,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(SecurityHeaders, https=settings.review.https)
     add_handlers(app)
     _add_own_routes(app)
-    for part in (sign_in, confirmation, account, administration, api, pages):
+    for part in (sign_in, confirmation, account, admin, api, pages):
         app.include_router(part.router)
     return app
 

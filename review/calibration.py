@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from models.model_version import Calibration
-from storage.video_detail import ModelDetail
+from core.model_version import Calibration
+from storage.read.detail import ModelDetail
 
 
 def frame_probability(model: ModelDetail) -> Callable[[float | None], float | None]:

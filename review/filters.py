@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
-from storage import name_search
-from storage.queue_filters import LONGEST_CURSOR, Filters, Sort
+from storage.queue import names
+from storage.queue.filters import LONGEST_CURSOR, Filters, Sort
 
 YEARS = (1970, 9990)  # beyond them a moment can leave the calendar when its zone is taken off
 
@@ -46,8 +46,7 @@ class FilterParams(BaseModel):
     text: Text | None = Field(
         None,
         description=(
-            f"A part of a name, {name_search.SHORTEST} to {name_search.LONGEST} characters, "
-            "upper and lower case alike."
+            f"A part of a name, {names.SHORTEST} to {names.LONGEST} characters, upper and lower case alike."
         ),
     )
     sort: Sort = Field(Sort.SCORE, description="By score, or by the time at which it was first seen.")

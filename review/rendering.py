@@ -64,7 +64,7 @@ def page(
     headers: Mapping[str, str] | None = None,
     **values: Any,
 ) -> HTMLResponse:
-    """A whole page. `principal` is who is signed in (`review.access.Principal`), or None."""
+    """A whole page. `principal` is who is signed in (`review.auth.access.Principal`), or None."""
     content = render(template, request=request, principal=principal, **values)
     # What a reviewer sees must not come back from a cache once they are signed out.
     told = {"Cache-Control": "no-store", "Vary": "HX-Request, Cookie"} | dict(headers or {})

@@ -7,12 +7,13 @@ from sqlalchemy import Engine
 
 from core import queues
 from core.errors import NotFound, ServiceUnavailable
+from core.model_version import read_model_version
 from core.settings import Settings
 from ingest.registration import register_version
-from models.model_version import read_model_version
-from storage import audit, model_versions, screenings, video_detail
+from storage import audit, model_versions, screenings
 from storage.engine import transaction
 from storage.leases import Ticket
+from storage.read import detail
 
 log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ def ask(
     Raises NotFound where the video or the model version is unknown.
     """
     with transaction(engine) as session:
-        video = video_detail.media(session, video_id)
+        video = detail.media(session, video_id)
         if model_version is None:
             version = read_model_version(settings.weights)
             register_version(session, version)

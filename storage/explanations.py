@@ -26,7 +26,7 @@ class ExplanationResult:
     method: ExplanationMethod
     parameters: Mapping[str, Any]
     seed: int | None
-    segments: bytes | None  # models.explain.run_length
+    segments: bytes | None  # storage.run_length
     weights: Sequence[float]  # per segment, towards fake
     intercept: float | None
     local_prediction: float | None

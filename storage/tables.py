@@ -144,7 +144,7 @@ class ModelVersionRow(Base):
 
 
 def _queue_indexes() -> list[Index]:
-    """What storage.queue_plan walks along: by score and by time, through all videos, a source or a model.
+    """What storage.queue.plan walks along: by score and by time, through all videos, a source or a model.
 
     The last column is there so that a range of it is checked without a look at the row.
     """
@@ -208,7 +208,7 @@ class Screening(Base):
     coverage: Mapped[float | None]  # decoded samples / expected samples, [0, 1]
     partial: Mapped[bool] = mapped_column(default=False)  # coverage below 1
     unseen: Mapped[list[str] | None]  # what was not looked at, in words
-    # How many faces the quality gate kept from the classifier, by reason (worker.quality.Rejection).
+    # How many faces the quality gate kept from the classifier, by reason: worker.screening.quality.Rejection.
     rejected_faces: Mapped[dict[str, int]] = mapped_column(default=dict, server_default="{}")
     longest_unseen_seconds: Mapped[float | None]  # of the video, without an undamaged sample
     # Degrees clockwise by which the picture is turned so that most of the faces stand.
@@ -223,7 +223,7 @@ class Screening(Base):
     latest: Mapped[bool] = mapped_column(default=True, server_default=true())
     added_at: Mapped[datetime] = mapped_column(default=utc_now)  # video.created_at
     source: Mapped[str] = mapped_column(default="", server_default="")  # in which it was first seen
-    # storage.decisions keeps it.
+    # storage.people.decisions keeps it.
     decision_state: Mapped[str] = mapped_column(
         String(16), default=DecisionState.OPEN, server_default=DecisionState.OPEN
     )
@@ -326,7 +326,7 @@ class ExplanationRow(Base):
     method: Mapped[str] = mapped_column(String(16))
     parameters: Mapped[dict[str, Any]]
     seed: Mapped[int | None]
-    segments: Mapped[bytes | None] = mapped_column(LargeBinary)  # models.explain.run_length
+    segments: Mapped[bytes | None] = mapped_column(LargeBinary)  # storage.run_length
     weights: Mapped[list[float]]
     intercept: Mapped[float | None]
     local_prediction: Mapped[float | None]

@@ -8,8 +8,8 @@ from sqlalchemy import CompoundSelect, Select, func, or_, select, union
 from sqlalchemy.orm import Session
 
 from core.outcomes import MediaKind
-from storage import name_search
 from storage.folding import folded
+from storage.queue import names
 from storage.tables import Sighting, Video
 
 DIGITS = re.compile("[0-9a-f]{1,64}")  # of a SHA-256
@@ -68,14 +68,14 @@ def _sighting(session: Session, seen: Seen) -> Sighting:
 def called(session: Session, key: str) -> Select[int | None] | CompoundSelect[int | None]:
     """A query for the ids of the videos whose SHA-256 begins with `key` or whose whole name it is."""
     name = folded(key)
-    names = select(Sighting.video_id).where(Sighting.video_id.is_not(None))
-    if len(name) >= name_search.SHORTEST:
-        names = name_search.matching(session, name)  # by the index, which knows no whole names
-    names, digits = names.where(Sighting.name == key), key.lower()
+    sightings = select(Sighting.video_id).where(Sighting.video_id.is_not(None))
+    if len(name) >= names.SHORTEST:
+        sightings = names.matching(session, name)  # by the index, which knows no whole names
+    sightings, digits = sightings.where(Sighting.name == key), key.lower()
     if not DIGITS.fullmatch(digits):
-        return names
+        return sightings
     # No LIKE, which no index answers; "g" follows each digit.
-    return union(names, select(Video.id).where(Video.sha256 >= digits, Video.sha256 < digits + "g"))
+    return union(sightings, select(Video.id).where(Video.sha256 >= digits, Video.sha256 < digits + "g"))
 
 
 def seen_in(session: Session, source: str, *, but: str | None = None) -> Iterator[Seen]:

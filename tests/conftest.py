@@ -98,9 +98,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small CNN with seeded random weights that calls every face fake: quick, and it flags."""
     import torch
 
+    from core.model_version import UNTRAINED_LABEL, ModelVersion
     from models.architectures import architecture, build
     from models.checkpoint import save_checkpoint
-    from models.model_version import UNTRAINED_LABEL, ModelVersion
 
     torch.manual_seed(0)
     entry = architecture("smallcnn")

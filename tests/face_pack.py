@@ -5,9 +5,9 @@ import torch
 from skimage.data import astronaut
 
 from models.face import Box, Image, Landmarks
+from models.synthesis.mean_face import MEAN_LANDMARKS
 from models.training.gpu.pack import Pack, PackedFace, cut
 from models.training.gpu.stock import View
-from models.training.mean_face import MEAN_LANDMARKS
 
 PHOTOGRAPH: Image = np.ascontiguousarray(astronaut()[0:224, 110:334])
 BOX = Box(x0=66, y0=50, x1=158, y1=166)

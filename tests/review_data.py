@@ -19,13 +19,13 @@ from sqlalchemy.orm import Session
 
 from cli.demo import make_photographs, write_clip
 from core.errors import BrokenMedia, FacewardenError, NoVideoStream
+from core.model_version import ModelVersion
 from core.outcomes import MediaKind, Verdict
 from core.settings import Settings
 from ingest.registration import register_version
 from models.classifier import Classifier
 from models.detector import FaceDetector
 from models.device import choose_device
-from models.model_version import ModelVersion
 from storage import explanations, migrate, screenings, videos
 from storage.engine import transaction
 from storage.explanations import ExplanationResult
@@ -37,7 +37,7 @@ from storage.tables import Screening, Video, utc_now
 from worker.context import Context
 from worker.explaining import explain_frame
 from worker.outcome import to_result
-from worker.pipeline import Pipeline
+from worker.screening.pipeline import Pipeline
 
 FLAGGED, GENUINE, TWO_FACES = "newsroom/statement.mp4", "newsroom/portrait.mp4", "uploads/two_speakers.mp4"
 FLAGGED_VERDICTS = tuple(verdict for verdict in Verdict if verdict.flagged)

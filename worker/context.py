@@ -13,14 +13,14 @@ from sqlalchemy import Engine
 
 from core import queues
 from core.errors import WeightsError
+from core.model_version import read_model_version
 from core.settings import Settings
 from models.classifier import Classifier
 from models.detector import FaceDetector
 from models.device import choose_device
-from models.model_version import read_model_version
 from storage.engine import connect
 from storage.objects import FolderStore
-from worker.pipeline import Pipeline
+from worker.screening.pipeline import Pipeline
 
 log = structlog.get_logger()
 

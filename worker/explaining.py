@@ -7,9 +7,10 @@ import numpy as np
 
 from core.settings import LimeSettings
 from models.classifier import Classifier
-from models.explain import grad_cam, lime, overlay, run_length
+from models.explain import grad_cam, lime, overlay
 from models.explain.explanation import Explanation
 from models.face import Image
+from storage import run_length
 from storage.explanations import Claim, ExplanationResult
 from storage.objects import FolderStore
 from worker.context import Context

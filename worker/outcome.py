@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 from storage.objects import FolderStore
 from storage.results import FaceResult, FlaggedFrameResult, ScreeningResult, TrackResult
-from worker.evidence import Evidence
-from worker.pipeline import Screened, ScreenedFace, ScreenedTrack
+from worker.screening.evidence import Evidence
+from worker.screening.pipeline import Screened, ScreenedFace, ScreenedTrack
 
 
 def to_result(screened: Screened, objects: FolderStore) -> ScreeningResult:

@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Annotated, Literal, get_origin, get_type_hints
 
 from core.errors import SettingsError
-from models.model_version import UNTRAINED_LABEL, Head
+from core.model_version import UNTRAINED_LABEL, Head
+from models.datasets.defaults import PAIRS_PER_CLIP, SHARES, Augmentation
 
 Optimiser = Literal["adamw", "adam", "sam"]
 LearningRates = Literal["cosine", "plateau"]
 Precision = Literal["auto", "fp32", "bf16"]
-Augmentation = Literal["world", "flips"]
 Preset = Literal["default", "paper"]
-
-PAIRS_PER_CLIP = 8  # that share one pass through the video codec
-SHARES = (0.8, 0.1, 0.1)  # of the groups of labelled data: train, validation, test
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class Option:
 
 
 def _trained_kinds() -> tuple[str, ...]:
-    from models.training.pseudofakes import TRAINED_KINDS  # noqa: PLC0415  it draws pictures
+    from models.synthesis.kinds import TRAINED_KINDS  # noqa: PLC0415  it draws pictures
 
     return TRAINED_KINDS
 
@@ -40,9 +37,7 @@ def _trained_kinds() -> tuple[str, ...]:
 class TrainConfig:
     """The default preset."""
 
-    data: (
-        Path  # folder of genuine faces and videos (models.training.faces), or a data set (…training.sources)
-    )
+    data: Path  # folder of genuine faces and videos (models.datasets.faces), or a data set (….splits)
     out: Path  # folder of state, history and result
     command: str = ""  # that asked for it, as others would type it; "" where none did
     architecture: Annotated[str, Option("--arch", "An architecture's name.")] = "xception"
@@ -92,7 +87,7 @@ class TrainConfig:
     final_strength: Annotated[
         float, Option("--strength", "How hard pictures are degraded in the end: 0 is mild.", min=0, max=1)
     ] = 0.8
-    augmentation: Augmentation = "world"  # of labelled faces: all that the world does, or mirroring alone
+    augmentation: Augmentation = "world"
     localisation: Annotated[
         float, Option("--localisation", "Weight of the loss for where the forgery is; 0 for none.", min=0)
     ] = 1.0

@@ -7,14 +7,14 @@ from typing import Any
 import structlog
 from torch import nn
 
+from core.model_version import CropSettings, ModelVersion
 from models.architectures import architecture
 from models.checkpoint import save_checkpoint
-from models.model_version import CropSettings, ModelVersion
+from models.synthesis.renderers import renderer_record
+from models.synthesis.rendering import RENDERINGS
 from models.training.config import TrainConfig
-from models.training.renderers import renderer_record
-from models.training.rendering import RENDERINGS
+from models.training.distributed import World
 from models.training.state import TrainState
-from models.training.world import World
 
 log = structlog.get_logger()
 

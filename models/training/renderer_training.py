@@ -1,4 +1,4 @@
-"""Train the renderers (models.training.renderers) on genuine faces of the training side.
+"""Train the renderers (models.synthesis.renderers) on genuine faces of the training side.
 
 Each learns to give a face back from the little that it sees of it: by the mean difference, and by a
 discriminator of patches that is trained against it (Isola et al., CVPR 2017; least squares: Mao et al., ICCV
@@ -18,11 +18,11 @@ from torch import nn
 
 from core.errors import SettingsError
 from models.checkpoint import stored, write_hashed
+from models.datasets.faces import FaceRecord, load_faces, split
 from models.device import cpu_has_bf16
-from models.training.blending import eye_distance
-from models.training.faces import FaceRecord, load_faces, split
-from models.training.renderers import RENDERERS, SIDE, SPAN, aligned, as_tensor, halved
-from models.training.warm_start import placed
+from models.synthesis.blending import eye_distance
+from models.synthesis.renderers import RENDERERS, SIDE, SPAN, aligned, as_tensor, halved
+from models.training.init import placed
 
 BATCH = 16
 LEARNING_RATE = 4e-4

@@ -4,8 +4,8 @@ import math
 
 import torch
 
+from models.datasets.pairs import Schedule
 from models.training.config import TrainConfig
-from models.training.pairs import Schedule
 
 # The published protocol's cut: to a fifth, where three validations have not brought this much.
 PLATEAU_FACTOR = 0.2

@@ -11,7 +11,7 @@ from torch import nn
 
 from core.errors import SettingsError
 from models.training.config import TrainConfig
-from models.training.optimisers import make_optimiser
+from models.training.optim import make_optimiser
 from models.training.schedule import plateau
 from models.whole_file import whole
 

@@ -20,20 +20,20 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from models.architectures import architecture
+from models.datasets.crops import CropStore
+from models.datasets.crops import Progress as CropProgress
+from models.datasets.pairs import Batch, PairStream
 from models.preprocess import Normalise
 from models.training.config import TrainConfig
-from models.training.crops import CropStore
-from models.training.crops import Progress as CropProgress
+from models.training.distributed import World, joined
 from models.training.export import checkpoint_path, export
 from models.training.history import Board, open_board, plot_history, show, write_history
-from models.training.localisation import Localising, bare, pointing_loss
-from models.training.material import Material, is_genuine, load_material
-from models.training.optimisers import SharpnessAware
-from models.training.pairs import Batch, PairStream
+from models.training.init import first_network, origin, placed
+from models.training.mask_head import MaskHead, bare, mask_loss
+from models.training.optim import SharpnessAware
 from models.training.schedule import learning_rate, schedule
 from models.training.state import Entry, TrainState, begin, chosen, keep_best, save
-from models.training.warm_start import first_network, origin, placed
-from models.training.world import World, joined
+from models.training.training_set import Material, is_genuine, load_material
 
 __all__ = ["TrainConfig", "train"]
 
@@ -128,7 +128,7 @@ def _network(config: TrainConfig) -> nn.Module:
     if not config.localisation:
         return network
     entry = architecture(config.architecture)
-    return Localising(network, entry.last_conv, entry.features)
+    return MaskHead(network, entry.last_conv, entry.features)
 
 
 def _batches(config: TrainConfig, world: World, start: int, material: Material) -> Iterator[Batch]:
@@ -201,7 +201,7 @@ def _losses(stepper: _Stepper, batch: Batch) -> tuple[dict[str, torch.Tensor], t
     logits, cells = answers[:, 0], answers[:, 1:]
     losses = {"loss": nn.functional.binary_cross_entropy_with_logits(logits, wanted)}
     if config.localisation:
-        losses["localisation_loss"] = config.localisation * pointing_loss(cells, batch.forged)
+        losses["localisation_loss"] = config.localisation * mask_loss(cells, batch.forged)
     return losses, logits
 
 

@@ -1,67 +1,22 @@
-"""How the API answers: problems, entity tags, pictures."""
+"""How the API answers: entity tags, pictures."""
 
 import hashlib
-from typing import Any, TypeAlias
 
 from fastapi import Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from core.errors import FileVanished, HiddenUntilDecided
-from review.access import Principal
-from review.problems import MEDIA_TYPE
-from storage import decisions
+from review.auth.access import Principal
+from review.problem_schema import Responses
 from storage.objects import FolderStore
-
-Responses: TypeAlias = dict[int | str, dict[str, Any]]
+from storage.people import decisions
 
 UNCHANGED: Responses = {304: {"description": "You have it already."}}
 
 # The content under a key never changes, but who may see it can: a browser keeps it and asks first.
 REVALIDATED = "private, no-cache"
-
-
-class Fault(BaseModel):
-    at: list[str | int] = Field(description="Where in the request.")
-    reason: str
-
-
-class Problem(BaseModel):
-    """RFC 9457."""
-
-    type: str = Field(description="`urn:facewarden:` and the code.")
-    title: str
-    status: int
-    code: str = Field(description="Stable; tell cases apart by it.")
-    detail: str = Field(description="For people.")
-    instance: str
-    errors: list[Fault] | None = Field(None, description="Of a request that is not understood.")
-
-
-PROBLEMS = {
-    400: "The request is broken.",
-    401: "Nobody is signed in, or the token is unknown, expired or revoked.",
-    403: "The account, or the token's scopes, do not allow it; or the CSRF token is missing.",
-    404: "There is no such thing.",
-    409: "It is with another reviewer.",
-    413: "It is too large.",
-    415: "It is no media that Facewarden takes.",
-    422: "The request is not understood.",
-    429: "Too often, or too many at once; the header Retry-After says for how long to wait.",
-    503: "The database or the object store does not answer; try again.",
-}
-SCHEMA = "#/components/schemas/Problem"  # review.api.document puts it there
-ALWAYS = (400, 401, 403, 422, 503)
-
-
-def problems(*statuses: int) -> Responses:
-    """The `responses` of a route: the problems that any route can have, and these."""
-    schema = {"$ref": SCHEMA}
-    return {
-        status: {"description": PROBLEMS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status in sorted({*ALWAYS, *statuses})
-    }
 
 
 def tagged(request: Request, answer: BaseModel) -> Response:

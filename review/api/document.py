@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from review.api.answers import Problem
+from review.problem_schema import Problem
 
 
 def document(app: FastAPI) -> dict[str, Any]:

@@ -9,26 +9,18 @@ from PIL import Image
 from core import media_formats
 from core.errors import FileVanished, NotFound
 from core.media_signatures import HEAD_BYTES
-from models.explain import run_length
-from review.access import Viewer
 from review.api import schemas
-from review.api.answers import (
-    REVALIDATED,
-    UNCHANGED,
-    Responses,
-    knows,
-    problems,
-    refuse_while_blind,
-    stored,
-    tagged,
-)
+from review.api.answers import REVALIDATED, UNCHANGED, knows, refuse_while_blind, stored, tagged
 from review.api.videos import Id
+from review.auth.access import Viewer
+from review.problem_schema import Responses, problems
 from review.problems import MEDIA_TYPE
 from review.resources import Database, Objects
-from storage import explanation_detail, video_detail
+from storage import run_length
 from storage.engine import reading
-from storage.explanation_detail import StoredExplanation
 from storage.objects import FolderStore
+from storage.read import detail, explanation
+from storage.read.explanation import StoredExplanation
 
 router = APIRouter(tags=["evidence"])
 
@@ -68,7 +60,7 @@ def get_media(
     """The video or image itself; with a `Range` header, a part of it."""
     del principal
     with reading(engine) as session:
-        found = video_detail.media(session, video_id)
+        found = detail.media(session, video_id)
     with objects.open(found.object_key) as file:
         kind = media_formats.media_type(file.read(HEAD_BYTES))
     return stored(
@@ -97,7 +89,7 @@ def get_thumbnail(
     """The most suspicious frame of a flagged video, small. Other videos have none."""
     with reading(engine) as session:
         refuse_while_blind(session, principal, video_id)
-        frames = video_detail.first_frame(session, video_id)
+        frames = detail.first_frame(session, video_id)
     return shrunk(request, objects, frames.image_key, width)
 
 
@@ -117,7 +109,7 @@ def get_frame(
 ) -> Response:
     """A flagged frame, whole."""
     with reading(engine) as session:
-        found = explanation_detail.frame_objects(session, frame_id)
+        found = explanation.frame_objects(session, frame_id)
         refuse_while_blind(session, principal, found.video_id)
     if width is not None:
         return shrunk(request, objects, found.image_key, width)
@@ -132,7 +124,7 @@ def get_crop(
 ) -> Response:
     """Exactly the pixels that were classified and explained."""
     with reading(engine) as session:
-        found = explanation_detail.frame_objects(session, frame_id)
+        found = explanation.frame_objects(session, frame_id)
         refuse_while_blind(session, principal, found.video_id)
     return stored(request, objects, found.crop_key, media_type="image/png")
 
@@ -143,7 +135,7 @@ def get_explanation(
 ) -> schemas.Explanation:
     """One explanation with its segments and their weights."""
     with reading(engine) as session:
-        found = explanation_detail.explanation(session, explanation_id)
+        found = explanation.full(session, explanation_id)
         refuse_while_blind(session, principal, found.video_id)
     return tagged(request, _explanation(found))  # type: ignore[return-value]  # the model is what it says
 
@@ -163,7 +155,7 @@ def get_overlay(
 ) -> Response:
     """An explanation as a picture over the crop."""
     with reading(engine) as session:
-        found = explanation_detail.explanation(session, explanation_id)
+        found = explanation.full(session, explanation_id)
         refuse_while_blind(session, principal, found.video_id)
     if overlay not in found.overlays:
         raise NotFound(what="An overlay named", key=overlay)

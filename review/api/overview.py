@@ -4,13 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from review.access import Viewer
 from review.api import schemas
-from review.api.answers import problems
+from review.auth.access import Viewer
+from review.problem_schema import problems
 from review.resources import Database
-from storage import dashboard, model_versions
-from storage.dashboard import LONGEST_DAYS, Dashboard
+from storage import model_versions
 from storage.engine import reading
+from storage.read import dashboard
+from storage.read.dashboard import LONGEST_DAYS, Dashboard
 
 router = APIRouter(tags=["overview"])
 

@@ -5,14 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from review import rescreening
-from review.access import Rescreener, Reviewer, Viewer
 from review.api import schemas
-from review.api.answers import problems
 from review.api.videos import Id, visible
+from review.auth.access import Rescreener, Reviewer, Viewer
 from review.filters import FilterParams
+from review.problem_schema import problems
 from review.resources import Configured, Database
-from storage import claims, decisions, review_queue, video_detail
 from storage.engine import reading, transaction
+from storage.people import claims, decisions
+from storage.queue import listing
+from storage.read import detail
 
 router = APIRouter(tags=["reviewing"])
 
@@ -21,7 +23,7 @@ router = APIRouter(tags=["reviewing"])
 def list_decisions(engine: Database, principal: Viewer, video_id: Id) -> list[schemas.Decision]:
     """All decisions on a video, the oldest first; to a blind reviewer their own until they have decided."""
     with reading(engine) as session:
-        video_detail.media(session, video_id)  # raises NotFound
+        detail.media(session, video_id)  # raises NotFound
         history = decisions.history(session, video_id)
     mine = [each for each in history if each.account_id == principal.account_id]
     shown = mine if principal.blind and not mine else history
@@ -96,7 +98,7 @@ def claim_next(
         )
         if video_id is None:
             return Response(status_code=204)
-        expires_at = review_queue.claims(session, [video_id])[video_id].expires_at
+        expires_at = listing.claims(session, [video_id])[video_id].expires_at
     return schemas.Claimed(video_id=video_id, expires_at=expires_at)
 
 

@@ -10,12 +10,12 @@ from starlette.requests import ClientDisconnect
 from core import media_formats
 from ingest.registration import Intake
 from review import uploads
-from review.access import Exporter, Uploader
 from review.api import schemas
-from review.api.answers import problems
 from review.api.videos import visible
-from review.export import MEDIA_TYPES, Format, export
+from review.auth.access import Exporter, Uploader
 from review.filters import FilterParams
+from review.problem_schema import problems
+from review.reports.export import MEDIA_TYPES, Format, export
 from review.resources import Configured, Database, Objects
 from storage import audit
 from storage.engine import transaction

@@ -6,17 +6,19 @@ from fastapi import APIRouter, Path, Query, Request
 
 from core.errors import HiddenUntilDecided
 from core.outcomes import ExplanationMethod
-from review.access import Principal, Viewer
 from review.api import schemas
-from review.api.answers import UNCHANGED, problems, tagged
+from review.api.answers import UNCHANGED, tagged
+from review.auth.access import Principal, Viewer
 from review.calibration import frame_probability
 from review.filters import FilterParams, ListParams, Text
+from review.problem_schema import problems
 from review.resources import Database
-from storage import review_queue, video_detail
 from storage.engine import reading
-from storage.flagged_frames import FlaggedFrameDetail
-from storage.queue_filters import Filters, Sort
-from storage.video_detail import TrackDetail, VideoDetail
+from storage.queue import listing
+from storage.queue.filters import Filters, Sort
+from storage.read import detail
+from storage.read.detail import TrackDetail, VideoDetail
+from storage.read.flagged_frames import FlaggedFrameDetail
 
 router = APIRouter(tags=["videos"])
 
@@ -41,11 +43,11 @@ def list_videos(
     """Videos by filter and order, page by page."""
     filters = visible(params, principal)
     with reading(engine) as session:
-        page = review_queue.page(
+        page = listing.page(
             session, filters, cursor=params.cursor, limit=params.limit, account_id=principal.account_id
         )
-        counted = review_queue.count(session, filters) if params.count else None
-    items = [review_queue.blinded(item) for item in page.items] if principal.blind else page.items
+        counted = listing.count(session, filters) if params.count else None
+    items = [listing.blinded(item) for item in page.items] if principal.blind else page.items
     return schemas.VideoPage(
         items=[schemas.Video.model_validate(item) for item in items],
         next_cursor=page.next_cursor,
@@ -59,7 +61,7 @@ def count_videos(engine: Database, principal: Viewer) -> schemas.Counts:
     if principal.blind:
         raise HiddenUntilDecided
     with reading(engine) as session:
-        return schemas.Counts.model_validate(review_queue.counts(session))
+        return schemas.Counts.model_validate(listing.counts(session))
 
 
 @router.get("/videos/{video_id}", responses={**UNCHANGED, **problems(404)})
@@ -74,7 +76,7 @@ def get_video(
 ) -> schemas.VideoDetail:
     """One video with its tracks, frame scores, flagged frames, explanations, timings and history."""
     with reading(engine) as session:
-        found = video_detail.detail(session, video_id, model_version, account_id=principal.account_id)
+        found = detail.video(session, video_id, model_version, account_id=principal.account_id)
     answer = _detail(found)
     if principal.blind and found.item.my_decision is None:
         answer = _blinded(answer, found, principal)
@@ -119,7 +121,7 @@ def _blinded(answer: schemas.VideoDetail, found: VideoDetail, principal: Princip
         screening.verdict = screening.score = None
     return answer.model_copy(
         update={
-            "video": schemas.Video.model_validate(review_queue.blinded(found.item)),
+            "video": schemas.Video.model_validate(listing.blinded(found.item)),
             "raw_score": None,
             "flagged_frames": [],
             "decisions": [each for each in answer.decisions if each.account == principal.name],

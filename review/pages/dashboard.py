@@ -6,13 +6,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from core.outcomes import Verdict
-from review.access import Viewer
+from review.auth.access import Viewer
 from review.pages import plots
 from review.rendering import page
 from review.resources import Database
 from review.words import named
-from storage.dashboard import BINS, LONGEST_DAYS, RECENT_DAYS, Dashboard, dashboard
 from storage.engine import reading
+from storage.read.dashboard import BINS, LONGEST_DAYS, RECENT_DAYS, Dashboard, dashboard
 
 router = APIRouter()
 

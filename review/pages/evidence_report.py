@@ -11,18 +11,19 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Engine
 
 from core.errors import FileVanished
-from review import evidence
-from review.access import Exporter, Principal
 from review.api.answers import refuse_while_blind
+from review.auth.access import Exporter, Principal
 from review.pages import video_view
 from review.pages.queue_query import LONGEST, NO_NUL
 from review.pages.video import VideoId
 from review.rendering import STATIC, render
+from review.reports import evidence
 from review.resources import Database, Objects
-from storage import audit, video_detail
+from storage import audit
 from storage.engine import reading, transaction
 from storage.objects import FolderStore
-from storage.video_detail import VideoDetail
+from storage.read import detail
+from storage.read.detail import VideoDetail
 
 router = APIRouter()
 
@@ -37,9 +38,9 @@ def evidence_html(
     engine: Database, objects: Objects, principal: Exporter, video_id: VideoId, model: Model = ""
 ) -> Response:
     """One self-contained HTML file."""
-    values, detail = _made(engine, principal, video_id, model, kind="html")
+    values, found = _made(engine, principal, video_id, model, kind="html")
     headers = _headers(values, "html")
-    return HTMLResponse(_to_html(values, detail, objects), headers=headers)
+    return HTMLResponse(_to_html(values, found, objects), headers=headers)
 
 
 @router.get("/videos/{video_id}/evidence.json")
@@ -55,27 +56,27 @@ def _made(
 ) -> tuple[dict[str, Any], VideoDetail]:
     with reading(engine) as session:
         refuse_while_blind(session, principal, video_id)
-        detail = video_detail.detail(session, video_id, model or None, account_id=principal.account_id)
-        values = evidence.report(session, detail, made_by=principal.name, made_at=datetime.now(UTC))
+        found = detail.video(session, video_id, model or None, account_id=principal.account_id)
+        values = evidence.report(session, found, made_by=principal.name, made_at=datetime.now(UTC))
     with transaction(engine) as session:
         audit.record(
             session,
             actor=principal.name,
             action="evidence.exported",
-            subject=detail.item.sha256,
+            subject=found.item.sha256,
             format=kind,
             content_sha256=values["content_sha256"],
         )
-    return values, detail
+    return values, found
 
 
-def _to_html(values: Mapping[str, Any], detail: VideoDetail, objects: FolderStore) -> str:
+def _to_html(values: Mapping[str, Any], found: VideoDetail, objects: FolderStore) -> str:
     """`values` as one HTML file that needs nothing else: styles and pictures are within it."""
     return render(
         "evidence.html",
         report=values,
-        video=video_view.build(detail, blind=False),
-        detail=detail,
+        video=video_view.build(found, blind=False),
+        detail=found,
         styles="\n".join((STATIC / name).read_text() for name in STYLES),
         picture=lambda key: _data_url(objects, key),
     )

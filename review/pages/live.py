@@ -17,11 +17,12 @@ from sqlalchemy import Engine
 from starlette.types import Receive, Scope, Send
 
 from core.errors import FacewardenError, TooManyStreams
-from review.access import Principal, Viewer
+from review.auth.access import Principal, Viewer
 from review.pages.queue_query import BLIND_TABS, tab_counts
 from review.resources import Configured, Database
-from storage import review_queue, video_progress
 from storage.engine import reading
+from storage.queue import listing
+from storage.read import progress
 
 router = APIRouter()
 log = structlog.get_logger()
@@ -54,7 +55,7 @@ class Feed:
 
     def _make(self) -> dict[str, str]:
         with reading(self._engine) as session:
-            return tab_counts(review_queue.counts(session))
+            return tab_counts(listing.counts(session))
 
 
 def _feed(request: Request) -> Feed:
@@ -148,7 +149,7 @@ async def _look(
 
 def _states(engine: Engine, principal: Principal, videos: list[int]) -> list[dict[str, Any]]:
     with reading(engine) as session:
-        found = video_progress.progress(session, videos)
+        found = progress.of_videos(session, videos)
     states = [asdict(state) for state in found]
     if principal.blind:
         for state in states:

@@ -7,13 +7,14 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from core.outcomes import Verdict
-from review.access import Reviewer, Viewer
+from review.auth.access import Reviewer, Viewer
 from review.pages import video
 from review.pages.queue_query import PER_PAGE, Queued, tab_counts, tabs
 from review.rendering import page
 from review.resources import Configured, Database
-from storage import claims, queue_choices, review_queue
 from storage.engine import reading, transaction
+from storage.people import claims
+from storage.queue import choices, listing
 
 router = APIRouter()
 
@@ -23,7 +24,7 @@ def queue(request: Request, engine: Database, principal: Viewer, query: Queued) 
     """One page of the queue; htmx asks for the list alone."""
     list_only = request.headers.get("HX-Target") == "list"
     with reading(engine) as session:
-        found = review_queue.page(
+        found = listing.page(
             session,
             query.filters(blind=principal.blind),
             cursor=query.cursor or None,
@@ -31,7 +32,7 @@ def queue(request: Request, engine: Database, principal: Viewer, query: Queued) 
             account_id=principal.account_id,
         )
         around: dict[str, Any] = {} if list_only else _around(session)
-    items = [review_queue.blinded(item) for item in found.items] if principal.blind else found.items
+    items = [listing.blinded(item) for item in found.items] if principal.blind else found.items
     return page(
         request,
         "queue_list.html" if list_only else "queue.html",
@@ -49,9 +50,9 @@ def queue(request: Request, engine: Database, principal: Viewer, query: Queued) 
 def _around(session: Session) -> dict[str, Any]:
     """What the whole page shows besides the list."""
     return {
-        "counts": tab_counts(review_queue.counts(session)),
-        "sources": queue_choices.sources(session),
-        "models": queue_choices.model_versions(session),
+        "counts": tab_counts(listing.counts(session)),
+        "sources": choices.sources(session),
+        "models": choices.model_versions(session),
     }
 
 

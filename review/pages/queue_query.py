@@ -12,9 +12,9 @@ from fastapi import Depends, Query
 
 from core.errors import InvalidQuery
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
-from storage import name_search
 from storage.folding import folded
-from storage.review_queue import NEEDS_LOOK, Filters, QueueCounts, Sort
+from storage.queue import names
+from storage.queue.listing import NEEDS_LOOK, Filters, QueueCounts, Sort
 
 PER_PAGE = 50
 LONGEST = 500  # characters of a parameter
@@ -114,7 +114,7 @@ class QueueQuery:
 
     def _text(self) -> str | None:
         # While somebody types the first letters nothing is sought yet; that is no error.
-        return self.q if len(folded(self.q).strip()) >= name_search.SHORTEST else None
+        return self.q if len(folded(self.q).strip()) >= names.SHORTEST else None
 
     def _verdicts(self) -> tuple[Verdict, ...]:
         try:

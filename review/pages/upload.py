@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from core import media_formats
-from review.access import Uploader
+from review.auth.access import Uploader
 from review.rendering import page
 from review.resources import Configured
 

@@ -8,14 +8,15 @@ from sqlalchemy.orm import Session
 
 from core.outcomes import DecisionOutcome
 from core.settings import Settings
-from review.access import Principal, Reviewer, Viewer
+from review.auth.access import Principal, Reviewer, Viewer
 from review.pages import video_view
 from review.pages.queue_query import NO_NUL, Queued, QueueQuery
 from review.rendering import page
 from review.resources import Configured, Database
 from review.words import named
-from storage import claims, decisions, video_detail
 from storage.engine import reading, transaction
+from storage.people import claims, decisions
+from storage.read import detail
 
 router = APIRouter()
 
@@ -46,7 +47,7 @@ def video_page(
 ) -> Response:
     """The player, the timeline, the explanations, the decision. `done` is what was just decided elsewhere."""
     with reading(engine) as session:
-        found = video_detail.detail(session, video_id, query.model or None, account_id=principal.account_id)
+        found = detail.video(session, video_id, query.model or None, account_id=principal.account_id)
     claim = found.item.claim
     return page(
         request,

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.model_version import UNTRAINED_LABEL
 from core.outcomes import ExplainStatus, ExplanationMethod, MediaKind, ScreeningStatus
-from models.model_version import UNTRAINED_LABEL
 from review import addresses, words
 from review.calibration import frame_probability
 from review.pages import timeline
 from review.pages.timeline import Lane, Sample, Tick
 from review.words import Judgement, Tone, named, percent
-from storage.decisions import DecisionView
-from storage.flagged_frames import ExplanationDetail, FlaggedFrameDetail
-from storage.review_queue import QueueItem, blinded
-from storage.video_detail import FaceView, TrackDetail, VideoDetail
+from storage.people.decisions import DecisionView
+from storage.queue.listing import QueueItem, blinded
+from storage.read.detail import FaceView, TrackDetail, VideoDetail
+from storage.read.flagged_frames import ExplanationDetail, FlaggedFrameDetail
 
 SHOWN_LANES = 6  # the others, less suspicious, are folded away
 LEAST_STAGE = 960  # pixels: a small video is shown at this width where there is room

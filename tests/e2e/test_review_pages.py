@@ -24,9 +24,9 @@ from core import queues
 from core.roles import Role
 from core.settings import LimeSettings, SamplingSettings, ScoringSettings, Settings
 from review.app import create_app
-from review.evidence import content_hash
-from storage import accounts, decisions
+from review.reports.evidence import content_hash
 from storage.engine import reading, transaction
+from storage.people import accounts, decisions
 from tests import review_data, waiting
 from tests.review_data import FLAGGED, TWO_FACES
 from tests.waiting import PATIENCE_SECONDS

@@ -14,9 +14,9 @@ import httpx
 import pytest
 from redis import Redis
 
-from cli.supervisor import start_time
-from storage import queries
+from cli.up.supervisor import start_time
 from storage.engine import connect, transaction
+from storage.read import queries
 from tests.ports import free_port
 from tests.waiting import PATIENCE_SECONDS, ended, until
 

@@ -30,6 +30,7 @@ from torch import nn
 from core.errors import FacewardenError
 from models.architectures import architecture, build
 from models.device import choose_device
+from models.synthesis.renderers import RENDERERS, load_renderer, renderer_record
 from models.training.gpu.config import GpuConfig
 from models.training.gpu.forging import KINDS
 from models.training.gpu.heads import Heads, Record, averaged, write_heads
@@ -38,8 +39,7 @@ from models.training.gpu.mix import SHARES
 from models.training.gpu.pack import Pack, joined, read_pack
 from models.training.gpu.scores import clip_scores, ranked
 from models.training.gpu.stock import Stock
-from models.training.renderers import RENDERERS, load_renderer, renderer_record
-from models.training.warm_start import load_backbone, origin
+from models.training.init import load_backbone, origin
 
 EXIT_FAILED = 1
 EXIT_UNFINISHED = 3  # this piece is over, the run is not

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from core.model_version import UNTRAINED_LABEL, CropSettings, ModelVersion
 from models.architectures import architecture, build
 from models.checkpoint import save_checkpoint
-from models.model_version import UNTRAINED_LABEL, CropSettings, ModelVersion
 from models.training.gpu.heads import read_heads
 
 NETWORK = "network."  # before the names of what screens; the further answers stay behind

@@ -3,7 +3,7 @@
 Another rendering of a face, the same person's or another's, is blended into the picture under a soft mask of
 the face, its inside, the mouth or the eyes: self-blended images (Shiohara & Yamasaki, CVPR 2022), swaps as in
 Face X-ray (Li et al., CVPR 2020), warps as reenactment leaves them, and faces drawn by the small networks of
-models.training.renderers. Talking heads and generated faces are drawn from edge to edge: so is a `whole`
+models.synthesis.renderers. Talking heads and generated faces are drawn from edge to edge: so is a `whole`
 one, by such a network or by the upsampling that ends most generators.
 """
 
@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from models.device import moved
+from models.synthesis.renderers import MIDDLE, RENDERERS, SIDE, SPAN
 from models.training.gpu.stock import Frames, Stock
 from models.training.gpu.wear import FLAT_TABLE, Wear, blurred, coded, resized
-from models.training.renderers import MIDDLE, RENDERERS, SIDE, SPAN
 
 CHUNK = 8  # pictures that share a kind
 ANGLES = 256
@@ -74,7 +74,7 @@ class Forger:
     def __init__(
         self, stock: Stock, generator: torch.Generator, renderers: dict[str, nn.Module] | None = None
     ) -> None:
-        """`renderers`: of models.training.renderers, on the stock's device; without them no such kinds."""
+        """`renderers`: of models.synthesis.renderers, on the stock's device; without them no such kinds."""
         self._stock, self._generator = stock, generator
         self._renderers = renderers or {}
         self._wear = Wear(generator, strength=0.6)

@@ -40,7 +40,7 @@ class Run:
         network: nn.Module,
         renderers: dict[str, nn.Module] | None = None,
     ) -> None:
-        """`renderers`: of models.training.renderers, on the stock's device; without them no such fakes."""
+        """`renderers`: of models.synthesis.renderers, on the stock's device; without them no such fakes."""
         self.config, self._stock = config, stock
         entry = architecture(config.architecture)
         self._normalise = Normalise(entry.mean, entry.std).to(stock.device)

@@ -15,11 +15,11 @@ import numpy as np
 import structlog
 
 from core.errors import SettingsError
+from models.datasets.crops import LabelledFace
+from models.datasets.faces import FaceRecord, Split, load_faces, split
+from models.datasets.media import GENUINE
 from models.face import Landmarks
-from models.training.crops import LabelledFace
-from models.training.faces import FaceRecord, Split, load_faces, split
 from models.training.gpu.pack import Pack, PackedFace, cut, row_of
-from models.training.media import GENUINE
 
 log = structlog.get_logger()
 
@@ -78,7 +78,7 @@ class Packer:
             )
 
     def add_genuine(self, data: Path) -> None:
-        """A folder of genuine faces (models.training.faces), divided as everywhere else."""
+        """A folder of genuine faces (models.datasets.faces), divided as everywhere else."""
         records = load_faces(data)
         for half, side in SIDES:
             for record in split(records, half):

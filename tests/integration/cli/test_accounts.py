@@ -15,8 +15,9 @@ from cli.main import app
 from core.errors import Conflict, FacewardenError, InvalidValue, NotFound, SettingsError, WeakPassword
 from core.passwords import check_password
 from core.settings import Settings
-from storage import accounts, migrate, tokens
+from storage import migrate
 from storage.engine import connect, reading
+from storage.people import accounts, tokens
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 
 from core import queues
 from core.settings import Settings
-from ingest.folder import BucketWatcher
+from ingest.bucket import BucketWatcher
 from ingest.registration import Receipt, Registrar
 from storage import videos
 from storage.engine import transaction

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from core.errors import ServiceUnavailable
-from ingest import folder
-from ingest.folder import ingest_paths, untaken
+from ingest import bucket
+from ingest.bucket import ingest_paths, untaken
 from ingest.registration import Intake, Receipt, Registrar
 from storage import videos
 from storage.engine import connect, transaction
@@ -118,7 +118,7 @@ def test_a_young_file_waits_until_its_time_has_stood_still(site: Site) -> None:
     path = site.bucket / "a.mp4"
     path.write_bytes(MP4)
     written = path.stat().st_mtime_ns
-    watcher = folder.BucketWatcher(settings, site.registrar, iter([]))
+    watcher = bucket.BucketWatcher(settings, site.registrar, iter([]))
     for seconds in (1, 2, 4.9):
         assert not list(watcher.look(written + round(seconds * SECOND)))
     assert len(list(watcher.look(written + 5 * SECOND))) == 1
@@ -132,7 +132,7 @@ def test_a_file_from_the_future_is_taken_all_the_same(site: Site) -> None:
     path.write_bytes(MP4)
     now = path.stat().st_mtime_ns
     os.utime(path, ns=(now, now + 86_400 * SECOND))
-    watcher = folder.BucketWatcher(settings, site.registrar, iter([]))
+    watcher = bucket.BucketWatcher(settings, site.registrar, iter([]))
     assert not list(watcher.look(now))
     assert not list(watcher.look(now + 4 * SECOND))
     assert len(list(watcher.look(now + 5 * SECOND))) == 1
@@ -150,7 +150,7 @@ def test_a_restart_reads_no_file_again(site: Site, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Registrar, "register", refuse)
     assert not site.take()
     with transaction(site.engine) as session:
-        known = videos.seen_in(session, folder.BucketWatcher.source(site.settings))
+        known = videos.seen_in(session, bucket.BucketWatcher.source(site.settings))
         assert untaken(site.settings, known) == 0
 
 

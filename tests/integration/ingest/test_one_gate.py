@@ -11,13 +11,13 @@ from PIL import Image
 from cli.screening import screen_one
 from core.media_formats import FORMATS, format_of
 from core.settings import IngestSettings
-from ingest.folder import ingest_paths, named_files
+from ingest.bucket import ingest_paths, named_files
 from ingest.registration import Intake
 from models.classifier import Classifier
 from models.detector import FaceDetector
 from models.device import choose_device
 from tests.integration.ingest.site import MP4, Site
-from worker.pipeline import Pipeline
+from worker.screening.pipeline import Pipeline
 
 LARGEST = 100_000  # bytes
 

@@ -12,8 +12,8 @@ import torch
 from skimage.data import astronaut
 
 from models.checkpoint import load_checkpoint
+from models.synthesis.mean_face import MEAN_LANDMARKS
 from models.training.config import TrainConfig
-from models.training.mean_face import MEAN_LANDMARKS
 from models.training.train import train
 
 STEPS = 4

@@ -14,9 +14,10 @@ from sqlalchemy import Engine, select, update
 from core.roles import Role, Scope
 from core.settings import ReviewSettings, Settings
 from review.app import create_app
-from review.cookies import SESSION
-from storage import accounts, login_sessions, migrate, tokens
+from review.auth.cookies import SESSION
+from storage import migrate
 from storage.engine import connect, transaction
+from storage.people import accounts, sessions, tokens
 from storage.tables import Account, ApiToken, LoginSession
 
 PASSWORD = "correct horse battery"  # noqa: S105  of every account in these tests
@@ -56,12 +57,12 @@ class House:
     def visit(self, account_id: int, *, hours: float = 1, confirmed: bool = False) -> Visit:
         """A session; `confirmed`: its password has just been given once more."""
         with transaction(self.engine) as session:
-            cookie = login_sessions.start(session, account_id, hours=hours)
+            cookie = sessions.start(session, account_id, hours=hours)
             session.flush()
             if confirmed:
-                cookie = login_sessions.confirm(session, login_sessions.hashed(cookie))
+                cookie = sessions.confirm(session, sessions.hashed(cookie))
                 session.flush()
-            row = session.get_one(LoginSession, login_sessions.hashed(cookie))
+            row = session.get_one(LoginSession, sessions.hashed(cookie))
             return Visit(cookie=cookie, csrf_token=row.csrf_token)
 
     def bearer(self, account_id: int, scopes: Collection[Scope]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from core.errors import FacewardenError
 from core.roles import Role
 from review.headers import HEADERS
 from review.problems import status_of
-from storage import accounts
+from storage.people import accounts
 from tests.integration.review.house import House
 
 

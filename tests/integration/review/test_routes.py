@@ -17,9 +17,9 @@ from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
 from core.roles import Role, Scope
-from review.access import ROLE_PERMISSIONS, SAFE_METHODS, SCOPE_PERMISSIONS, Permission
-from storage import accounts, login_sessions
+from review.auth.access import ROLE_PERMISSIONS, SAFE_METHODS, SCOPE_PERMISSIONS, Permission
 from storage.engine import transaction
+from storage.people import accounts, sessions
 from tests.integration.review.house import House, Visit, open_house
 
 VIEW, DECIDE, UPLOAD = Permission.VIEW, Permission.DECIDE, Permission.UPLOAD
@@ -175,10 +175,10 @@ def strangers(house: House) -> list[dict[str, str]]:
     good, out, over = house.visit(admin), house.visit(admin), house.visit(admin, hours=-1)
     disabled, revoked = house.visit(gone), house.bearer(gone, Scope)
     with transaction(house.engine) as session:
-        login_sessions.end(session, out.cookie)
+        sessions.end(session, out.cookie)
         accounts.set_active(session, gone, active=False, actor="test")
         # Its sessions have ended with it; this one stands for a race lost against the disabling.
-        left = login_sessions.start(session, gone, hours=1)
+        left = sessions.start(session, gone, hours=1)
     return [
         {},
         Visit(cookie=good.cookie[:-1], csrf_token=good.csrf_token).headers,

@@ -12,9 +12,10 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DatabaseError
 
 from core.roles import Role
-from storage import accounts, audit, migrate
+from storage import audit, migrate
 from storage.engine import reading, transaction
 from storage.migrate import upgrade
+from storage.people import accounts
 from storage.tables import AuditEvent, utc_now
 from tests.waiting import PATIENCE_SECONDS
 

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from alembic import command
 from sqlalchemy import Engine, text
 
-from storage import migrate, review_queue
+from storage import migrate
 from storage.engine import reading
-from storage.queue_filters import Filters
+from storage.queue import listing
+from storage.queue.filters import Filters
 
 FIRST = "0001"
 
@@ -51,11 +52,11 @@ def test_the_queue_lists_what_the_first_release_left(bare_engine: Engine) -> Non
     rows_of_the_first_release(bare_engine)
     migrate.upgrade(bare_engine)
     with reading(bare_engine) as session:
-        items = review_queue.page(session, Filters()).items
+        items = listing.page(session, Filters()).items
         # The done screening stands for its video, not the one that was asked for later.
         assert [(item.video_id, item.screening_id) for item in items] == [(1, 1), (2, 3)]
         assert items[0].source == "first"
         assert items[0].added_at == datetime(2026, 1, 1, tzinfo=UTC)
-        assert [item.screening_id for item in review_queue.page(session, Filters(text="éTÉ")).items] == [1]
-        assert review_queue.page(session, Filters(model_version="m-2")).items[0].screening_id == 2
+        assert [item.screening_id for item in listing.page(session, Filters(text="éTÉ")).items] == [1]
+        assert listing.page(session, Filters(model_version="m-2")).items[0].screening_id == 2
         assert session.scalar(text("SELECT count(*) FROM face_track")) == 1

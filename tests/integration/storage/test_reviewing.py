@@ -8,9 +8,11 @@ from sqlalchemy import Engine, select, update
 
 from core.errors import HeldByAnother, NotFound
 from core.outcomes import DecisionOutcome, DecisionState, MediaKind, Verdict
-from storage import audit, claims, dashboard, decisions, screenings, videos
+from storage import audit, screenings, videos
 from storage.engine import reading, transaction
-from storage.queue_filters import Filters
+from storage.people import claims, decisions
+from storage.queue.filters import Filters
+from storage.read import dashboard
 from storage.results import complete
 from storage.tables import Account, ReviewClaim, Screening, utc_now
 from storage.videos import Seen

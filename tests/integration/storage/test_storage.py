@@ -14,12 +14,13 @@ from sqlalchemy.exc import DatabaseError
 
 from core.errors import NotMedia, ServiceUnavailable, SettingsError, StaleAttempt
 from core.outcomes import ExplanationMethod, MediaKind
-from storage import audit, explanations, queries, screenings, videos
+from storage import audit, explanations, screenings, videos
 from storage.engine import connect, transaction
 from storage.explanations import ExplanationResult
 from storage.leases import Ticket
 from storage.migrate import is_current, upgrade
-from storage.name_search import SEARCH_TABLE
+from storage.queue.names import SEARCH_TABLE
+from storage.read import queries
 from storage.results import ScreeningResult, complete
 from storage.screenings import Claim
 from storage.tables import Base, FaceRow, utc_now

@@ -6,10 +6,11 @@ from sqlalchemy import Engine
 
 from core.outcomes import MediaKind, Verdict
 from review.pages import video_view
-from storage import screenings, video_detail, videos
+from storage import screenings, videos
 from storage.engine import reading, transaction
+from storage.read import detail
+from storage.read.detail import VideoDetail
 from storage.results import ScreeningResult, complete
-from storage.video_detail import VideoDetail
 from storage.videos import Seen
 from tests.screening_results import register_model, screening_result
 
@@ -27,7 +28,7 @@ def stored(engine: Engine, result: ScreeningResult) -> VideoDetail:
         assert claimed is not None
         complete(session, claimed, result)
     with reading(engine) as session:
-        return video_detail.detail(session, video)
+        return detail.video(session, video)
 
 
 def test_boxes_of_frames_of_another_size_lie_where_the_player_shows_them(engine: Engine) -> None:
@@ -36,12 +37,12 @@ def test_boxes_of_frames_of_another_size_lie_where_the_player_shows_them(engine:
     small, large = result.faces
     small = replace(small, box=(10, 20, 30, 40), frame_size=(320, 240))
     large = replace(large, box=(10, 20, 30, 40), frame_size=(640, 960), time_seconds=1.0)
-    detail = stored(engine, replace(result, faces=[small, large]))
-    assert [(face.frame_width, face.frame_height) for face in detail.tracks[0].faces] == [
+    found = stored(engine, replace(result, faces=[small, large]))
+    assert [(face.frame_width, face.frame_height) for face in found.tracks[0].faces] == [
         (320, 240),
         (640, 960),
     ]
-    page = video_view.build(detail, blind=False)
+    page = video_view.build(found, blind=False)
     assert (page.width, page.height) == (640, 480)
     assert [face[1:5] for face in page.boxes["tracks"][0]["faces"]] == [
         [20, 40, 60, 80],
@@ -57,9 +58,9 @@ def test_faces_of_a_stream_that_the_player_does_not_show_are_not_drawn_over_it(e
     result = replace(
         result, tracks=tracks, faces=[first, replace(second, track_number=1)], flagged_frames=flagged
     )
-    detail = stored(engine, result)
-    assert [track.stream for track in detail.tracks] == [0, 1]
-    page = video_view.build(detail, blind=False)
+    found = stored(engine, result)
+    assert [track.stream for track in found.tracks] == [0, 1]
+    page = video_view.build(found, blind=False)
     assert page.streams == {0: 0, 1: 1}
     assert [track["letter"] for track in page.boxes["tracks"]] == ["A"]
     assert page.boxes["flagged"] == []
@@ -79,8 +80,8 @@ def test_a_single_picture_has_no_time(engine: Engine) -> None:
     result = screening_result(Verdict.FAKE, 0.9, probe={"expected_samples": 2, "frames": 1})
     track = replace(result.tracks[0], flagged_ranges=[(0.0, 0.0)])
     faces = [replace(face, time_seconds=0.0) for face in result.faces]
-    detail = stored(engine, replace(result, tracks=[track], faces=faces))
-    page = video_view.build(replace(detail, item=replace(detail.item, duration_seconds=None)), blind=False)
+    found = stored(engine, replace(result, tracks=[track], faces=faces))
+    page = video_view.build(replace(found, item=replace(found.item, duration_seconds=None)), blind=False)
     assert (page.ticks, page.lanes[0].bands) == ([], [])
     assert ("Frames sampled", "2") in page.facts  # a video behind the picture has frames of its own
 
@@ -89,7 +90,7 @@ def test_what_was_not_looked_at_is_said(engine: Engine) -> None:
     result = replace(
         screening_result(Verdict.CLEAR, 0.1, coverage=0.5), unseen=["video stream 1 (codec foo)"]
     )
-    detail = stored(engine, result)
-    assert detail.unseen == ["video stream 1 (codec foo)"]
-    texts = [caveat.text for caveat in video_view.build(detail, blind=False).caveats]
+    found = stored(engine, result)
+    assert found.unseen == ["video stream 1 (codec foo)"]
+    texts = [caveat.text for caveat in video_view.build(found, blind=False).caveats]
     assert "Not looked at: video stream 1 (codec foo)." in texts

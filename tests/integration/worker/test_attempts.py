@@ -21,23 +21,23 @@ from core.errors import (
     ServiceUnavailable,
     WeightsError,
 )
+from core.model_version import read_model_version
 from core.outcomes import ScreeningStatus, Verdict
 from core.settings import Settings
 from ingest.registration import Registrar
 from models.face import Box, Face
-from models.model_version import read_model_version
 from storage import explanations, screenings
 from storage.engine import transaction
 from storage.objects import FolderStore
 from storage.tables import FlaggedFrame, Screening
 from worker import context as contexts
 from worker import jobs
-from worker.aggregation import TrackScore, VideoScore
 from worker.context import Context
-from worker.decode import DecodeReport, Probe
-from worker.evidence import Evidence
-from worker.pipeline import STAGES, Screened, ScreenedFace, ScreenedTrack
-from worker.quality import Quality
+from worker.decoder.reader import DecodeReport, Probe
+from worker.screening.aggregation import TrackScore, VideoScore
+from worker.screening.evidence import Evidence
+from worker.screening.pipeline import STAGES, Screened, ScreenedFace, ScreenedTrack
+from worker.screening.quality import Quality
 
 LONG = 60.0  # seconds that a test waits for what should come at once
 Alive = Callable[[], None]

@@ -12,7 +12,7 @@ from core.settings import Settings
 from models.classifier import Classifier
 from models.detector import FaceDetector
 from models.device import choose_device
-from worker.pipeline import Pipeline
+from worker.screening.pipeline import Pipeline
 
 pytestmark = pytest.mark.corpus
 

@@ -16,7 +16,7 @@ from models.detector import FaceDetector
 from models.device import choose_device
 from tests import hdr
 from tests.hdr import Colours, Floats
-from worker.pipeline import Pipeline
+from worker.screening.pipeline import Pipeline
 
 pytestmark = pytest.mark.corpus
 

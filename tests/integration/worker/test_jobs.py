@@ -12,17 +12,17 @@ from skimage.data import astronaut
 from sqlalchemy import Engine
 
 from core import queues
+from core.model_version import read_model_version
 from core.settings import Settings
-from ingest.folder import ingest_paths
+from ingest.bucket import ingest_paths
 from ingest.reconciler import Reconciler
 from ingest.registration import Intake, Receipt, Registrar, register_version
 from models.checkpoint import load_checkpoint, save_checkpoint
-from models.model_version import read_model_version
 from review import rescreening
-from storage import queries
 from storage.engine import transaction
 from storage.objects import FolderStore
-from storage.queries import VideoView
+from storage.read import queries
+from storage.read.queries import VideoView
 from worker.process import run_worker
 
 Result = Callable[[Path], VideoView]

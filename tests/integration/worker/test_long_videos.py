@@ -8,7 +8,7 @@ from core.settings import Settings
 from models.classifier import Classifier
 from models.detector import FaceDetector
 from tests.media import Media
-from worker.pipeline import Pipeline
+from worker.screening.pipeline import Pipeline
 
 pytestmark = pytest.mark.corpus
 

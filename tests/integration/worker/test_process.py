@@ -39,7 +39,7 @@ sys.modules["models.detector"] = SimpleNamespace(FaceDetector=None)
 sys.modules["models.device"] = SimpleNamespace(choose_device=None)
 
 from core.settings import Settings
-from models.model_version import read_model_version
+from core.model_version import read_model_version
 from worker import process
 from worker.context import Context
 

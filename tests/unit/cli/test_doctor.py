@@ -8,8 +8,8 @@ import pytest
 from cli import doctor
 from core.logs import configure
 from core.settings import Settings
-from tests.unit.worker.test_decoder_child import NO_SANDBOX
-from worker.decode import VideoReader
+from tests.unit.worker.decoder.test_decoder_child import NO_SANDBOX
+from worker.decoder.reader import VideoReader
 
 
 def sandbox_rows(settings: Settings, capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[bool, str]]:

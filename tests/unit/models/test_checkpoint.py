@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from core.errors import WeightsError
+from core.model_version import ModelVersion
 from models.architectures import build
 from models.checkpoint import load_checkpoint, save_checkpoint
-from models.model_version import ModelVersion
 
 
 def version(architecture: str = "smallcnn") -> ModelVersion:

@@ -10,7 +10,7 @@ import torch
 from structlog.testing import capture_logs
 
 from core.errors import SettingsError, WeightsError
-from models import converted
+from models import openvino_cache
 from models.backends import Crops, Logits, OpenVINOBackend, TorchBackend
 from models.classifier import Classifier, choose_backend
 
@@ -180,7 +180,7 @@ class TestCache:
         self, path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first = self.load(path, cache)
-        monkeypatch.setattr(converted, "_convert", None)
+        monkeypatch.setattr(openvino_cache, "_convert", None)
         np.testing.assert_array_equal(self.load(path, cache), first)
         (kept,) = cache.iterdir()  # no partial folder is left
         assert sorted(file.name for file in kept.iterdir()) == ["network.bin", "network.xml"]

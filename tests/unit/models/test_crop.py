@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.model_version import CropSettings
 from models.crop import crop_face, crop_standing
 from models.face import Box, Face, Image
-from models.model_version import CropSettings
 
 
 def gradient(height: int = 100, width: int = 200) -> Image:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from core.model_version import Calibration, Looks
 from models.looks import Looked, alone
-from models.model_version import Calibration, Looks
 
 LOOKS = Looks(centre=-2.0, spread=1.6, repeat=0.4)
 LOGIT = st.floats(-40, 40)

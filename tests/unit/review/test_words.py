@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from core.roles import Role
 from review import words
-from review.access import ROLE_PERMISSIONS, Permission
+from review.auth.access import ROLE_PERMISSIONS, Permission
 from storage.tables import utc_now
 
 

@@ -23,9 +23,12 @@ from collections.abc import Callable
 from io import FileIO
 from typing import Any
 
-from worker import decoder_process, sandbox, seccomp, stills, video_decoding
-from worker.decoder_messages import Outlet, Request
-from worker.system_calls import Kernel
+from worker.decoder import process as decoder_process
+from worker.decoder.protocol import Outlet, Request
+from worker.decoder.sandbox import lockdown, seccomp
+from worker.decoder.sandbox.system_calls import Kernel
+from worker.decoder.stills import decoding as stills
+from worker.decoder.video import decoding as videos
 
 # Calls for which Python has no function, by architecture.
 X86_64 = {
@@ -101,7 +104,7 @@ def executable_memory() -> None:
 
 
 def attempts(folder: str, victim: int, port: int, request: Request) -> dict[str, Callable[[], Any]]:
-    """In an order in which, without a sandbox, each can succeed."""
+    """In an order in which, without a lockdown, each can succeed."""
     file, empty, made = f"{folder}/file", f"{folder}/empty", f"{folder}/made"
     return {
         "stat": lambda: os.stat(file),
@@ -255,12 +258,12 @@ def probe(file: FileIO, request: Request, outlet: Outlet) -> int:
 if __name__ == "__main__":
     # Both decoders are loaded, as whichever is wanted would be; another user may not be able to read them.
     stills.prepare()
-    assert video_decoding
+    assert videos
     if int(sys.argv[1]) >= 0:
         os.setgroups([])
         os.setgid(int(sys.argv[1]))
         os.setuid(int(sys.argv[1]))
     decoder_process._decoder_of = lambda _: probe
     if sys.argv[2] == "open":
-        sandbox.lock_down = lambda **_: []
+        lockdown.lock_down = lambda **_: []
     decoder_process.main()

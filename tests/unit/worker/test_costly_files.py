@@ -9,7 +9,7 @@ from core.settings import DecodeSettings, SamplingSettings
 from fuzz.hostile import Trap, hostile_files
 from fuzz.seeds import seeds
 from tests.media import Media
-from worker.decode import VideoReader
+from worker.decoder.reader import VideoReader
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from core.settings import DecodeSettings, SamplingSettings
 from tests.media import Media, number_in
-from worker.decode import DecodeReport, Frame, VideoReader
+from worker.decoder.reader import DecodeReport, Frame, VideoReader
 
 RATE = 25
 

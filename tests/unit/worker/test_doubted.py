@@ -1,7 +1,7 @@
 import pytest
 
 from core.outcomes import Verdict
-from worker.aggregation import VideoScore, doubted
+from worker.screening.aggregation import VideoScore, doubted
 
 
 def scored(verdict: Verdict) -> VideoScore:

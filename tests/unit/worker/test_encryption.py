@@ -9,10 +9,10 @@ import pytest
 from core.errors import Encrypted
 from core.settings import DecodeSettings, SamplingSettings
 from tests.media import Media, picture
-from worker.decode import DecodeReport, VideoReader
-from worker.nal_units import WHOLE
-from worker.scrambling import scrambled_share
-from worker.timeline import Timeline
+from worker.decoder.container.nal_units import WHOLE
+from worker.decoder.container.scrambling import scrambled_share
+from worker.decoder.reader import DecodeReport, VideoReader
+from worker.decoder.video.timeline import Timeline
 
 KEYS = {
     "encryption_scheme": "cenc-aes-ctr",

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from core.model_version import Calibration, Looks, ModelVersion
 from core.outcomes import Verdict
 from core.settings import Settings
 from models.face import Box, Face, Image
-from models.model_version import Calibration, Looks, ModelVersion
 from tests.media import Media, picture
-from worker.pipeline import Pipeline, Screened
+from worker.screening.pipeline import Pipeline, Screened
 
 HALF = (0.5, 0.5, 0.5)
 VERSION = ModelVersion(

@@ -9,7 +9,7 @@ import pytest
 from core.errors import MediaTooLarge, UnsupportedMedia
 from core.settings import DecodeSettings, SamplingSettings
 from tests.media import HEIGHT, WIDTH, Media, number_in, picture
-from worker.decode import DecodeReport, Frame, VideoReader
+from worker.decoder.reader import DecodeReport, Frame, VideoReader
 
 RATE = 25
 

@@ -18,7 +18,7 @@ import pytest
 
 from core.errors import BrokenMedia
 from core.settings import DecodeSettings, SamplingSettings
-from worker.decode import VideoReader
+from worker.decoder.reader import VideoReader
 
 PROBE = Path(__file__).with_name("decoder_probe.py")
 CONTENT = b"\x89PNG\r\n\x1a\n" + bytes(100)  # what the real decoder takes for a picture

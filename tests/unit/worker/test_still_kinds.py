@@ -16,7 +16,7 @@ from core.outcomes import MediaKind
 from core.settings import DecodeSettings, SamplingSettings
 from tests.hdr import matrix_profile
 from tests.media import number_in, picture
-from worker.decode import DecodeReport, Frame, Probe, VideoReader
+from worker.decoder.reader import DecodeReport, Frame, Probe, VideoReader
 
 MODES = {
     "JPEG": ("L", "RGB", "CMYK", "YCbCr"),

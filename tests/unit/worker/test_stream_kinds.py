@@ -12,7 +12,7 @@ import pytest
 
 from core.settings import DecodeSettings, SamplingSettings
 from tests.media import HEIGHT, WIDTH, Media, number_in, picture
-from worker.decode import VideoReader
+from worker.decoder.reader import VideoReader
 
 # Of PyAV's modules, those that no reader reaches: its command line and its sample files.
 UNREACHED = {"av.__main__", "av.datasets"}
@@ -144,6 +144,7 @@ def test_captions_in_an_flv(media: Media) -> None:
 
 def test_all_of_pyav_that_a_reader_reaches_is_imported_before_the_lock_down() -> None:
     every = {module.name for module in pkgutil.walk_packages(av.__path__, "av.")} - UNREACHED
-    code = "import sys, worker.video_decoding; print(*(name for name in sys.modules if name[:3] == 'av.'))"
+    listed = "print(*(name for name in sys.modules if name[:3] == 'av.'))"
+    code = f"import sys, worker.decoder.video.decoding; {listed}"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert every <= set(run.stdout.split())

@@ -15,17 +15,17 @@ from PIL import Image
 from sqlalchemy import Engine, update
 
 from core.errors import BrokenMedia
+from core.model_version import ModelVersion, read_model_version
 from core.outcomes import ExplanationMethod, MediaKind, Verdict
 from core.roles import ROLE_SCOPES, Role, Scope
 from core.settings import ReviewSettings, Settings
 from ingest.registration import register_version
-from models.explain import run_length
-from models.model_version import ModelVersion, read_model_version
 from review.app import create_app
-from storage import accounts, explanations, migrate, screenings, tokens, videos
+from storage import explanations, migrate, run_length, screenings, videos
 from storage.engine import connect, transaction
 from storage.leases import Ticket
 from storage.objects import FolderStore
+from storage.people import accounts, tokens
 from storage.results import ScreeningResult, complete
 from storage.tables import Account
 from tests.screening_results import screening_result

@@ -109,7 +109,7 @@ def test_an_export_holds_every_row_and_no_formula(site: Site) -> None:
 
 
 def test_an_export_is_filtered_paged_and_has_a_heading(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("review.export.ROWS", 2)
+    monkeypatch.setattr("review.reports.export.ROWS", 2)
     client = site.client()
     assert len(client.get("/v1/export?format=jsonl").text.splitlines()) == 5
     assert len(client.get("/v1/export?format=jsonl&verdict=fake").text.splitlines()) == 1

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from core.model_version import ModelVersion
 from models.architectures import SmallCNN, last_conv
 from models.backends import CropNetwork, TorchBackend
 from models.classifier import Classifier
 from models.explain import grad_cam
-from models.model_version import ModelVersion
 from tests import other_device
 
 RNG = np.random.default_rng(0)

@@ -13,13 +13,13 @@ from skimage.data import astronaut
 from core.errors import BrokenMedia, SettingsError
 from core.settings import DetectionSettings, QualitySettings
 from models.checkpoint import load_checkpoint
+from models.datasets.crops import CropStore
+from models.datasets.pairs import Schedule
 from models.face import Image
+from models.synthesis.mean_face import MEAN_LANDMARKS
 from models.training.config import TrainConfig, paper
-from models.training.crops import CropStore
-from models.training.material import load_material
-from models.training.mean_face import MEAN_LANDMARKS
-from models.training.pairs import Schedule
 from models.training.train import train
+from models.training.training_set import load_material
 
 PLAN = Schedule(difficulty=0.3, strength=0.5, size=48)
 FACE: Image = np.ascontiguousarray(astronaut()[0:224, 110:334])

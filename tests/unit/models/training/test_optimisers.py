@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from models.training.config import TrainConfig
-from models.training.optimisers import SharpnessAware, make_optimiser
+from models.training.optim import SharpnessAware, make_optimiser
 
 
 def test_the_gradient_is_that_of_the_worst_place_nearby() -> None:

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from core.errors import SettingsError
-from models.training import renderer_training, renderers
+from models.synthesis import renderers
+from models.synthesis.renderers import RENDERERS, SIDE, load_renderer, renderer_record
+from models.training import renderer_training
 from models.training.renderer_training import train_renderers
-from models.training.renderers import RENDERERS, SIDE, load_renderer, renderer_record
 from tests import face_folder
 
 

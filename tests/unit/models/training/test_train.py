@@ -11,15 +11,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.errors import SettingsError, WeightsError
+from core.model_version import read_model_version
+from evaluation.report.lineage import train_commands
 from models.checkpoint import load_checkpoint
-from models.model_version import read_model_version
+from models.datasets.faces import load_faces, split
+from models.synthesis.renderers import renderer_record
 from models.training.config import TrainConfig, paper
-from models.training.faces import load_faces, split
-from models.training.lineage import train_commands
-from models.training.renderers import renderer_record
+from models.training.init import first_network
 from models.training.schedule import learning_rate, picture_size, schedule
 from models.training.train import train
-from models.training.warm_start import first_network
 from tests import face_folder
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from core.errors import InvalidQuery
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
 from review.pages.queue_query import BLIND_TABS, TABS, QueueQuery, tab_counts
-from storage.review_queue import Count, Filters, QueueCounts, Sort
+from storage.queue.listing import Count, Filters, QueueCounts, Sort
 
 
 def test_the_queue_begins_with_what_is_open_and_flagged_or_unjudged() -> None:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from models.synthesis.renderers import RENDERERS, load_renderer
 from models.training.gpu import forging
 from models.training.gpu.forging import KINDS, REGIONS, Forged, Forger
 from models.training.gpu.stock import Stock
-from models.training.renderers import RENDERERS, load_renderer
 from tests.face_pack import view
 
 SIZE = 48

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from core.errors import WeightsError
+from evaluation.report.lineage import train_commands
+from evaluation.report.model_card import PARTS
 from models.checkpoint import load_checkpoint
 from models.training.gpu.__main__ import EXIT_FAILED, EXIT_UNFINISHED, main
 from models.training.gpu.export import export_run
 from models.training.gpu.heads import read_heads
 from models.training.gpu.pack import write_pack
-from models.training.lineage import train_commands
-from models.training.model_card import PARTS
 from tests import face_pack
 
 SMALL = ("--arch", "smallcnn", "--pairs", "2", "--input-size", "32", "--device", "cpu")

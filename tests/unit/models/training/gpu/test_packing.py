@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from core.errors import SettingsError
-from models.training.crops import LabelledFace
-from models.training.faces import FaceRecord
+from models.datasets.crops import LabelledFace
+from models.datasets.faces import FaceRecord
+from models.datasets.media import LabelledMedia
 from models.training.gpu.pack import write_pack
 from models.training.gpu.packing import Packer
-from models.training.media import LabelledMedia
 from tests import face_folder
 from tests.face_pack import BOX, LANDMARKS, PHOTOGRAPH, described
 

@@ -1,0 +1,130 @@
+"""`facewarden pack` and `export-gpu`: what comes before and after `python -m models.training.gpu`."""
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.configuration import read_settings
+from cli.learning.training import crop_store, parse_shares
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from models.datasets.media import LabelledMedia
+    from models.training.gpu.packing import Packed
+
+MEBIBYTE = 2**20
+
+
+def pack(
+    data: Annotated[
+        list[Path], typer.Option(help="A data set of genuine and fake media, or a manifest; repeat it.")
+    ],
+    out: Annotated[Path, typer.Option(help="The file.")] = Path("build/pack.safetensors"),
+    genuine: Annotated[
+        Path | None, typer.Option(help="A folder of genuine faces besides; docs/training.md.")
+    ] = None,
+    megabytes: Annotated[float, typer.Option(min=0.1, help="Size of the file at most.")] = 55,
+    split: Annotated[str, typer.Option(help="Of data without an official one.")] = "75/0/25",
+    test_source: Annotated[
+        list[str] | None,
+        typer.Option(help="Sources with this text in their name are only tested on; repeat it."),
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frames of each video.")] = 16,
+) -> None:
+    """Put the faces of data sets into one small file, for training on a GPU elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from models.datasets.splits import discover, divide
+    from models.device import choose_device
+    from models.training.gpu.pack import write_pack
+    from models.training.gpu.packing import Packer
+
+    settings = read_settings()
+    shares = parse_shares(split)
+    found = _tested_on([discover(each) for each in data], test_source or [])
+    store = crop_store(settings, frames=frames, device=choose_device(settings.device))
+    packer = Packer()
+    with Progress(console=Console(stderr=True)) as bar:
+        for folder, media in zip(data, found, strict=True):
+            task = bar.add_task(folder.name, total=len(media))
+            faces = store.faces(divide(media, shares=shares), partial(_advance, bar, task))
+            packer.add_labelled(faces, folder.parent if folder.is_file() else folder)
+    if genuine is not None:
+        packer.add_genuine(genuine)
+    made = packer.pack(int(megabytes * MEBIBYTE))
+    words = [
+        "facewarden",
+        "pack",
+        *(word for each in data for word in ("--data", each.name)),
+        "--out",
+        out.name,
+    ]
+    words += ["--genuine", genuine.name] if genuine else []
+    words += ["--megabytes", f"{megabytes:g}", "--split", split, "--frames", str(frames)]
+    words += [word for text in test_source or [] for word in ("--test-source", text)]
+    write_pack(out, replace(made.pack, command=shlex.join(words)))
+    _show(made)
+    typer.echo(f"pack: {out}, {out.stat().st_size / MEBIBYTE:.1f} MiB")
+
+
+def export_gpu(
+    run: Annotated[Path, typer.Argument(help="OUT of a finished `python -m models.training.gpu`.")],
+    out: Annotated[Path, typer.Option(help="The checkpoint.")] = Path("build/xception.safetensors"),
+    label: Annotated[str | None, typer.Option(help="What people will call the checkpoint.")] = None,
+) -> None:
+    """Make a checkpoint of a run on a GPU."""
+    from core.model_version import UNTRAINED_LABEL
+    from models.training.gpu.export import export_run
+
+    made = export_run(run, out, label=label or UNTRAINED_LABEL)
+    typer.echo(f"{out}: {made.id} ({made.label})")
+
+
+def _tested_on(found: Sequence[list["LabelledMedia"]], texts: Sequence[str]) -> list[list["LabelledMedia"]]:
+    """The media, those of sources with one of the texts on the test side."""
+    from core.errors import SettingsError
+
+    sources = sorted({each.source for media in found for each in media})
+    for text in texts:
+        if not any(text in source for source in sources):
+            reason = f"no source has {text!r} in its name; they are {', '.join(sources)}"
+            raise SettingsError(setting="--test-source", reason=reason)
+    return [
+        [
+            replace(each, split="test") if any(text in each.source for text in texts) else each
+            for each in media
+        ]
+        for media in found
+    ]
+
+
+def _advance(bar: "Progress", task: "TaskID", done: int, media: int) -> None:
+    bar.update(task, completed=done, total=media)
+
+
+def _show(made: "Packed") -> None:
+    """Faces by corpus, side and class; and what is not in it."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from models.datasets.splits import SIDES
+
+    counts = Counter((face.corpus, face.side, face.fake) for face in made.pack.faces)
+    table = Table(Column("genuine / fake", no_wrap=True), *SIDES, "left out")
+    for corpus in sorted({face.corpus for face in made.pack.faces} | {name for name, _ in made.left_out}):
+        numbers = [(counts[corpus, side, False], counts[corpus, side, True]) for side in SIDES]
+        numbers.append((made.left_out[corpus, False], made.left_out[corpus, True]))
+        table.add_row(corpus, *(f"{genuine} / {fake}" for genuine, fake in numbers))
+    Console().print(table)
+    if made.left_out:
+        typer.echo(f"left out, for want of room: {made.left_out.total()} faces; --megabytes takes in more")
+    if made.damaged:
+        typer.echo(f"left out, damaged: {made.damaged} faces")

@@ -1,0 +1,1 @@
+"""`facewarden up`: the whole system on one machine."""

@@ -1,0 +1,69 @@
+"""Short clips of genuine videos and forgeries of them, to measure and calibrate whole-video scores.
+
+A forgery draws the same random numbers for every frame, so that its mask, colours and blur stay the same
+over time, as those of a real tool do.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from core.settings import DetectionSettings
+from models.datasets.faces import FaceRecord, canvas, video_frames
+from models.detector import FaceDetector
+from models.face import Image
+from models.synthesis.kinds import Forgery, GenuineFace, make
+
+RATE = 4  # frames a second of the clips
+GENUINE = "genuine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSource:
+    """The frames of one genuine video, with the faces found in them."""
+
+    name: str
+    frames: list[Image]
+    faces: list[Any]  # per frame the most probable models.face.Face, or None
+
+
+def load_source(path: Path, count: int) -> ClipSource:
+    """Take `count` frames of a trusted video."""
+    frames = list(video_frames(path, count))[:count]
+    detector = FaceDetector(DetectionSettings())
+    found = detector.detect(frames)
+    return ClipSource(name=path.stem, frames=frames, faces=[faces[0] if faces else None for faces in found])
+
+
+def forge(source: ClipSource, kind: str, others: Sequence[FaceRecord], *, seed: int) -> Iterator[Image]:
+    """The frames with their most probable face forged by `kind`; GENUINE leaves them alone."""
+    other = others[seed % len(others)]
+    for frame, face in zip(source.frames, source.faces, strict=True):
+        if kind == GENUINE or face is None:
+            yield frame
+            continue
+        rng = np.random.default_rng(seed)
+        target = GenuineFace(image=frame, landmarks=face.landmarks, gray=False)
+        stranger = canvas(other, 256, margin=1.5, rng=rng)
+        yield make(kind, Forgery(target=target, other=stranger, difficulty=0.4, rng=rng))
+
+
+def write(path: Path, frames: Iterator[Image], *, crf: int) -> None:
+    """Encode as H.264 in MP4."""
+    with av.open(str(path), "w", format="mp4") as container:
+        stream: Any = None
+        for frame in frames:
+            height, width = (side // 2 * 2 for side in frame.shape[:2])
+            if stream is None:
+                stream = container.add_stream("libx264", rate=Fraction(RATE))
+                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+                stream.options = {"crf": str(crf), "preset": "veryfast"}
+            picture = np.ascontiguousarray(frame[:height, :width])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        if stream is not None:
+            container.mux(stream.encode(None))

@@ -1,0 +1,1 @@
+"""What was measured, as results, report and model card."""

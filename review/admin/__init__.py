@@ -1,0 +1,9 @@
+"""What admins do: accounts, tokens, the audit log; as pages and as JSON."""
+
+from fastapi import APIRouter
+
+from review.admin import account_pages, api, audit_pages, token_pages
+
+router = APIRouter()
+for each in (account_pages, token_pages, audit_pages, api):
+    router.include_router(each.router)

@@ -1,0 +1,232 @@
+"""Who is asking, and whether they may: every route but the sign-in asks `require`."""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+from sqlalchemy import Engine
+from starlette.datastructures import FormData
+
+from core.errors import (
+    ForgedRequest,
+    NotAllowed,
+    NotSignedIn,
+    PasswordMustChange,
+    PasswordNeeded,
+    SessionOnly,
+)
+from core.roles import ROLE_SCOPES, Role, Scope
+from review.auth.cookies import session_token
+from review.resources import Configured, Database
+from storage.engine import reading, transaction
+from storage.people import sessions, tokens
+from storage.tables import utc_now
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CSRF_HEADER = "X-CSRF-Token"
+CSRF_FIELD = "csrf_token"
+FORM = "application/x-www-form-urlencoded"
+FORM_BYTES = 1024**2
+
+
+class Permission(StrEnum):
+    VIEW = "view"  # queue, videos, explanations, dashboard
+    DECIDE = "decide"  # claim, release, skip, decide
+    UPLOAD = "upload"
+    EXPORT = "export"
+    RESCREEN = "rescreen"
+    ADMIN = "admin"  # accounts, tokens of others, audit log
+
+
+_REVIEWER = frozenset(
+    {Permission.VIEW, Permission.DECIDE, Permission.UPLOAD, Permission.EXPORT, Permission.RESCREEN}
+)
+ROLE_PERMISSIONS = {
+    Role.VIEWER: frozenset({Permission.VIEW}),
+    Role.REVIEWER: _REVIEWER,
+    Role.ADMIN: frozenset(Permission),
+    Role.SERVICE: frozenset(Permission),  # what its tokens' scopes leave of it
+}
+SCOPE_PERMISSIONS = {
+    Scope.READ: Permission.VIEW,
+    Scope.DECIDE: Permission.DECIDE,
+    Scope.UPLOAD: Permission.UPLOAD,
+    Scope.EXPORT: Permission.EXPORT,
+    Scope.RESCREEN: Permission.RESCREEN,
+    Scope.ADMIN: Permission.ADMIN,
+}
+
+
+def usable_scopes(role: Role) -> list[Scope]:
+    """The scopes that give a token of this role a right."""
+    return [scope for scope in Scope if scope in ROLE_SCOPES[role]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """Who is asking."""
+
+    account_id: int
+    name: str
+    role: Role
+    permissions: frozenset[Permission]
+    via: Literal["session", "token"]
+    csrf_token: str | None  # of the session; a token needs none
+    blind: bool  # scores are hidden until they have decided
+    must_change: bool = False  # a one-time password, good for nothing but setting another
+    session_id: str | None = None
+    token_id: int | None = None
+    confirmed_at: datetime | None = None  # when this session's password was last given once more
+
+    def may(self, permission: Permission) -> bool:
+        return permission in self.permissions
+
+    def confirmed(self, minutes: float) -> bool:
+        """Whether the password was given once more, by this session and within the last `minutes`."""
+        return self.confirmed_at is not None and utc_now() - self.confirmed_at < timedelta(minutes=minutes)
+
+
+# For the OpenAPI document: the routes themselves take the cookie of a session as well.
+_bearer = HTTPBearer(auto_error=False, description="An API token: `Authorization: Bearer fw_…`.")
+
+
+def identify(
+    request: Request, engine: Database, settings: Configured, _: Annotated[object, Depends(_bearer)]
+) -> Principal | None:
+    """Who is asking, by API token or by session cookie; None where nobody is known.
+
+    A token that is sent counts alone: a bad one is not made up for by a cookie.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme:
+        return _bearer_of(engine, token.strip()) if scheme.lower() == "bearer" else None
+    cookie = session_token(request, settings.review)
+    if cookie is None:
+        return None
+    with reading(engine) as session:
+        found = sessions.find(session, cookie, idle_minutes=settings.review.idle_minutes)
+    if found is None:
+        return None
+    if found.stale:
+        with transaction(engine) as session:
+            sessions.touch(session, found.session_id)
+    return Principal(
+        account_id=found.account_id,
+        name=found.name,
+        role=found.role,
+        permissions=ROLE_PERMISSIONS[found.role],
+        via="session",
+        csrf_token=found.csrf_token,
+        blind=found.blind,
+        must_change=found.must_change,
+        session_id=found.session_id,
+        confirmed_at=found.confirmed_at,
+    )
+
+
+def _bearer_of(engine: Engine, token: str) -> Principal | None:
+    with reading(engine) as session:
+        found = tokens.find(session, token)
+    if found is None:
+        return None
+    if found.stale:
+        with transaction(engine) as session:
+            tokens.touch(session, found.token_id)
+    granted = frozenset(SCOPE_PERMISSIONS[scope] for scope in found.scopes)
+    return Principal(
+        account_id=found.account_id,
+        name=found.name,
+        role=found.role,
+        permissions=ROLE_PERMISSIONS[found.role] & granted,
+        via="token",
+        csrf_token=None,
+        blind=found.blind,
+        must_change=found.must_change,
+        token_id=found.token_id,
+    )
+
+
+MaybeSomebody = Annotated[Principal | None, Depends(identify)]
+
+
+def require(
+    *permissions: Permission,
+    with_one_time_password: bool = False,
+    by_token: bool = True,
+    confirmed: bool = False,
+) -> Callable[..., Awaitable[Principal]]:
+    """A dependency that gives the principal who holds all `permissions`.
+
+    `confirmed` asks a session (never a token) to have given its password once more, just now.
+
+    It raises NotSignedIn (401, or a redirect to /sign-in for pages), NotAllowed, PasswordMustChange,
+    PasswordNeeded (for pages a redirect to /confirm) and SessionOnly (403); and ForgedRequest (403) where an
+    unsafe method comes with a session but without its CSRF token in the header `X-CSRF-Token` or the form
+    field `csrf_token`.
+    """
+
+    async def allowed(request: Request, settings: Configured, principal: MaybeSomebody) -> Principal:
+        if principal is None:
+            raise NotSignedIn
+        request.state.principal = principal  # for the page that tells of an error
+        if principal.via == "session" and request.method not in SAFE_METHODS:
+            await _refuse_forgery(request, principal.csrf_token or "")
+        if principal.via == "token" and not by_token:
+            raise SessionOnly
+        if principal.must_change and not with_one_time_password:
+            raise PasswordMustChange(name=principal.name)
+        missing = [permission for permission in permissions if permission not in principal.permissions]
+        if missing:
+            raise NotAllowed(name=principal.name, permission=missing[0])
+        minutes = settings.review.confirm_minutes
+        if confirmed and principal.via == "session" and not principal.confirmed(minutes):
+            raise PasswordNeeded(minutes=f"{minutes:g}")
+        return principal
+
+    return allowed
+
+
+async def _refuse_forgery(request: Request, expected: str) -> None:
+    refuse_other_sites(request)
+    given = request.headers.get(CSRF_HEADER)
+    if given is None and _is_small_form(request):
+        form: FormData = await request.form()
+        field = form.get(CSRF_FIELD)
+        given = field if isinstance(field, str) else None
+    if given is None:
+        raise ForgedRequest(reason="it has no CSRF token")
+    if not hmac.compare_digest(given.encode(), expected.encode()):
+        raise ForgedRequest(reason="its CSRF token is another's")
+
+
+def _is_small_form(request: Request) -> bool:
+    """Whether the body may be read whole: an upload's, which has no limit here, must not be."""
+    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    length = request.headers.get("Content-Length", "")
+    return kind == FORM and length.isdecimal() and int(length) <= FORM_BYTES
+
+
+def refuse_other_sites(request: Request) -> None:
+    """Raises ForgedRequest where the browser says that another site's page sent the request."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        raise ForgedRequest(reason="another site sent it")
+
+
+# What is a person's own, and no token's.
+SignedIn = Annotated[Principal, Depends(require(by_token=False))]
+Newcomer = Annotated[Principal, Depends(require(by_token=False, with_one_time_password=True))]
+Viewer = Annotated[Principal, Depends(require(Permission.VIEW))]
+Reviewer = Annotated[Principal, Depends(require(Permission.VIEW, Permission.DECIDE))]
+Uploader = Annotated[Principal, Depends(require(Permission.UPLOAD))]
+Exporter = Annotated[Principal, Depends(require(Permission.VIEW, Permission.EXPORT))]
+Rescreener = Annotated[Principal, Depends(require(Permission.RESCREEN))]
+Admin = Annotated[Principal, Depends(require(Permission.ADMIN))]
+# Who gets in, and as what: neither a leaked token nor a stolen cookie may decide on it.
+Confirmed = Annotated[Principal, Depends(require(by_token=False, confirmed=True))]
+AccountKeeper = Annotated[Principal, Depends(require(Permission.ADMIN, by_token=False, confirmed=True))]
+TokenMaker = Annotated[Principal, Depends(require(Permission.ADMIN, confirmed=True))]

@@ -1,0 +1,163 @@
+"""Signing in and out."""
+
+import hmac
+import secrets
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from core import passwords
+from core.errors import FacewardenError, ForgedRequest, SignInFailed, TooManySignIns, printable
+from core.settings import ReviewSettings
+from review.auth import cookies
+from review.auth.access import MaybeSomebody, Newcomer, refuse_other_sites
+from review.problems import status_of
+from review.rendering import page
+from review.resources import Configured, Database
+from storage import audit
+from storage.engine import reading, transaction
+from storage.people import accounts, sessions, sign_ins
+from storage.people.sign_ins import Limits
+
+router = APIRouter(include_in_schema=False)
+log = structlog.get_logger()
+
+HOME = "/queue"
+LONGEST_FIELD = 1000  # characters
+
+Field = Annotated[str, Form(max_length=LONGEST_FIELD)]
+
+
+@router.get("/sign-in")
+def sign_in_page(
+    request: Request,
+    settings: Configured,
+    principal: MaybeSomebody,
+    wanted: Annotated[str, Query(alias="next", max_length=LONGEST_FIELD)] = "",
+) -> Response:
+    """The form; or straight on, for whoever is signed in."""
+    if principal is not None:
+        return RedirectResponse(local(wanted), status_code=303)
+    return _form(request, settings.review, wanted=wanted)
+
+
+@router.post("/sign-in")
+def sign_in(
+    request: Request,
+    settings: Configured,
+    engine: Database,
+    name: Field = "",
+    password: Field = "",
+    csrf_token: Field = "",
+    wanted: Annotated[str, Form(alias="next", max_length=LONGEST_FIELD)] = "",
+) -> Response:
+    """A new session and its cookie; whatever session the browser had before ends."""
+    review = settings.review
+    try:
+        _refuse_forgery(request, review, csrf_token)
+        address = sign_ins.network(request.client.host if request.client else None)
+        account_id = check(engine, review, name=name, password=password, address=address)
+    except (SignInFailed, TooManySignIns, ForgedRequest) as error:
+        return _form(request, review, wanted=wanted, name=name, error=error)
+    with transaction(engine) as session:
+        sessions.sweep(session)
+        _end_session(request, review, session)
+        token = sessions.start(session, account_id, hours=review.session_hours)
+        account = accounts.get(session, account_id)
+        audit.record(
+            session, actor=account.name, action="account.signed_in", subject=account.name, address=address
+        )
+    response = RedirectResponse("/account" if account.must_change else local(wanted), status_code=303)
+    cookies.set_session(request, response, review, token)
+    return response
+
+
+def check(engine: Engine, settings: ReviewSettings, *, name: str, password: str, address: str) -> int:
+    """The id of the account whose name and password these are.
+
+    Raises SignInFailed, which does not say what was wrong, after the same work in every case; and
+    TooManySignIns before any.
+    """
+    name = printable(name.strip().lower())
+    limits = Limits(
+        window_minutes=settings.sign_in_window_minutes,
+        failures_per_name=settings.sign_in_failures_per_name,
+        failures_per_address=settings.sign_in_failures_per_address,
+    )
+    with transaction(engine) as session:
+        attempt = sign_ins.begin(session, name=name, address=address, limits=limits)
+    with reading(engine) as session:
+        found = accounts.password_hash(session, name)
+    account_id, stored = found or (None, None)
+    if not passwords.check_password(password, stored) or account_id is None or stored is None:
+        # A name that is no account's may be a password typed into the wrong field: it is not logged.
+        log.warning("sign-in failed", account=name if account_id else "(unknown)", address=address)
+        raise SignInFailed
+    renewed = passwords.hash_password(password) if passwords.outdated(stored) else None
+    with transaction(engine) as session:
+        sign_ins.succeed(session, attempt)
+        if renewed is not None:
+            accounts.renew_hash(session, account_id, renewed)
+    return account_id
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, settings: Configured, engine: Database, principal: Newcomer) -> Response:
+    """End this session, here and in the database."""
+    with transaction(engine) as session:
+        _end_session(request, settings.review, session)
+        audit.record(session, actor=principal.name, action="account.signed_out", subject=principal.name)
+    response = RedirectResponse("/sign-in", status_code=303)
+    cookies.clear_session(request, response, settings.review)
+    return response
+
+
+def _form(
+    request: Request,
+    settings: ReviewSettings,
+    *,
+    wanted: str,
+    name: str = "",
+    error: FacewardenError | None = None,
+) -> Response:
+    # One token for all tabs of this browser: opening a second one must not spoil the first.
+    door = cookies.door_token(request, settings) or secrets.token_urlsafe()
+    status = 200 if error is None else status_of(error)
+    response = page(
+        request,
+        "sign_in.html",
+        status_code=status,
+        csrf_token=door,
+        next=wanted,
+        name=name,
+        error="" if error is None else str(error),
+    )
+    cookies.set_door(request, response, settings, door)
+    if isinstance(error, TooManySignIns):
+        response.headers["Retry-After"] = str(error.fields["seconds"])
+    return response
+
+
+def _refuse_forgery(request: Request, settings: ReviewSettings, given: str) -> None:
+    """Nobody may be signed in as somebody else by another site's form."""
+    refuse_other_sites(request)
+    expected = cookies.door_token(request, settings)
+    if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
+        raise ForgedRequest(reason="it has no CSRF token of this browser")
+
+
+def _end_session(request: Request, settings: ReviewSettings, session: Session) -> None:
+    token = cookies.session_token(request, settings)
+    if token is not None:
+        sessions.end(session, token)
+
+
+def local(wanted: str) -> str:
+    """`wanted` where it is a path of this service, else the queue: no link may lead elsewhere."""
+    # Browsers read a backslash as a slash, and drop tabs and newlines.
+    plain = wanted.isprintable() and "\\" not in wanted
+    return wanted if plain and wanted.startswith("/") and not wanted.startswith("//") else HOME

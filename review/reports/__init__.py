@@ -1,0 +1,1 @@
+"""What leaves the service: evidence of a verdict, exports of the queue."""

@@ -1,0 +1,157 @@
+"""The evidence report of one video: what a reviewer hands on.
+
+Everything that led to the verdict is in it: hashes of the file and of the weights, parameters, seeds, every
+frame score, the flagged faces with their explanations, the decisions. `content_sha256` covers all of it, so
+that the HTML, the JSON and what the installation stores can be compared.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from review.calibration import frame_probability
+from storage import run_length
+from storage.read import explanation
+from storage.read.detail import ModelDetail, TrackDetail, VideoDetail
+from storage.read.flagged_frames import ExplanationDetail, FlaggedFrameDetail
+
+FORMAT = "facewarden-evidence/1"  # raise the number when a field changes its meaning
+
+
+def report(session: Session, detail: VideoDetail, *, made_by: str, made_at: datetime) -> dict[str, Any]:
+    """The report as values for JSON: times in UTC, seconds, pixels, scores in [0, 1].
+
+    Pictures stand in it by the SHA-256 of their content.
+    """
+    content = {
+        "file": _file(detail),
+        "model": _model(detail.model),
+        "screening": _screening(detail),
+        "tracks": [_track(track, detail.model) for track in detail.tracks],
+        "flagged_frames": [_flagged(session, frame) for frame in detail.flagged_frames],
+        "decisions": [_plain(asdict(each)) for each in detail.decisions],
+    }
+    return {
+        "format": FORMAT,
+        "made_at": made_at.astimezone(UTC).isoformat(timespec="seconds"),
+        "made_by": made_by,
+        "facewarden": version("facewarden"),
+        "content_sha256": content_hash(content),
+        **content,
+    }
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of a report's content: keys sorted, no blanks, UTF-8."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _file(detail: VideoDetail) -> dict[str, Any]:
+    return {
+        "sha256": detail.item.sha256,
+        "size_bytes": detail.item.size_bytes,
+        "media_kind": detail.item.media_kind,
+        "first_seen_at": _plain(detail.item.added_at),
+        "sightings": [_plain(asdict(each)) for each in detail.sightings],
+        "probe": detail.probe,
+    }
+
+
+def _model(model: ModelDetail) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "label": model.label,
+        "architecture": model.architecture,
+        "weights_sha256": model.weights_sha256,
+        "details": model.details,
+    }
+
+
+def _screening(detail: VideoDetail) -> dict[str, Any]:
+    item = detail.item
+    return {
+        "id": item.screening_id,
+        "attempt": detail.attempt,
+        "status": item.status,
+        "verdict": item.verdict,
+        "score": item.score,
+        "raw_score": detail.raw_score,
+        "looks": detail.looks,
+        "coverage": item.coverage,
+        "partial": item.partial,
+        "unseen": detail.unseen,
+        "rejected_faces": item.rejected_faces,
+        "longest_unseen_seconds": item.longest_unseen_seconds,
+        "turn": item.turn,
+        "error_code": item.error_code,
+        "error_message": item.error_message,
+        "queued_at": _plain(detail.queued_at),
+        "started_at": _plain(detail.started_at),
+        "finished_at": _plain(item.finished_at),
+        "timings_seconds": detail.timings,
+    }
+
+
+def _track(track: TrackDetail, model: ModelDetail) -> dict[str, Any]:
+    probability = frame_probability(model)
+    values: dict[str, Any] = _plain(asdict(track))
+    for face, stored in zip(values["faces"], track.faces, strict=True):
+        face["score"] = probability(stored.logit)
+    return values
+
+
+def _flagged(session: Session, frame: FlaggedFrameDetail) -> dict[str, Any]:
+    return {
+        "rank": frame.rank,
+        "track": frame.track,
+        "time_seconds": frame.time_seconds,
+        "box": list(frame.box),
+        "frame_width": frame.frame_width,
+        "frame_height": frame.frame_height,
+        "score": frame.score,
+        "image_sha256": digest(frame.image_key),
+        "crop_sha256": digest(frame.crop_key),
+        "explain_status": frame.explain_status,
+        "explain_error": frame.explain_error,
+        "explanations": [_explanation(session, each) for each in frame.explanations],
+    }
+
+
+def _explanation(session: Session, shown: ExplanationDetail) -> dict[str, Any]:
+    stored = explanation.full(session, shown.id)
+    return {
+        "method": shown.method,
+        "parameters": shown.parameters,
+        "seed": shown.seed,
+        "r2": shown.r2,
+        "stability": shown.stability,
+        "intercept": shown.intercept,
+        "local_prediction": shown.local_prediction,
+        "weights": stored.weights,
+        "segments": None if stored.segments is None else run_length.runs(stored.segments),
+        "overlays_sha256": {name: digest(key) for name, key in sorted(shown.overlays.items())},
+        "created_at": _plain(shown.created_at),
+    }
+
+
+def digest(key: str) -> str:
+    """The SHA-256 in an object's key."""
+    return key.replace("/", "").partition(".")[0]
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON has it: moments as text, tuples as lists."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value

@@ -1,0 +1,1 @@
+"""Accounts, their sessions and tokens, and what reviewers claim and decide."""

@@ -1,0 +1,1 @@
+"""The review queue: what is asked for, and the statements that answer it fast."""

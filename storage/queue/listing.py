@@ -1,0 +1,286 @@
+"""The reviewers' queue: pages of videos by filter and order, bounded counts.
+
+`storage.queue.plan` says how it stays quick; one video in full is `storage.read.detail`.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from core.outcomes import DecisionState, ScreeningStatus, Verdict
+from storage.queue import plan
+from storage.queue.filters import Filters, Position, Sort, parse_cursor
+from storage.queue.plan import Conditions, Found
+from storage.tables import (
+    Account,
+    Decision,
+    FlaggedFrame,
+    ModelVersionRow,
+    ReviewClaim,
+    Screening,
+    Sighting,
+    Video,
+    utc_now,
+)
+
+__all__ = [
+    "Count",
+    "Filters",
+    "Page",
+    "QueueCounts",
+    "QueueItem",
+    "Sort",
+    "blinded",
+    "count",
+    "counts",
+    "page",
+]
+
+COUNTED = 10_000  # rows; nobody reads on beyond, and counting a million at each look would cost more
+NEEDS_LOOK = tuple(verdict for verdict in Verdict if verdict.needs_look)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimView:
+    account_id: int
+    account: str  # its name
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueItem:
+    """One video as its screening by one model version shows it."""
+
+    video_id: int
+    screening_id: int
+    sha256: str
+    name: str  # under which it was last seen, else the SHA-256
+    names: int  # how many different ones there are
+    media_kind: str
+    size_bytes: int
+    source: str  # in which it was first seen
+    added_at: datetime  # when it was first seen
+    finished_at: datetime | None
+    status: str
+    verdict: str | None
+    score: float | None  # calibrated, [0, 1]
+    partial: bool  # not all of it could be decoded
+    coverage: float | None  # decoded samples / expected samples, [0, 1]
+    turn: int  # degrees clockwise by which the picture is turned so that most of the faces stand
+    rejected_faces: dict[str, int]  # kept from the classifier by the quality gate, by reason
+    longest_unseen_seconds: float | None  # of the video, without an undamaged sample
+    duration_seconds: float | None
+    model_version: str
+    model_label: str
+    error_code: str | None
+    error_message: str | None
+    decision_state: str
+    decision: str | None  # outcome of the last decision, whoever's
+    my_decision: str | None  # outcome of the asking account's last decision
+    claim: ClaimView | None  # that has not run out
+    flagged_frame_id: int | None  # the most suspicious one; its crop is the thumbnail
+    score_hidden: bool = False  # see `blinded`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    items: list[QueueItem]
+    next_cursor: str | None  # None: this is the last page
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    value: int  # at most COUNTED
+    more: bool  # there are more than `value`
+
+    def __str__(self) -> str:
+        return f"{self.value:,}{'+' if self.more else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueCounts:
+    to_review: Count  # open ones that need a look: flagged or unjudged
+    second_opinion: Count
+    decided: Count  # decided ones that needed a look
+    verdicts: dict[str, Count]  # open ones
+    statuses: dict[str, Count]  # that are not done
+
+
+def page(
+    session: Session,
+    filters: Filters,
+    *,
+    cursor: str | None = None,
+    limit: int = 50,
+    account_id: int | None = None,
+) -> Page:
+    """One page of the queue as `account_id` sees it.
+
+    Raises InvalidQuery where the cursor is none of this order, or the text too short.
+    """
+    after = None if cursor is None else parse_cursor(cursor, filters.sort)
+    found = plan.find(session, filters, limit=limit + 1, after=after)
+    shown = found[:limit]
+    next_cursor = None
+    if len(found) > limit:
+        last = shown[-1]
+        by_time = filters.sort is Sort.TIME
+        next_cursor = Position(
+            id=last.id,
+            score=None if by_time else last.score,
+            added_at=last.added_at if by_time else None,
+        ).to_cursor()
+    return Page(items=items(session, shown, account_id=account_id), next_cursor=next_cursor)
+
+
+def next_open(
+    session: Session, filters: Filters, *, limit: int, besides: Conditions, after: Position | None = None
+) -> list[Found]:
+    """The head of the queue under further conditions, for handing videos out."""
+    return plan.find(session, filters, limit=limit, after=after, besides=besides)
+
+
+def count(session: Session, filters: Filters, *, at_most: int = COUNTED) -> Count:
+    """How many videos match; counting stops at `at_most`."""
+    value, more = plan.count(session, filters, at_most=at_most)
+    return Count(value=value, more=more)
+
+
+def counts(session: Session) -> QueueCounts:
+    """What the queue's tabs show."""
+
+    def needing_a_look(state: DecisionState) -> Count:
+        return count(session, Filters(verdicts=NEEDS_LOOK, decision_states=(state,)))
+
+    def open_with(verdict: Verdict) -> Count:
+        return count(session, Filters(verdicts=(verdict,), decision_states=(DecisionState.OPEN,)))
+
+    unfinished = (status for status in ScreeningStatus if status is not ScreeningStatus.DONE)
+    return QueueCounts(
+        to_review=needing_a_look(DecisionState.OPEN),
+        second_opinion=count(session, Filters(decision_states=(DecisionState.SECOND_OPINION,))),
+        decided=needing_a_look(DecisionState.DECIDED),
+        verdicts={verdict.value: open_with(verdict) for verdict in Verdict},
+        statuses={status.value: count(session, Filters(statuses=(status,))) for status in unfinished},
+    )
+
+
+def blinded(item: QueueItem) -> QueueItem:
+    """What a reviewer in blind mode may see: the machine's and the others' answers only after their own."""
+    if item.my_decision is not None:
+        return item
+    return replace(item, score=None, verdict=None, flagged_frame_id=None, decision=None, score_hidden=True)
+
+
+def items(session: Session, found: Sequence[Found], *, account_id: int | None = None) -> list[QueueItem]:
+    """The items of these rows, in their order."""
+    if not found:
+        return []
+    video_ids = [row.video_id for row in found]
+    query = (
+        select(Screening, Video, ModelVersionRow.label)
+        .join(Video, Video.id == Screening.video_id)
+        .join(ModelVersionRow, ModelVersionRow.id == Screening.model_version_id)
+        .where(Screening.id.in_([row.id for row in found]))
+    )
+    rows = {screening.id: (screening, video, label) for screening, video, label in session.execute(query)}
+    about = _About(session, list(rows), video_ids, account_id)
+    return [about.item(*rows[row.id]) for row in found if row.id in rows]
+
+
+class _About:
+    """What else is known of the videos of a page: one query each, not one per video."""
+
+    def __init__(
+        self, session: Session, screening_ids: list[int], video_ids: list[int], account_id: int | None
+    ) -> None:
+        self._names = _names(session, video_ids)
+        self._decisions, self._mine = _decisions(session, video_ids, account_id)
+        self._claims = claims(session, video_ids)
+        frames = select(FlaggedFrame.screening_id, FlaggedFrame.id).where(
+            FlaggedFrame.screening_id.in_(screening_ids), FlaggedFrame.rank == 0
+        )
+        self._frames = {row.screening_id: row.id for row in session.execute(frames)}
+
+    def item(self, screening: Screening, video: Video, label: str) -> QueueItem:
+        names = self._names.get(video.id, [])
+        return QueueItem(
+            video_id=video.id,
+            screening_id=screening.id,
+            sha256=video.sha256,
+            name=names[-1] if names else video.sha256,
+            names=len(names),
+            media_kind=video.media_kind,
+            size_bytes=video.size_bytes,
+            source=screening.source,
+            added_at=screening.added_at,
+            finished_at=screening.finished_at,
+            status=screening.status,
+            verdict=screening.verdict,
+            score=screening.score,
+            partial=screening.partial,
+            coverage=screening.coverage,
+            turn=screening.turn,
+            rejected_faces=screening.rejected_faces,
+            longest_unseen_seconds=screening.longest_unseen_seconds,
+            duration_seconds=_duration(screening.probe),
+            model_version=screening.model_version_id,
+            model_label=label,
+            error_code=screening.error_code,
+            error_message=screening.error_message,
+            decision_state=screening.decision_state,
+            decision=self._decisions.get(video.id),
+            my_decision=self._mine.get(video.id),
+            claim=self._claims.get(video.id),
+            flagged_frame_id=self._frames.get(screening.id),
+        )
+
+
+def _duration(probe: dict[str, Any] | None) -> float | None:
+    seconds = (probe or {}).get("duration_seconds")
+    return float(seconds) if isinstance(seconds, int | float) else None
+
+
+def _names(session: Session, video_ids: list[int]) -> dict[int, list[str]]:
+    """Different names of each video, the last seen one last."""
+    query = select(Sighting.video_id, Sighting.name, func.max(Sighting.id))
+    query = query.where(Sighting.video_id.in_(video_ids)).group_by(Sighting.video_id, Sighting.name)
+    found: dict[int, list[str]] = defaultdict(list)
+    for video_id, name, _ in session.execute(query.order_by(func.max(Sighting.id))):
+        if video_id is not None:
+            found[video_id].append(name)
+    return found
+
+
+def _decisions(
+    session: Session, video_ids: list[int], account_id: int | None
+) -> tuple[dict[int, str], dict[int, str]]:
+    """The last decision on each video, and the last one of the account."""
+    query = select(Decision.video_id, Decision.account_id, Decision.outcome)
+    last: dict[int, str] = {}
+    mine: dict[int, str] = {}
+    for video_id, by, outcome in session.execute(
+        query.where(Decision.video_id.in_(video_ids)).order_by(Decision.id)
+    ):
+        last[video_id] = outcome
+        if by == account_id:
+            mine[video_id] = outcome
+    return last, mine
+
+
+def claims(session: Session, video_ids: Sequence[int]) -> dict[int, ClaimView]:
+    """Who holds which of the videos now."""
+    query = (
+        select(ReviewClaim, Account.name)
+        .join(Account, Account.id == ReviewClaim.account_id)
+        .where(ReviewClaim.video_id.in_(video_ids), ReviewClaim.expires_at > utc_now())
+    )
+    return {
+        claim.video_id: ClaimView(account_id=claim.account_id, account=name, expires_at=claim.expires_at)
+        for claim, name in session.execute(query)
+    }

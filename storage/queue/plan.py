@@ -1,0 +1,350 @@
+"""How the queue finds a page among a million videos without reading them.
+
+Each combination of status, verdict and decision state is one stretch of an index that already has the wanted
+order; a page merges the heads of the stretches that the filters name (at most 27) and stops. Where it begins
+is a value of the index (a keyset), so page 1,000 costs what the first one does.
+
+Two kinds of filters go across that order: a range of the other column, and text in names. If few rows match
+them, these are fetched by their own index and sorted; else they are checked on the way, which then is short.
+SQLite is told which index to take: it keeps no statistics to tell for itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, Select, func, select, true, tuple_, union_all
+from sqlalchemy.orm import Session
+
+from core.outcomes import DecisionState, ScreeningStatus, Verdict
+from storage.queue import names
+from storage.queue.filters import Filters, Position, Sort
+from storage.tables import Screening
+
+# Rows: up to here fetching all matches and sorting them is quicker than walking along the order until 50 of
+# them have come by (at 1,000,000 rows the two cost the same at about this number).
+FEW = 7_000
+SCANNED = 20_000  # rows that a bounded count looks at, per stretch
+
+Conditions: TypeAlias = Sequence[ColumnElement[bool]]
+Rows: TypeAlias = "Select[*tuple[Any, ...]]"
+Stretch: TypeAlias = tuple[ScreeningStatus, Verdict | None, DecisionState]
+
+
+class _Order(Enum):
+    SCORED = "by score"
+    UNSCORED = "by id, among those without a score"
+    TIMED = "by time"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """The text that names are searched for, looked up once for a whole page."""
+
+    sought: str
+    few: bool  # so few names have it that all are fetched
+
+    @classmethod
+    def of(cls, session: Session, filters: Filters) -> "_Search | None":
+        if filters.text is None:
+            return None
+        sought = names.checked(filters.text)
+        return cls(sought=sought, few=names.few(session, sought, limit=FEW))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    id: int  # of the screening
+    video_id: int
+    score: float | None
+    added_at: datetime
+
+
+def find(
+    session: Session,
+    filters: Filters,
+    *,
+    limit: int,
+    after: Position | None = None,
+    besides: Conditions = (),
+) -> list[Found]:
+    """Up to `limit` screenings in order; `besides` are further conditions that few rows fail.
+
+    Raises InvalidQuery for a text too short to search.
+    """
+    search = _Search.of(session, filters)
+    if filters.sort is Sort.TIME:
+        return _stretch(session, filters, search, _Order.TIMED, after=after, limit=limit, besides=besides)
+    found: list[Found] = []
+    if after is None or after.score is not None:
+        found = _stretch(session, filters, search, _Order.SCORED, after=after, limit=limit, besides=besides)
+    if len(found) < limit and filters.score_min is None and filters.score_max is None:
+        behind = after if after is not None and after.score is None else None
+        left = limit - len(found)
+        found += _stretch(
+            session, filters, search, _Order.UNSCORED, after=behind, limit=left, besides=besides
+        )
+    return found
+
+
+def count(session: Session, filters: Filters, *, at_most: int) -> tuple[int, bool]:
+    """How many match, and whether there may be more: it stops counting at `at_most`."""
+    if filters.text is not None:
+        return _counted_by_text(session, filters, names.checked(filters.text), at_most)
+    order = _Order.SCORED if _has_score_range(filters) else _Order.TIMED
+    crossing = _crossing(filters, order)
+    wanted = _stretches(filters, order)
+    heads = []
+    for stretch in wanted:
+        query = _hinted(select(Screening.id).where(*_on_index(filters, order, stretch)), filters, order)
+        query = query.where(*_range(filters, order))
+        if crossing:
+            seen = query.limit(SCANNED).subquery()
+            query = select(Screening.id).where(Screening.id.in_(select(seen.c.id)), *crossing)
+        heads.append(query.limit(at_most + 1))
+    if not heads:
+        return 0, False
+    total, more = _counted(session, _union(heads), at_most)
+    more = more or (bool(crossing) and any(_is_long(session, filters, order, each) for each in wanted))
+    return total, more
+
+
+def _counted(session: Session, query: Rows, at_most: int) -> tuple[int, bool]:
+    total = session.scalar(select(func.count()).select_from(query.limit(at_most + 1).subquery())) or 0
+    return min(total, at_most), total > at_most
+
+
+def _counted_by_text(session: Session, filters: Filters, sought: str, at_most: int) -> tuple[int, bool]:
+    named = names.matching(session, sought).limit(SCANNED)
+    total, more = _counted(session, _by_text(filters, named, _ranges(filters)), at_most)
+    return total, more or not names.few(session, sought, limit=SCANNED)
+
+
+def _is_long(session: Session, filters: Filters, order: _Order, stretch: Stretch) -> bool:
+    """Whether a bounded count cannot look at all of it."""
+    within = [*_on_index(filters, order, stretch), *_range(filters, order)]
+    query = _hinted(select(Screening.id).where(*within), filters, order).limit(SCANNED)
+    return session.scalar(select(func.count()).select_from(query.subquery())) == SCANNED
+
+
+def _stretch(
+    session: Session,
+    filters: Filters,
+    search: _Search | None,
+    order: _Order,
+    *,
+    after: Position | None,
+    limit: int,
+    besides: Conditions,
+) -> list[Found]:
+    if not _stretches(filters, order):
+        return []
+    rows = _plan(session, filters, search, order, after=after, limit=limit, besides=besides).subquery()
+    ordered = select(rows.c.id, rows.c.video_id, rows.c.score, rows.c.added_at)
+    ordered = ordered.order_by(*_ordering(filters, order, rows.c)).limit(limit)
+    return [Found(**row._mapping) for row in session.execute(ordered)]
+
+
+def _plan(
+    session: Session,
+    filters: Filters,
+    search: _Search | None,
+    order: _Order,
+    *,
+    after: Position | None,
+    limit: int,
+    besides: Conditions,
+) -> Rows:
+    wanted, behind = _stretches(filters, order), _behind(filters, order, after)
+    here = [*_range(filters, order), *behind, *besides]
+    if search is not None and search.few:
+        named = names.matching(session, search.sought)
+        return _by_text(filters, named, [*_ranges(filters), *behind, *besides, *_scored(order)])
+    if order is not _Order.UNSCORED:
+        other = _Order.TIMED if order is _Order.SCORED else _Order.SCORED
+        across = _range(filters, other)
+        if across and search is None:
+            return _across(session, filters, order, other=other, here=[*here, *_scored(order)], limit=limit)
+    crossing = _crossing(filters, order)
+    walks = [
+        _hinted(_columns().where(*_on_index(filters, order, stretch), *here, *crossing), filters, order)
+        .order_by(*_along(filters, order, stretch))
+        .limit(limit)
+        for stretch in wanted
+    ]
+    return _union(walks)
+
+
+def _across(
+    session: Session, filters: Filters, order: _Order, *, other: _Order, here: Conditions, limit: int
+) -> Rows:
+    """Along each stretch, or all of its few matches: a verdict may have next to none in a range of scores."""
+    wanted = _stretches(filters, order)
+    matches = [
+        _hinted(
+            _columns().where(*_on_index(filters, other, stretch), *_range(filters, other)), filters, other
+        )
+        for stretch in wanted
+    ]
+    few = FEW // len(wanted)
+    heads = [match.limit(few + 1).subquery() for match in matches]
+    counted = session.execute(select(*(select(func.count()).select_from(h).scalar_subquery() for h in heads)))
+    walked = _crossing(filters, order)
+    return _union(
+        [
+            match.where(*here).offset(0)
+            if number <= few
+            else _hinted(
+                _columns().where(*_on_index(filters, order, stretch), *here, *walked), filters, order
+            )
+            .order_by(*_along(filters, order, stretch))
+            .limit(limit)
+            for stretch, match, number in zip(wanted, matches, counted.one(), strict=True)
+        ]
+    )
+
+
+def _columns() -> Rows:
+    return select(Screening.id, Screening.video_id, Screening.score, Screening.added_at)
+
+
+def _union(queries: Sequence[Rows]) -> Rows:
+    # Only as subqueries may the parts of a union have a limit of their own.
+    parts = [select(query.subquery()) for query in queries]
+    return parts[0] if len(parts) == 1 else select(union_all(*parts).subquery())
+
+
+def _by_text(filters: Filters, named: Select[int | None], conditions: Conditions) -> Rows:
+    """The rows of the videos whose ids `named` gives."""
+    states = filters.decision_states or tuple(DecisionState)
+    wanted = [
+        Screening.video_id.in_(named),
+        *_scope(filters),
+        Screening.decision_state.in_(states),
+    ]
+    if filters.statuses:
+        wanted.append(Screening.status.in_(filters.statuses))
+    if filters.verdicts:
+        wanted.append(Screening.verdict.in_(filters.verdicts))
+    # The offset keeps PostgreSQL from walking along the order after all.
+    query = _columns().where(*wanted, *conditions).offset(0)
+    return query.with_hint(Screening, "INDEXED BY sqlite_autoindex_screening_1", "sqlite")
+
+
+def _stretches(
+    filters: Filters, order: _Order
+) -> list[tuple[ScreeningStatus, Verdict | None, DecisionState]]:
+    """The combinations of status, verdict and decision state that the filters name."""
+    statuses = filters.statuses or tuple(ScreeningStatus)
+    answers: list[tuple[ScreeningStatus, Verdict | None]] = []
+    if ScreeningStatus.DONE in statuses:
+        answers += [(ScreeningStatus.DONE, verdict) for verdict in filters.verdicts or tuple(Verdict)]
+    if not filters.verdicts and order is not _Order.SCORED:  # without a verdict there is no score
+        answers += [(status, None) for status in statuses if status != ScreeningStatus.DONE]
+    states = filters.decision_states or tuple(DecisionState)
+    return [
+        (status, verdict, state)
+        for status, verdict in dict.fromkeys(answers)
+        for state in dict.fromkeys(states)
+    ]
+
+
+def _on_index(filters: Filters, order: _Order, stretch: Stretch) -> list[ColumnElement[bool]]:
+    status, verdict, state = stretch
+    return [
+        *_scope(filters),
+        Screening.status == status,
+        Screening.verdict.is_(None) if verdict is None else Screening.verdict == verdict,
+        Screening.decision_state == state,
+        *_scored(order),
+    ]
+
+
+def _scope(filters: Filters) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if filters.model_version is None:
+        found.append(Screening.latest == true())
+    else:
+        found.append(Screening.model_version_id == filters.model_version)
+    if filters.source is not None:
+        found.append(Screening.source == filters.source)
+    return found
+
+
+def _hinted(query: Rows, filters: Filters, order: _Order) -> Rows:
+    if filters.model_version is not None:
+        led_by = "model_"
+    elif filters.source is not None:
+        led_by = "source_"
+    else:
+        led_by = ""
+    index = f"ix_screening_queue_{led_by}{'time' if order is _Order.TIMED else 'score'}"
+    return query.with_hint(Screening, f"INDEXED BY {index}", "sqlite")
+
+
+def _scored(order: _Order) -> list[ColumnElement[bool]]:
+    if order is _Order.SCORED:
+        return [Screening.score.is_not(None)]
+    return [Screening.score.is_(None)] if order is _Order.UNSCORED else []
+
+
+def _has_score_range(filters: Filters) -> bool:
+    return filters.score_min is not None or filters.score_max is not None
+
+
+def _range(filters: Filters, order: _Order) -> list[ColumnElement[bool]]:
+    """The filters on the column of an order."""
+    found: list[ColumnElement[bool]] = []
+    if order is _Order.SCORED:
+        if filters.score_min is not None:
+            found.append(Screening.score >= filters.score_min)
+        if filters.score_max is not None:
+            found.append(Screening.score <= filters.score_max)
+    elif order is _Order.TIMED:
+        if filters.since is not None:
+            found.append(Screening.added_at >= filters.since)
+        if filters.until is not None:
+            found.append(Screening.added_at < filters.until)
+    return found
+
+
+def _ranges(filters: Filters) -> list[ColumnElement[bool]]:
+    return [*_range(filters, _Order.SCORED), *_range(filters, _Order.TIMED)]
+
+
+def _crossing(filters: Filters, order: _Order) -> list[ColumnElement[bool]]:
+    """The filters that go across an order and are checked on the way."""
+    found = [condition for other in _Order if other is not order for condition in _range(filters, other)]
+    if filters.text is not None:
+        found.append(names.has_name_with(names.checked(filters.text)))
+    return found
+
+
+def _behind(filters: Filters, order: _Order, after: Position | None) -> list[ColumnElement[bool]]:
+    if after is None:
+        return []
+    if order is _Order.UNSCORED:
+        return [Screening.id > after.id if filters.ascending else Screening.id < after.id]
+    by_score = order is _Order.SCORED
+    here: Any = tuple_(Screening.score if by_score else Screening.added_at, Screening.id)
+    there = (after.score if by_score else after.added_at, after.id)
+    return [here > there if filters.ascending else here < there]
+
+
+def _along(filters: Filters, order: _Order, stretch: Stretch) -> list[ColumnElement[Any]]:
+    """The order within a stretch, in the words in which PostgreSQL sees that the index has it.
+
+    It drops a column that equals a constant from an order, but not one that is null: those are named.
+    """
+    nulls: list[Any] = [Screening.verdict] if stretch[1] is None else []
+    if order is _Order.UNSCORED:
+        nulls.append(Screening.score)
+    named = [column.asc() if filters.ascending else column.desc() for column in nulls]
+    return [*named, *_ordering(filters, order, Screening)]
+
+
+def _ordering(filters: Filters, order: _Order, columns: Any) -> list[ColumnElement[Any]]:
+    keys = {_Order.SCORED: [columns.score], _Order.TIMED: [columns.added_at], _Order.UNSCORED: []}[order]
+    return [key.asc() if filters.ascending else key.desc() for key in [*keys, columns.id]]

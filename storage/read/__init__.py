@@ -1,0 +1,1 @@
+"""What is shown of videos: one view for command line, API and pages."""

@@ -1,0 +1,1 @@
+"""From a file to frames, in a child process that cannot do harm."""

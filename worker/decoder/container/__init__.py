@@ -1,0 +1,1 @@
+"""Containers: what they say, and where they break off."""

@@ -1,0 +1,69 @@
+"""Where a file breaks off: bytes between two packets that belong to none, fragments whose numbers jump, sound
+that stops.
+
+A wait between two frames is a hole only where one of them is found; see `worker.decoder.video.timeline`.
+"""
+
+from av.packet import Packet
+from av.stream import Stream
+
+from worker.decoder.container.mp4_boxes import Mp4Boxes
+
+# Bytes between two packets, headers of the container's own, that no whole file has. An AVI marks each frame
+# that was dropped. And how many times as many as usual they are: some files have much beside the packets.
+STRANGE_BYTES = {"matroska": 64, "flv": 64, "avi": 16 * 1024}
+STRANGE_TIMES = 4
+
+RUNNING = 16  # packets over which the mean runs
+
+SHORTEST_SILENCE = 0.75  # seconds; no codec pauses for so long
+LONGEST_SILENCE = 600.0  # seconds; what leaps further ahead is a slip
+MOST_SILENCES = 10_000  # kept; a hostile file may have as many as packets
+
+
+class Gaps:
+    """Told every packet of a file, in the file's order."""
+
+    def __init__(self, demuxer: str, boxes: Mp4Boxes) -> None:
+        """`demuxer` is libav's name of it."""
+        self.silences: list[tuple[float, float]] = []  # begin and end, in seconds, ascending
+        self._strange = STRANGE_BYTES.get(demuxer)
+        self._exclusive = demuxer == "flv"
+        self._boxes = boxes
+        self._covered: int | None = None  # bytes up to the end of the furthest packet so far
+        self._usual = 0.0  # bytes between two packets, a running mean
+        self._breaks = 0  # so far
+        self._known: dict[int, int] = {}  # how many of them there were at a stream's latest packet
+        self._sound_end: float | None = None  # seconds
+
+    def before(self, packet: "Packet[Stream]") -> bool | None:
+        """Whether something is missing between this packet and the one before it in its stream.
+
+        None where only the times of fragments can tell.
+        """
+        place = packet.pos
+        if self._boxes.fragmented:
+            return None if place is None else self._boxes.missing_before(place)
+        if self._strange is None or place is None:
+            return False
+        if self._covered is not None:
+            between = place - self._covered
+            # In FLV no packet lies within another; where one seems to, its header was cut out of the middle.
+            if between > max(self._strange, STRANGE_TIMES * self._usual) or (between < 0 and self._exclusive):
+                self._breaks += 1
+            else:
+                self._usual += (between - self._usual) / RUNNING
+        self._covered = max(self._covered or 0, place + packet.size)
+        known = self._known.get(packet.stream_index, self._breaks)
+        self._known[packet.stream_index] = self._breaks
+        return known != self._breaks
+
+    def hear(self, start: float, end: float) -> None:
+        """There is sound from `start` to `end`, in seconds."""
+        latest = self._sound_end
+        if latest is None:
+            self._sound_end = end
+        elif start - latest <= LONGEST_SILENCE:
+            if start - latest > SHORTEST_SILENCE and len(self.silences) < MOST_SILENCES:
+                self.silences.append((latest, start))
+            self._sound_end = max(latest, end)

@@ -1,0 +1,1 @@
+"""Streams of pictures: packets, times, colours."""

@@ -1,0 +1,356 @@
+"""The pipeline: decode, detect, crop, classify, track, aggregate, on one page.
+
+The decoder runs ahead in a process of its own while this one detects and classifies. Frames are let go as
+soon as their faces are cut out; of the pictures only the few most suspicious are kept
+(worker.screening.evidence).
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import WeightsError
+from core.settings import ScoringSettings, Settings
+from models.classifier import Classifier
+from models.crop import crop_standing
+from models.detector import FaceDetector
+from models.face import Face
+from worker.decoder.reader import DecodeReport, Frame, Probe, VideoReader
+from worker.screening.aggregation import (
+    Stretch,
+    TrackScore,
+    VideoScore,
+    doubted,
+    flagged_stretches,
+    score_track,
+    score_video,
+)
+from worker.screening.evidence import Candidate, Evidence, in_turn, jpeg, png, worth_keeping
+from worker.screening.quality import Quality, assess
+from worker.screening.tracks import Tracker, describe
+from worker.screening.turning import Turner
+
+STAGES = ("decode", "detect", "crop", "classify", "track", "aggregate")
+
+Progress = Callable[[int, int], None]  # samples done, samples expected
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenedFace:
+    frame: int  # number of the sample
+    time_seconds: float
+    frame_size: tuple[int, int]  # width and height of the frame in which the box lies, pixels
+    face: Face
+    quality: Quality
+    track: int
+    logit: float | None  # None where the quality gate kept it from the classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenedTrack:
+    number: int
+    stream: int  # of the file's streams of pictures, counted from 0
+    start_seconds: float
+    end_seconds: float
+    frames: int
+    usable_frames: int
+    score: TrackScore
+    flagged: list[Stretch]  # the parts that are flagged, by time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screened:
+    probe: Probe
+    report: DecodeReport
+    faces: list[ScreenedFace]
+    tracks: list[ScreenedTrack]
+    video: VideoScore
+    evidence: list[Evidence]  # of each flagged track, the worst track's first; empty unless flagged
+    timings: dict[str, float]  # seconds per stage, and "total"
+
+    @property
+    def rejected_faces(self) -> dict[str, int]:
+        """How many faces the quality gate kept from the classifier, by reason, the most frequent first."""
+        reasons = Counter(face.quality.rejection for face in self.faces)
+        return {reason.value: number for reason, number in reasons.most_common() if reason is not None}
+
+    @property
+    def turn(self) -> int:
+        """Degrees clockwise by which the picture is turned so that most of the faces stand."""
+        judged = [face.face.turn for face in self.faces if face.quality.rejection is None]
+        turns = Counter(judged or [face.face.turn for face in self.faces])
+        return turns.most_common(1)[0][0] if turns else 0
+
+
+@dataclass
+class _Run:
+    """What one screening gathers on its way."""
+
+    turners: dict[int, Turner] = field(default_factory=dict)  # one for each stream
+    trackers: dict[int, Tracker] = field(default_factory=dict)  # one for each stream
+    numbers: dict[tuple[int, int], int] = field(
+        default_factory=dict
+    )  # of a stream's tracks, through all streams
+    candidates: list[Candidate] = field(default_factory=list)
+    unclassified: list[Candidate] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    pictures: dict[int, bytes] = field(default_factory=dict)  # JPEG by sample, while worth keeping
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        since = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - since
+
+
+class Pipeline:
+    """Screens videos one after another with models that are loaded once."""
+
+    def __init__(self, settings: Settings, detector: FaceDetector, classifier: Classifier) -> None:
+        self.settings, self._detector, self._classifier = settings, detector, classifier
+
+    @property
+    def classifier(self) -> Classifier:
+        return self._classifier
+
+    def screen(
+        self,
+        path: Path,
+        *,
+        name: str | None = None,
+        progress: Progress | None = None,
+        alive: Callable[[], None] = lambda: None,
+    ) -> Screened:
+        """Screen one video or image.
+
+        Args:
+            path: the file; it is only read.
+            name: what messages call it.
+            progress: told the samples done and expected.
+            alive: called between batches; it may raise to stop (a lost lease, a deadline).
+
+        Raises InputError where the file cannot be screened.
+        """
+        began = time.perf_counter()
+        run = _Run()
+        with VideoReader(path, self.settings.decode, self.settings.sampling, name=name) as reader:
+            for frames in self._decode(reader, run):
+                alive()
+                faces = self._detect(frames, run)
+                cropped = self._crop(frames, faces, run)
+                self._classify(run, finish=False)
+                self._track(frames, cropped, run)
+                self._forget(run)
+                if progress is not None:
+                    progress(frames[-1].index + 1, reader.probe.expected_samples)
+            alive()
+            self._classify(run, finish=True)
+            if reader.report is None:
+                raise RuntimeError("the decoder ended without a report")
+            tracks, video = self._aggregate(run, reader.report)
+            evidence = self._evidence(run, tracks, video)
+            run.seconds["total"] = time.perf_counter() - began
+            return Screened(
+                probe=reader.probe,
+                report=reader.report,
+                faces=[_screened(candidate) for candidate in run.candidates],
+                tracks=tracks,
+                video=video,
+                evidence=evidence,
+                timings={stage: round(seconds, 4) for stage, seconds in run.seconds.items()},
+            )
+
+    def _decode(self, reader: VideoReader, run: _Run) -> Iterator[list[Frame]]:
+        """Batches of frames; the time is that spent waiting for the decoder."""
+        frames = iter(reader)
+        while True:
+            with run.stage("decode"):
+                batch = list(islice(frames, self.settings.detection.batch_size))
+            if not batch:
+                return
+            yield batch
+
+    def _detect(self, frames: list[Frame], run: _Run) -> list[list[Face]]:
+        """The faces of each frame, whichever way up its stream is."""
+        with run.stage("detect"):
+            found: dict[int, list[Face]] = {}
+            for stream in dict.fromkeys(frame.stream for frame in frames):
+                turner = run.turners.setdefault(stream, Turner(self._detector, self.settings.detection))
+                ours = [frame for frame in frames if frame.stream == stream]
+                faces = turner.find([frame.image for frame in ours])
+                found |= {frame.index: each for frame, each in zip(ours, faces, strict=True)}
+            return [found[frame.index] for frame in frames]
+
+    def _crop(self, frames: list[Frame], faces: list[list[Face]], run: _Run) -> list[list[Candidate]]:
+        """The faces of each frame, cut out and judged by the quality gate."""
+        version = self._classifier.version
+        with run.stage("crop"):
+            cropped = []
+            for frame, found in zip(frames, faces, strict=True):
+                candidates = []
+                for face in found:
+                    crop = crop_standing(frame.image, face, version.crop, version.input_size)
+                    quality = assess(face, crop, self.settings.quality)
+                    candidates.append(
+                        Candidate(
+                            frame=frame.index,
+                            time=frame.time_seconds,
+                            stream=frame.stream,
+                            frame_size=frame.size,
+                            face=face,
+                            quality=quality,
+                            crop=crop,
+                        )
+                    )
+                usable = [candidate for candidate in candidates if candidate.quality.rejection is None]
+                if usable:
+                    run.pictures[frame.index] = jpeg(frame.image)
+                run.unclassified += usable
+                run.candidates += candidates
+                cropped.append(candidates)
+            return cropped
+
+    def _classify(self, run: _Run, *, finish: bool) -> None:
+        """Classify in full batches, across frames and faces; what is left over waits for the next frames."""
+        size = self.settings.batch_size
+        with run.stage("classify"):
+            while len(run.unclassified) >= size or (finish and run.unclassified):
+                batch, run.unclassified = run.unclassified[:size], run.unclassified[size:]
+                logits = self._classifier.logits(
+                    np.stack([one.crop for one in batch if one.crop is not None])
+                )
+                if not np.isfinite(logits).all():
+                    # Compared with a threshold it would pass for clear.
+                    reason = "a score is no finite number; try FACEWARDEN_BACKEND=fp32, or other weights"
+                    raise WeightsError(path=self._classifier.version.id, reason=reason)
+                for candidate, logit in zip(batch, logits, strict=True):
+                    candidate.logit = float(logit)
+
+    def _track(self, frames: list[Frame], cropped: list[list[Candidate]], run: _Run) -> None:
+        with run.stage("track"):
+            for frame, faces in zip(frames, cropped, strict=True):
+                seen = [(one.face.box, describe(one.crop)) for one in faces if one.crop is not None]
+                tracker = run.trackers.setdefault(frame.stream, Tracker(self.settings.tracks))
+                numbers = tracker.add(frame.time_seconds, seen)
+                for candidate, number in zip(faces, numbers, strict=True):
+                    candidate.track = run.numbers.setdefault((frame.stream, number), len(run.numbers))
+
+    def _forget(self, run: _Run) -> None:
+        """Keep the pixels of what may still become evidence and of what waits to be classified."""
+        wanted = run.unclassified + worth_keeping(
+            run.candidates,
+            per_track=self.settings.scoring.flagged_frames,
+            top_fraction=self.settings.scoring.top_fraction,
+            min_frames=self.settings.tracks.min_frames,
+            stretch_frames=self.settings.scoring.stretch_frames,
+        )
+        kept = {id(candidate) for candidate in wanted}
+        for candidate in run.candidates:
+            if id(candidate) not in kept:
+                candidate.crop = None
+        frames = {candidate.frame for candidate in wanted}
+        run.pictures = {frame: coded for frame, coded in run.pictures.items() if frame in frames}
+
+    def _aggregate(self, run: _Run, report: DecodeReport) -> tuple[list[ScreenedTrack], VideoScore]:
+        with run.stage("aggregate"):
+            settings, version = self.settings, self._classifier.version
+            members: dict[int, list[Candidate]] = defaultdict(list)
+            for candidate in run.candidates:
+                members[candidate.track].append(candidate)
+            numbers = sorted(members)
+            reasons = {
+                number: [
+                    one.quality.rejection for one in members[number] if one.quality.rejection is not None
+                ]
+                for number in numbers
+            }
+            scores = [
+                score_track(
+                    [one.logit for one in members[number] if one.logit is not None],
+                    rejections=reasons[number],
+                    samples=report.streams[members[number][0].stream].taken,
+                    version=version,
+                    scoring=settings.scoring,
+                    tracks=settings.tracks,
+                )
+                for number in numbers
+            ]
+            video = score_video(scores, version=version, scoring=settings.scoring)
+            for stream in report.streams.values():
+                video = doubted(video, taken=stream.taken, damaged=stream.damaged)
+            tracks = [
+                _screened_track(number, members[number], score, video, settings.scoring)
+                for number, score in zip(numbers, video.tracks, strict=True)
+            ]
+            return tracks, video
+
+    def _evidence(self, run: _Run, tracks: list[ScreenedTrack], video: VideoScore) -> list[Evidence]:
+        """The most suspicious frames of the flagged tracks: each track's best before any one's second.
+
+        They come from the parts that are flagged, as far as their pictures were kept.
+        """
+        if not video.verdict.flagged:
+            return []
+        version, scoring = self._classifier.version, self.settings.scoring
+        parts = {track.number: track.flagged for track in tracks}
+        flagged = sorted(((track.score.raw, track.number) for track in tracks if track.flagged), reverse=True)
+        numbers = {id(candidate): number for number, candidate in enumerate(run.candidates)}
+        held = [one for one in run.candidates if one.crop is not None and one.logit is not None]
+        ranked = in_turn(
+            [[one for one in held if one.track == number] for _, number in flagged],
+            per_track=scoring.flagged_frames,
+            before_logit=lambda one: float(any(part.holds(one.time) for part in parts[one.track])),
+        )
+        return [
+            Evidence(
+                face=numbers[id(one)],
+                score=version.calibration.probability(one.logit),
+                image=run.pictures[one.frame],
+                crop=png(one.crop),
+            )
+            for one in ranked[: scoring.flagged_frames]
+            if one.crop is not None and one.logit is not None
+        ]
+
+
+def _screened(candidate: Candidate) -> ScreenedFace:
+    return ScreenedFace(
+        frame=candidate.frame,
+        time_seconds=candidate.time,
+        frame_size=candidate.frame_size,
+        face=candidate.face,
+        quality=candidate.quality,
+        track=candidate.track,
+        logit=candidate.logit,
+    )
+
+
+def _screened_track(
+    number: int,
+    members: list[Candidate],
+    score: TrackScore,
+    video: VideoScore,
+    scoring: ScoringSettings,
+) -> ScreenedTrack:
+    usable = [(one.time, one.logit) for one in members if one.logit is not None]
+    flagged: list[Stretch] = []
+    if score.supported:
+        flagged = flagged_stretches([time for time, _ in usable], [one for _, one in usable], video, scoring)
+    return ScreenedTrack(
+        number=number,
+        stream=members[0].stream,
+        start_seconds=min(candidate.time for candidate in members),
+        end_seconds=max(candidate.time for candidate in members),
+        frames=len(members),
+        usable_frames=len(usable),
+        score=score,
+        flagged=flagged,
+    )
