@@ -10,7 +10,7 @@ import typer
 
 from cli import accounts
 from cli.configuration import read_settings as _settings
-from cli.learning import gpu_training, training
+from cli.learning import calibration, evaluation, gpu_training, model_card, training
 from core.errors import FacewardenError
 from core.outcomes import Verdict
 
@@ -32,7 +32,6 @@ app.add_typer(accounts.token)
 app.add_typer(accounts.audit)
 
 Paths = Annotated[list[Path], typer.Argument(help="Files, or folders of files.")]
-Kinds = Annotated[list[str] | None, typer.Option(help="Only these kinds of forgery; repeat it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
 
 
@@ -261,143 +260,6 @@ app.command()(training.train)
 app.command()(training.train_renderers)
 app.command()(gpu_training.pack)
 app.command()(gpu_training.export_gpu)
-
-
-def _forgeries(wanted: list[str] | None) -> tuple[str, ...]:
-    from models.synthesis.kinds import KINDS
-
-    unknown = [kind for kind in wanted or [] if kind not in KINDS]
-    if unknown:
-        raise typer.BadParameter(f"{unknown[0]!r} is no kind of forgery; they are {', '.join(KINDS)}")
-    return tuple(wanted or KINDS)
-
-
-@app.command()
-def calibrate(
-    weights: Annotated[Path, typer.Argument(help="The checkpoint to calibrate.")],
-    out: Annotated[Path, typer.Option(help="Where the calibrated checkpoint goes.")],
-    data: Annotated[Path, typer.Option(envvar="FACEWARDEN_DATA", help="Folder of genuine faces and videos.")],
-    labelled: Annotated[
-        Path | None,
-        typer.Option(help="Genuine and fake media, whose validation side is used instead of --data."),
-    ] = None,
-    label: Annotated[str | None, typer.Option(help="A new label.")] = None,
-    false_positive_rate: Annotated[
-        float, typer.Option(min=0.001, max=0.5, help="Wanted part of genuine videos that are flagged.")
-    ] = 0.05,
-    method: Annotated[str, typer.Option(help="platt (slope and intercept) or temperature.")] = "platt",
-    photos: Annotated[int, typer.Option(min=0, help="Held-out photographs that become clips.")] = 16,
-    windows: Annotated[int, typer.Option(min=1, help="Clips made of each held-out video.")] = 2,
-    frames: Annotated[int, typer.Option(min=8, help="Frames of a clip, four a second.")] = 12,
-    kept: Annotated[
-        float,
-        typer.Option(
-            min=0, max=1, help="Part of the fakes flagged alone that stay flagged among many genuine faces."
-        ),
-    ] = 0.75,
-    looks_only: Annotated[
-        bool,
-        typer.Option("--looks-only", help="Fit what the highest of many looks is worth, and keep the rest."),
-    ] = False,
-    results: Annotated[
-        Path | None,
-        typer.Option(help="With --looks-only: results (JSON) in which the checkpoint is renewed."),
-    ] = None,
-    kind: Kinds = None,
-) -> None:
-    """Fit a checkpoint's calibration and thresholds on clips that no evaluation uses."""
-    from evaluation.calibrate import Wish
-    from evaluation.calibrate import calibrate as run
-    from evaluation.held_out import Plan
-
-    if method not in {"platt", "temperature"}:
-        raise typer.BadParameter("the method is platt or temperature")
-    if results is not None and not looks_only:
-        raise typer.BadParameter("--results goes with --looks-only; else evaluate the checkpoint anew")
-    wish = Wish(
-        data=data,
-        labelled=labelled,
-        plan=Plan(frames=frames, windows=windows, photos=photos, kinds=_forgeries(kind)),
-        method="platt" if method == "platt" else "temperature",
-        rate=false_positive_rate,
-        label=label,
-        looks_only=looks_only,
-        kept=kept,
-        results=results,
-    )
-    made = run(_settings(), weights, out, wish)
-    typer.echo(f"{out}: {made.id} ({made.label})")
-    typer.echo(f"flagged from {made.suspect_threshold}, fake from {made.fake_threshold}")
-
-
-@app.command()
-def evaluate(
-    weights: Annotated[
-        list[Path] | None, typer.Argument(help="Checkpoints; by default the one in use.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(envvar="FACEWARDEN_DATA", help="Folder of genuine faces and videos.")
-    ] = None,
-    labelled: Annotated[
-        Path | None, typer.Option(help="Folder of genuine and fake media, instead of --data.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("build/evaluation"),
-    compare: Annotated[bool, typer.Option("--compare", help="One report, side by side.")] = False,
-    backends: Annotated[
-        bool, typer.Option("--backends", help="Compare bf16, fp16, OpenVINO with fp32.")
-    ] = False,
-    results: Annotated[Path | None, typer.Option(help="File for one checkpoint's numbers (JSON).")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Flagged from here; else the checkpoint's own.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Of --labelled: train, validation, test or all.")] = "test",
-    limit: Annotated[int | None, typer.Option(min=1, help="Of --labelled: media of each class.")] = None,
-    photos: Annotated[int, typer.Option(min=0, help="Held-out photographs that become clips.")] = 16,
-    windows: Annotated[int, typer.Option(min=1, help="Clips made of each held-out video.")] = 2,
-    frames: Annotated[int, typer.Option(min=8, help="Frames of a clip, four a second.")] = 12,
-    crops: Annotated[int, typer.Option(min=0, help="Pairs of face crops per kind of forgery.")] = 32,
-    kind: Kinds = None,
-    robustness: Annotated[bool, typer.Option(help="Also blur, noise, half size, ...")] = True,
-    resamples: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-) -> None:
-    """Measure checkpoints on held-out faces and videos, or on labelled media; write a report with plots."""
-    from evaluation.held_out import Plan
-    from evaluation.run import Wish, run_evaluation
-
-    settings = _settings()
-    wish = Wish(
-        data=data,
-        labelled=labelled,
-        out=out,
-        plan=Plan(
-            frames=frames, windows=windows, photos=photos, robustness=robustness, kinds=_forgeries(kind)
-        ),
-        split=split,
-        limit=limit,
-        pairs=crops,
-        backends=backends,
-        compare=compare,
-        results=results,
-        threshold=threshold,
-        resamples=resamples,
-        seed=seed,
-    )
-    run_evaluation(settings, weights or [settings.weights], wish)
-
-
-@app.command()
-def model_card(
-    results: Annotated[Path | None, typer.Option(help="Of `evaluate --results`.")] = None,
-    card: Annotated[Path, typer.Option(help="The page whose generated parts are renewed.")] = Path(
-        "docs/model-card.md"
-    ),
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if it would change.")] = False,
-) -> None:
-    """Renew the generated parts of the model card from the results beside the weights."""
-    from cli.learning.model_card import renew
-
-    if not renew(results or _settings().weights.with_suffix(".json"), card, check=check):
-        typer.echo(f"{card} is not what the results say; run `facewarden model-card`", err=True)
-        raise typer.Exit(EXIT_FAILED)
-    typer.echo(f"{card} is true to the results")
+app.command()(calibration.calibrate)
+app.command()(evaluation.evaluate)
+app.command()(model_card.model_card)

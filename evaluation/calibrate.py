@@ -1,4 +1,4 @@
-"""`facewarden calibrate`: make a checkpoint's video scores probabilities and set its thresholds.
+"""Make a checkpoint's video scores probabilities and set its thresholds.
 
 Clips of the calibration side (evaluation.held_out), genuine and forged, are screened by the worker's
 own pipeline. No evaluation uses a person or video of theirs.
@@ -31,15 +31,15 @@ from evaluation.growth import worst
 from evaluation.held_out import Clip, HeldOut, Plan
 from evaluation.labelled import labelled_clips
 from evaluation.report.results import of_checkpoint, read_results, rounded, write_results
-from evaluation.run import RememberingDetector, pipeline_of, screen_clips
 from evaluation.scored_clips import ScoredClip, evaluate
+from evaluation.screening import Progress, RememberingDetector, pipeline_of, screen_clips, silent
 from models.checkpoint import load_checkpoint, save_checkpoint
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class CalibrationConfig:
     """How to calibrate."""
 
     data: Path  # folder of genuine faces and videos (models.datasets.faces)
@@ -53,47 +53,51 @@ class Wish:
     kept: float = 0.75  # part of the fakes flagged alone that must be flagged among many faces, too, [0, 1]
 
 
-def calibrate(settings: Settings, weights: Path, out: Path, wish: Wish) -> ModelVersion:
+def calibrate(
+    settings: Settings, weights: Path, out: Path, config: CalibrationConfig, progress: Progress = silent
+) -> ModelVersion:
     """Calibrate `weights` and write them to `out`; returns the version.
 
     Raises SettingsError where the data give no genuine or no forged clips with a score, or where the results
     that are to be renewed are of another checkpoint.
     """
-    older = None if wish.results is None else read_results(wish.results)
+    older = None if config.results is None else read_results(config.results)
     detector = RememberingDetector(settings)
     pipeline = pipeline_of(settings, weights, detector)
     with tempfile.TemporaryDirectory() as folder:
-        (scored,) = screen_clips([pipeline], _clips(wish, Path(folder)), detector)
-    calibration, limits = fitted(scored, wish, pipeline.classifier.version)
+        (scored,) = screen_clips([pipeline], _clips(config, Path(folder)), detector, progress)
+    calibration, limits = fitted(scored, config, pipeline.classifier.version)
     # What was screened is what is calibrated, even if the file was replaced in between.
     screened = pipeline.classifier.version.weights_sha256
     network, version = load_checkpoint(weights, expected_sha256=screened)
     calibrated = replace(
         version,
-        label=wish.label or version.label,
+        label=config.label or version.label,
         calibration=calibration,
         suspect_threshold=limits.suspect,
         fake_threshold=limits.fake,
     )
-    record = _record(calibrated, _rescored(scored, calibration), wish)
+    record = _record(calibrated, _rescored(scored, calibration), config)
     training = {key: value for key, value in version.training.items() if key != "video_level"}
     # What the looks were fitted by does not take the place of what the calibration was fitted by.
-    part = "looks" if wish.looks_only else "calibration"
+    part = "looks" if config.looks_only else "calibration"
     made = save_checkpoint(out, network, replace(calibrated, training=training | {part: record}))
-    if older is not None and wish.results is not None:
-        write_results(wish.results, of_checkpoint(older, made))
+    if older is not None and config.results is not None:
+        write_results(config.results, of_checkpoint(older, made))
     log.info("calibrated", version=made.id, suspect=limits.suspect, fake=limits.fake)
     return made
 
 
-def _clips(wish: Wish, folder: Path) -> Iterator[Clip]:
-    if wish.labelled is None:
-        return HeldOut(wish.data, wish.plan).clips("calibration", folder)
-    plan = replace(wish.plan, robustness=False)
-    return labelled_clips(wish.labelled, folder, plan=plan, split="validation", limit=None, seed=0)
+def _clips(config: CalibrationConfig, folder: Path) -> Iterator[Clip]:
+    if config.labelled is None:
+        return HeldOut(config.data, config.plan).clips("calibration", folder)
+    plan = replace(config.plan, robustness=False)
+    return labelled_clips(config.labelled, folder, plan=plan, split="validation", limit=None, seed=0)
 
 
-def fitted(scored: Sequence[ScoredClip], wish: Wish, version: ModelVersion) -> tuple[Calibration, Thresholds]:
+def fitted(
+    scored: Sequence[ScoredClip], config: CalibrationConfig, version: ModelVersion
+) -> tuple[Calibration, Thresholds]:
     """The calibration from the main clips, the thresholds and looks from every genuine one.
 
     The fakes that are flagged alone say how much of the looks' correction they can bear; so all is
@@ -104,23 +108,23 @@ def fitted(scored: Sequence[ScoredClip], wish: Wish, version: ModelVersion) -> t
     fakes = [clip for clip in known if clip.main and clip.fake]
     if not fakes or not genuine:
         raise SettingsError(setting="--data", reason="it gave no genuine or no forged clips with a score")
-    full = _full_looks(genuine, wish)
-    if wish.looks_only:
+    full = _full_looks(genuine, config)
+    if config.looks_only:
         calibration = replace(version.calibration, looks=full)
         limits = Thresholds(suspect=version.suspect_threshold, fake=version.fake_threshold)
     else:
-        calibration, limits = _fitted(known, full, wish)
+        calibration, limits = _fitted(known, full, config)
     logits = _raw([clip for clip in fakes if len(clip.faces) == 1], calibration)
     flagged = np.array([calibration.probability(logit) >= limits.suspect for logit in logits], bool)
     careful = full
     if flagged.any():
-        careful = caution(full, logits[flagged], calibration.logit(limits.suspect), kept=wish.kept)
-    if wish.looks_only:
+        careful = caution(full, logits[flagged], calibration.logit(limits.suspect), kept=config.kept)
+    if config.looks_only:
         return replace(calibration, looks=careful), limits
-    return _fitted(known, careful, wish)
+    return _fitted(known, careful, config)
 
 
-def _full_looks(genuine: Sequence[ScoredClip], wish: Wish) -> Looks:
+def _full_looks(genuine: Sequence[ScoredClip], config: CalibrationConfig) -> Looks:
     faces = [
         Seen(group=clip.group, video=clip.source == "video", logits=face)
         for clip in genuine
@@ -130,11 +134,13 @@ def _full_looks(genuine: Sequence[ScoredClip], wish: Wish) -> Looks:
     return fit_looks(
         faces,
         fitted_on=f"{len(faces)} faces in {len(genuine)} genuine clips of {people} held-out persons and "
-        f"videos; of the fakes flagged alone {wish.kept:.0%} stay flagged among {CROWD} faces",
+        f"videos; of the fakes flagged alone {config.kept:.0%} stay flagged among {CROWD} faces",
     )
 
 
-def _fitted(clips: Sequence[ScoredClip], looks: Looks, wish: Wish) -> tuple[Calibration, Thresholds]:
+def _fitted(
+    clips: Sequence[ScoredClip], looks: Looks, config: CalibrationConfig
+) -> tuple[Calibration, Thresholds]:
     main = [clip for clip in clips if clip.main]
     genuine = [clip for clip in clips if not clip.fake]
     fake = np.array([clip.fake for clip in main], bool)
@@ -143,16 +149,20 @@ def _fitted(clips: Sequence[ScoredClip], looks: Looks, wish: Wish) -> tuple[Cali
         _raw(main, by_looks),
         fake,
         _groups(main),
-        method=wish.method,
-        fitted_on=f"{(~fake).sum()} genuine and {fake.sum()} {_fakes(wish)} of "
+        method=config.method,
+        fitted_on=f"{(~fake).sum()} genuine and {fake.sum()} {_fakes(config)} of "
         f"{len(set(_groups(main)))} held-out persons and videos",
     )
     calibration = replace(calibration, looks=looks)
-    return calibration, thresholds(calibration, _raw(genuine, calibration), _groups(genuine), rate=wish.rate)
+    return calibration, thresholds(
+        calibration, _raw(genuine, calibration), _groups(genuine), rate=config.rate
+    )
 
 
-def _fakes(wish: Wish) -> str:
-    return "pseudo-fake clips, H.264 crf 23 and 32," if wish.labelled is None else "really manipulated media"
+def _fakes(config: CalibrationConfig) -> str:
+    return (
+        "pseudo-fake clips, H.264 crf 23 and 32," if config.labelled is None else "really manipulated media"
+    )
 
 
 def _raw(clips: Sequence[ScoredClip], calibration: Calibration) -> Any:
@@ -168,14 +178,14 @@ def _groups(clips: Sequence[ScoredClip]) -> Any:
     return np.array([clip.group for clip in clips], np.str_)
 
 
-def _record(version: ModelVersion, scored: Sequence[ScoredClip], wish: Wish) -> dict[str, Any]:
+def _record(version: ModelVersion, scored: Sequence[ScoredClip], config: CalibrationConfig) -> dict[str, Any]:
     """What the checkpoint will say of its calibration; `groups` lets an evaluation see an overlap."""
     evaluation = evaluate(version, scored, resamples=0)
     (row,) = (row for row in evaluation.tables["pooled"].rows if row.name == "videos")
     return {
         "command": command_line(),
-        "false_positive_rate": wish.rate,
-        "method": wish.method,
+        "false_positive_rate": config.rate,
+        "method": config.method,
         "groups": sorted({clip.group for clip in scored}),
         "clips": len(scored),
         "growth": rounded(evaluation.growth),

@@ -1,23 +1,24 @@
 """`facewarden model-card`: the generated parts of docs/model-card.md, from the results beside the weights."""
 
 from pathlib import Path
+from typing import Annotated
 
-from core.errors import SettingsError
-from evaluation.report.model_card import renewed
-from evaluation.report.results import read_results
+import typer
+
+from cli.configuration import read_settings
 
 
-def renew(results: Path, card: Path, *, check: bool) -> bool:
-    """Renew the card, or with `check` only compare; False where a checked card would change.
+def model_card(
+    results: Annotated[Path | None, typer.Option(help="Of `evaluate --results`.")] = None,
+    card: Annotated[Path, typer.Option(help="The page whose generated parts are renewed.")] = Path(
+        "docs/model-card.md"
+    ),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if it would change.")] = False,
+) -> None:
+    """Renew the generated parts of the model card from the results beside the weights."""
+    from evaluation.report.model_card import renew
 
-    Raises SettingsError where results or card are missing, or the card lacks a part.
-    """
-    try:
-        before = card.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(setting=str(card), reason=error.strerror or "cannot be read") from error
-    after = renewed(before, read_results(results))
-    if check:
-        return after == before
-    card.write_text(after, encoding="utf-8")
-    return True
+    if not renew(results or read_settings().weights.with_suffix(".json"), card, check=check):
+        typer.echo(f"{card} is not what the results say; run `facewarden model-card`", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{card} is true to the results")

@@ -6,12 +6,14 @@ people. The parts come from the results beside the weights (evaluation.report.re
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
 from core.model_version import UNTRAINED_LABEL
 from evaluation.report.lineage import runs, train_commands
 from evaluation.report.report import WORDS
+from evaluation.report.results import read_results
 from models.synthesis.kinds import TRAINED_KINDS
 
 Results = Mapping[str, Any]
@@ -38,6 +40,22 @@ APART = {
 
 POOLED = ("auc", "average_precision", "eer", "recall_at_1_fpr", "recall_at_5_fpr", "accuracy", "precision")
 POOLED_REST = ("recall", "f1", "mcc", "false_positive_rate", "log_loss", "brier", "ece")
+
+
+def renew(results: Path, card: Path, *, check: bool) -> bool:
+    """Renew the card, or with `check` only compare; False where a checked card would change.
+
+    Raises SettingsError where results or card are missing, or the card lacks a part.
+    """
+    try:
+        before = card.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(setting=str(card), reason=error.strerror or "cannot be read") from error
+    after = renewed(before, read_results(results))
+    if check:
+        return after == before
+    card.write_text(after, encoding="utf-8")
+    return True
 
 
 def renewed(card: str, results: Results) -> str:

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from cli.learning.model_card import renew
 from core.errors import SettingsError
 from core.model_version import read_model_version
 from core.settings import SHIPPED_WEIGHTS
-from evaluation.report.model_card import PARTS, renewed
+from evaluation.report.model_card import PARTS, renew, renewed
 from evaluation.report.results import read_results, write_results
 
 CARD = Path("docs/model-card.md")

@@ -1,0 +1,68 @@
+"""`facewarden calibrate`: make a checkpoint's video scores probabilities and set its thresholds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.configuration import read_settings
+from cli.learning.clip_progress import clip_progress
+from cli.learning.kinds import Kinds, chosen
+
+
+def calibrate(
+    weights: Annotated[Path, typer.Argument(help="The checkpoint to calibrate.")],
+    out: Annotated[Path, typer.Option(help="Where the calibrated checkpoint goes.")],
+    data: Annotated[Path, typer.Option(envvar="FACEWARDEN_DATA", help="Folder of genuine faces and videos.")],
+    labelled: Annotated[
+        Path | None,
+        typer.Option(help="Genuine and fake media, whose validation side is used instead of --data."),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="A new label.")] = None,
+    false_positive_rate: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="Wanted part of genuine videos that are flagged.")
+    ] = 0.05,
+    method: Annotated[str, typer.Option(help="platt (slope and intercept) or temperature.")] = "platt",
+    photos: Annotated[int, typer.Option(min=0, help="Held-out photographs that become clips.")] = 16,
+    windows: Annotated[int, typer.Option(min=1, help="Clips made of each held-out video.")] = 2,
+    frames: Annotated[int, typer.Option(min=8, help="Frames of a clip, four a second.")] = 12,
+    kept: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Part of the fakes flagged alone that stay flagged among many genuine faces."
+        ),
+    ] = 0.75,
+    looks_only: Annotated[
+        bool,
+        typer.Option("--looks-only", help="Fit what the highest of many looks is worth, and keep the rest."),
+    ] = False,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="With --looks-only: results (JSON) in which the checkpoint is renewed."),
+    ] = None,
+    kind: Kinds = None,
+) -> None:
+    """Fit a checkpoint's calibration and thresholds on clips that no evaluation uses."""
+    from evaluation.calibrate import CalibrationConfig
+    from evaluation.calibrate import calibrate as run
+    from evaluation.held_out import Plan
+
+    if method not in {"platt", "temperature"}:
+        raise typer.BadParameter("the method is platt or temperature")
+    if results is not None and not looks_only:
+        raise typer.BadParameter("--results goes with --looks-only; else evaluate the checkpoint anew")
+    config = CalibrationConfig(
+        data=data,
+        labelled=labelled,
+        plan=Plan(frames=frames, windows=windows, photos=photos, kinds=chosen(kind)),
+        method="platt" if method == "platt" else "temperature",
+        rate=false_positive_rate,
+        label=label,
+        looks_only=looks_only,
+        kept=kept,
+        results=results,
+    )
+    with clip_progress() as progress:
+        made = run(read_settings(), weights, out, config, progress)
+    typer.echo(f"{out}: {made.id} ({made.label})")
+    typer.echo(f"flagged from {made.suspect_threshold}, fake from {made.fake_threshold}")

@@ -1,0 +1,66 @@
+"""`facewarden evaluate`: what checkpoints reach, as a report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.configuration import read_settings
+from cli.learning.clip_progress import clip_progress
+from cli.learning.kinds import Kinds, chosen
+
+
+def evaluate(
+    weights: Annotated[
+        list[Path] | None, typer.Argument(help="Checkpoints; by default the one in use.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(envvar="FACEWARDEN_DATA", help="Folder of genuine faces and videos.")
+    ] = None,
+    labelled: Annotated[
+        Path | None, typer.Option(help="Folder of genuine and fake media, instead of --data.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("build/evaluation"),
+    compare: Annotated[bool, typer.Option("--compare", help="One report, side by side.")] = False,
+    backends: Annotated[
+        bool, typer.Option("--backends", help="Compare bf16, fp16, OpenVINO with fp32.")
+    ] = False,
+    results: Annotated[Path | None, typer.Option(help="File for one checkpoint's numbers (JSON).")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Flagged from here; else the checkpoint's own.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of --labelled: train, validation, test or all.")] = "test",
+    limit: Annotated[int | None, typer.Option(min=1, help="Of --labelled: media of each class.")] = None,
+    photos: Annotated[int, typer.Option(min=0, help="Held-out photographs that become clips.")] = 16,
+    windows: Annotated[int, typer.Option(min=1, help="Clips made of each held-out video.")] = 2,
+    frames: Annotated[int, typer.Option(min=8, help="Frames of a clip, four a second.")] = 12,
+    crops: Annotated[int, typer.Option(min=0, help="Pairs of face crops per kind of forgery.")] = 32,
+    kind: Kinds = None,
+    robustness: Annotated[bool, typer.Option(help="Also blur, noise, half size, ...")] = True,
+    resamples: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Measure checkpoints on held-out faces and videos, or on labelled media; write a report with plots."""
+    from evaluation.held_out import Plan
+    from evaluation.run import EvaluationConfig, run_evaluation
+
+    settings = read_settings()
+    config = EvaluationConfig(
+        data=data,
+        labelled=labelled,
+        out=out,
+        plan=Plan(frames=frames, windows=windows, photos=photos, robustness=robustness, kinds=chosen(kind)),
+        split=split,
+        limit=limit,
+        pairs=crops,
+        backends=backends,
+        compare=compare,
+        results=results,
+        threshold=threshold,
+        resamples=resamples,
+        seed=seed,
+    )
+    with clip_progress() as progress:
+        _made, written = run_evaluation(settings, weights or [settings.weights], config, progress)
+    for each in written:
+        typer.echo(f"{each.kind}: {each.path}")
