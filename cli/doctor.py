@@ -193,12 +193,12 @@ def _objects(settings: Settings) -> str:
         return "no schema yet"
     deadline = time.monotonic() + SWEEP_SECONDS
 
-    def alive() -> None:
+    def heartbeat() -> None:
         if time.monotonic() > deadline:
             raise _TooMany
 
     try:
-        found = look(engine, FolderStore(settings.objects_folder), settings.sweep, alive=alive)
+        found = look(engine, FolderStore(settings.objects_folder), settings.sweep, heartbeat=heartbeat)
     except _TooMany:
         return f"too many to compare within {SWEEP_SECONDS:.0f} s; see `facewarden sweep --dry-run`"
     if found.missing:

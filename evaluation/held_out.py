@@ -24,7 +24,7 @@ from models.detector import FaceDetector
 from models.face import Box, Face, Image
 from models.synthesis.kinds import HELD_OUT_KINDS, KINDS
 
-Side = Literal["calibration", "evaluation", "training"]
+Purpose = Literal["calibration", "evaluation", "training"]
 SourceName = Literal["video", "photo"]
 
 LEAST_SIDE = 160  # pixels of a photograph that becomes a clip
@@ -71,16 +71,16 @@ class Clip:
         return self.kind != GENUINE
 
 
-def side_of_person(group: str) -> Side:
+def side_of_person(group: str) -> Purpose:
     """The side of a held-out person. The split from training took the first byte, this takes the second."""
     return "calibration" if hashlib.sha256(group.encode()).digest()[1] % 2 else "evaluation"
 
 
-def sides_of_videos(data: Path) -> dict[str, Side]:
+def sides_of_videos(data: Path) -> dict[str, Purpose]:
     """The side of every video below `data`, by name."""
     names = sorted(path.stem for path in (data / "videos").glob("*.mp4"))
     held = sorted(held_out_videos(names))
-    sides: dict[str, Side] = dict.fromkeys(names, "training")
+    sides: dict[str, Purpose] = dict.fromkeys(names, "training")
     # Alternately, so that neither side gets all of one kind: names that sort together look alike.
     sides |= {name: "calibration" if number % 2 == 0 else "evaluation" for number, name in enumerate(held)}
     return sides
@@ -97,11 +97,11 @@ class HeldOut:
         if not self.videos and not self.photos:
             raise SettingsError(setting="--data", reason=f"{data} holds neither faces.jsonl nor videos/*.mp4")
 
-    def records(self, side: Side) -> list[FaceRecord]:
+    def records(self, side: Purpose) -> list[FaceRecord]:
         """The held-out photographs of one side."""
         return [record for record in self.photos if side_of_person(record.group) == side]
 
-    def clips(self, side: Side, folder: Path) -> Iterator[Clip]:
+    def clips(self, side: Purpose, folder: Path) -> Iterator[Clip]:
         """Write the clips of one side into `folder`, one after another; the caller deletes them.
 
         Genuine and forged clips, under the main conditions and for some under the others too. Faces are
@@ -110,7 +110,7 @@ class HeldOut:
         return self._made(side, list(self._sources(side)), folder)
 
     def _made(
-        self, side: Side, sources: Sequence[tuple[ClipSource, SourceName]], folder: Path
+        self, side: Purpose, sources: Sequence[tuple[ClipSource, SourceName]], folder: Path
     ) -> Iterator[Clip]:
         strangers = [record for record in self.records(side) if record.source == "photo"]
         for number, (source, origin) in enumerate(sources):
@@ -152,7 +152,7 @@ class HeldOut:
                     robust=False,
                 )
 
-    def _sources(self, side: Side) -> Iterator[tuple[ClipSource, SourceName]]:
+    def _sources(self, side: Purpose) -> Iterator[tuple[ClipSource, SourceName]]:
         for name in (name for name, where in self.videos.items() if where == side):
             whole = follow_face(self._video(name), self.plan.frames * self.plan.windows)
             for window in range(self.plan.windows):
@@ -173,7 +173,9 @@ class HeldOut:
             return self.plan.kinds
         return _in_turn(self.plan.kinds, number * KINDS_PER_PHOTO, KINDS_PER_PHOTO)
 
-    def _robust(self, side: Side, number: int, origin: SourceName) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _robust(
+        self, side: Purpose, number: int, origin: SourceName
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The kinds of a source that go through more conditions than the main ones, and which these are."""
         if not self.plan.robustness:
             return (), ()
@@ -190,7 +192,7 @@ class HeldOut:
         trained = [kind for kind in self.plan.kinds if kind not in HELD_OUT_KINDS]
         return (GENUINE, *_in_turn(trained, turn, 1), *_in_turn(held, turn, 1)), everything
 
-    def _windows(self, side: Side) -> int:
+    def _windows(self, side: Purpose) -> int:
         return self.plan.windows * sum(where == side for where in self.videos.values())
 
     def _video(self, name: str) -> Path:

@@ -60,7 +60,7 @@ class DailySweep:
                 if not self._due():
                     return
                 os.utime(self._stamp)  # first: one that fails is tried again tomorrow
-                sweep(self._engine, self._objects, self._settings.sweep, alive=self._alive)
+                sweep(self._engine, self._objects, self._settings.sweep, heartbeat=self._heartbeat)
         except BlockingIOError:
             return  # another process sweeps
         except _Stopped:
@@ -70,7 +70,7 @@ class DailySweep:
         except Exception:
             log.exception("not swept")
 
-    def _alive(self) -> None:
+    def _heartbeat(self) -> None:
         if self._stop.is_set():
             raise _Stopped
 

@@ -71,10 +71,14 @@ class Swept:
 
 
 def look(
-    engine: Engine, objects: FolderStore, settings: SweepSettings, *, alive: Callable[[], None] = lambda: None
+    engine: Engine,
+    objects: FolderStore,
+    settings: SweepSettings,
+    *,
+    heartbeat: Callable[[], None] = lambda: None,
 ) -> Findings:
-    """Compare store and database. `alive` is called between pages: what it raises ends it."""
-    with closing(_Ledger(engine, objects, settings, alive)) as ledger:
+    """Compare store and database. `heartbeat` is called between pages: what it raises ends it."""
+    with closing(_Ledger(engine, objects, settings, heartbeat)) as ledger:
         return ledger.findings()
 
 
@@ -84,13 +88,13 @@ def sweep(
     settings: SweepSettings,
     *,
     force: bool = False,
-    alive: Callable[[], None] = lambda: None,
+    heartbeat: Callable[[], None] = lambda: None,
 ) -> Swept:
     """Remove what no row names, and what was left half written.
 
     Raises Conflict where suspiciously much would go (another database's objects?), unless by `force`.
     """
-    with closing(_Ledger(engine, objects, settings, alive)) as ledger:
+    with closing(_Ledger(engine, objects, settings, heartbeat)) as ledger:
         found = ledger.findings()
         _report(found)
         if not force:
@@ -125,9 +129,9 @@ class _Ledger:
     """Both sides in a database of SQLite's own on disk, gone with its connection: memory stays bounded."""
 
     def __init__(
-        self, engine: Engine, objects: FolderStore, settings: SweepSettings, alive: Callable[[], None]
+        self, engine: Engine, objects: FolderStore, settings: SweepSettings, heartbeat: Callable[[], None]
     ) -> None:
-        self._engine, self._objects, self._alive = engine, objects, alive
+        self._engine, self._objects, self._heartbeat = engine, objects, heartbeat
         self._oldest = objects.now() - settings.grace_hours * 3600
         self._book = sqlite3.connect("", isolation_level=None)
         self._book.execute(
@@ -170,7 +174,7 @@ class _Ledger:
             after = page[-1]
             named_now = {each.key for each in self._named() if each.key in set(page)}
             for key in page:
-                self._alive()
+                self._heartbeat()
                 yield None if key in named_now else self._objects.discard(key, older_than=self._oldest)
 
     def _named(self) -> Iterator[Named]:
@@ -178,7 +182,7 @@ class _Ledger:
         for table, columns in COLUMNS.items():
             after = 0
             while True:
-                self._alive()
+                self._heartbeat()
                 # By Any: that all of these tables have an id is not said in a type.
                 wanted: Any = table
                 query = select(wanted.id, *(getattr(table, column) for column in columns))
@@ -194,7 +198,7 @@ class _Ledger:
                 after = rows[-1][0]
 
     def _compare(self, page: Sequence[StoredObject]) -> int:
-        self._alive()
+        self._heartbeat()
         marks = ", ".join("?" for _ in page)
         keys = [each.key for each in page]
         # The words that are put in are question marks.
@@ -218,7 +222,7 @@ class _Ledger:
     def _missing(self) -> Iterator[Named]:
         """What is still named and still not there: a row or an object may have come or gone meanwhile."""
         for key, table, row in self._book.execute("SELECT key, tab, row FROM named WHERE NOT there"):
-            self._alive()
+            self._heartbeat()
             if not self._objects.exists(key) and self._still_names(key, table, row):
                 yield Named(key=key, table=table, row=row)
 

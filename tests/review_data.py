@@ -152,7 +152,7 @@ def _explain(
     with transaction(context.engine) as session:
         taken = explanations.claim(session, ticket, owner=context.owner, lease_seconds=LEASE_SECONDS)
     assert taken is not None
-    results = list(explain_frame(context, taken, alive=lambda: None) if known is None else known)
+    results = list(explain_frame(context, taken, heartbeat=lambda: None) if known is None else known)
     with transaction(context.engine) as session:
         for each in results:
             explanations.store(session, taken, each)

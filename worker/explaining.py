@@ -17,7 +17,7 @@ from worker.context import Context
 
 
 def explain_frame(
-    context: Context, claimed: Claim, *, alive: Callable[[], None]
+    context: Context, claimed: Claim, *, heartbeat: Callable[[], None]
 ) -> Iterator[ExplanationResult]:
     """Yield each method's explanation as soon as it is there, its overlays stored.
 
@@ -27,8 +27,8 @@ def explain_frame(
     classifier, settings = context.classifier_of(claimed.model_version_id), context.settings
     crop = decode_crop(context.objects.read(claimed.crop_key))
     yield to_result(grad_cam.explain(crop, classifier), crop, context.objects)
-    alive()
-    explained = lime.explain(crop, classifier.probabilities, settings.lime, alive=alive)
+    heartbeat()
+    explained = lime.explain(crop, classifier.probabilities, settings.lime, heartbeat=heartbeat)
     yield to_result(explained, crop, context.objects)
 
 

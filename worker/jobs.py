@@ -44,7 +44,7 @@ log = structlog.get_logger()
 
 Outcome = TypeVar("Outcome")
 Claimed = TypeVar("Claimed", bound=Claim)
-Alive = Callable[[], None]  # raises where the work must stop
+Heartbeat = Callable[[], None]  # raises where the work must stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class Job(Generic[Claimed]):
     """One kind of work on the rows of one table."""
 
     leases: Leases[Any, Claimed]
-    work: Callable[[Context, Claimed, Alive], None]
+    work: Callable[[Context, Claimed, Heartbeat], None]
     enqueue: Callable[..., bool]  # of core.queues, for the next attempt
     ended: Counter  # by outcome
 
@@ -111,18 +111,18 @@ def run(job: Job[Claimed], ticket: Ticket) -> None:
         _settle(work, partial(_fail, context, job, claimed), partial(_release, context, job, claimed))
 
 
-def _screen(context: Context, claimed: screenings.Claim, alive: Alive) -> None:
+def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -> None:
     with _content(context, claimed) as path:
         pipeline = context.pipeline_of(claimed.model_version_id)
-        screened = pipeline.screen(path, name=claimed.name, alive=alive)
+        screened = pipeline.screen(path, name=claimed.name, heartbeat=heartbeat)
         result = to_result(screened, context.objects)
-        alive()
+        heartbeat()
 
         def store() -> list[int]:
             with transaction(context.engine) as session:
                 return complete(session, claimed, result)
 
-        flagged = patiently(store, alive=alive)
+        flagged = patiently(store, heartbeat=heartbeat)
     metrics.SCREENED.labels(outcome=result.verdict).inc()
     for stage, seconds in result.timings.items():
         metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
@@ -141,7 +141,7 @@ def _content(context: Context, claimed: screenings.Claim) -> Iterator[Path]:
         raise FileVanished(name=claimed.name) from None  # people know the file by this name, not by its key
 
 
-def _explain(context: Context, claimed: explanations.Claim, alive: Alive) -> None:
+def _explain(context: Context, claimed: explanations.Claim, heartbeat: Heartbeat) -> None:
     # The screen worker need not load the explainers.
     from worker.explaining import explain_frame  # noqa: PLC0415
 
@@ -153,9 +153,9 @@ def _explain(context: Context, claimed: explanations.Claim, alive: Alive) -> Non
         with transaction(context.engine) as session:
             explanations.finish(session, claimed)
 
-    for result in explain_frame(context, claimed, alive=alive):
-        patiently(partial(store, result), alive=alive)
-    patiently(finish, alive=alive)
+    for result in explain_frame(context, claimed, heartbeat=heartbeat):
+        patiently(partial(store, result), heartbeat=heartbeat)
+    patiently(finish, heartbeat=heartbeat)
     metrics.EXPLAINED.labels(outcome="done").inc()
     log.info("explained")
 

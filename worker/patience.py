@@ -16,10 +16,10 @@ LONGEST_PAUSE_SECONDS = 15.0
 Answer = TypeVar("Answer")
 
 
-def patiently(ask: Callable[[], Answer], *, alive: Callable[[], None] | None = None) -> Answer:
+def patiently(ask: Callable[[], Answer], *, heartbeat: Callable[[], None] | None = None) -> Answer:
     """What `ask` answers, asked again for as long as its service is away.
 
-    `alive` is called before each new try: what it raises ends the waiting. So does the worker's own alarm
+    `heartbeat` is called before each new try: what it raises ends the waiting. So does the worker's own alarm
     at the job's deadline.
     """
     pause = FIRST_PAUSE_SECONDS
@@ -28,7 +28,7 @@ def patiently(ask: Callable[[], Answer], *, alive: Callable[[], None] | None = N
             return ask()
         except ServiceUnavailable as error:
             log.warning("waiting for a service", reason=str(error))
-        if alive is not None:
-            alive()
+        if heartbeat is not None:
+            heartbeat()
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -115,12 +115,12 @@ def _show(made: "Packed") -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    from models.datasets.splits import SIDES
+    from models.datasets.splits import SPLITS
 
     counts = Counter((face.corpus, face.side, face.fake) for face in made.pack.faces)
-    table = Table(Column("genuine / fake", no_wrap=True), *SIDES, "left out")
+    table = Table(Column("genuine / fake", no_wrap=True), *SPLITS, "left out")
     for corpus in sorted({face.corpus for face in made.pack.faces} | {name for name, _ in made.left_out}):
-        numbers = [(counts[corpus, side, False], counts[corpus, side, True]) for side in SIDES]
+        numbers = [(counts[corpus, side, False], counts[corpus, side, True]) for side in SPLITS]
         numbers.append((made.left_out[corpus, False], made.left_out[corpus, True]))
         table.add_row(corpus, *(f"{genuine} / {fake}" for genuine, fake in numbers))
     Console().print(table)

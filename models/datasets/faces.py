@@ -21,7 +21,7 @@ from models.detector import FaceDetector
 from models.face import Box, Image, Landmarks
 from models.synthesis.kinds import GenuineFace
 
-Split = Literal["train", "held_out"]
+Fold = Literal["train", "held_out"]
 Source = Literal["photo", "gray_photo", "video"]
 
 FRAMES_PER_VIDEO = 24
@@ -129,7 +129,7 @@ def _cut(image: Image, box: Box, margin: float) -> tuple[Image, tuple[int, int]]
     return image[y0:y1, x0:x1].copy(), (x0, y0)
 
 
-def split(records: list[FaceRecord], side: Split) -> list[FaceRecord]:
+def split(records: list[FaceRecord], side: Fold) -> list[FaceRecord]:
     """One side of the split: a tenth of the persons and a third of the videos are held out."""
     held_videos = held_out_videos(record.group for record in records if record.source == "video")
 

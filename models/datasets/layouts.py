@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from core.errors import SettingsError
-from models.datasets.media import GENUINE, LabelledMedia, Side, is_media
+from models.datasets.media import GENUINE, LabelledMedia, Split, is_media
 
-SIDES: dict[str, Side] = {
+SPLITS: dict[str, Split] = {
     "train": "train",
     "training": "train",
     "valid": "validation",
@@ -81,7 +81,7 @@ def _listed(listing: Path, row: Mapping[str, Any]) -> LabelledMedia:
         fake=fake,
         method=(str(row.get("method") or "fake") if fake else GENUINE),
         group=str(row.get("group") or _group(path)),
-        split=SIDES[split] if split else None,
+        split=SPLITS[split] if split else None,
         source=str(row.get("source") or listing.parent.name),
         face_group=str(row["face_group"]) if row.get("face_group") else None,
         cropped=margin is not None or str(row.get("cropped") or "").lower() in {"1", "true"},
@@ -94,7 +94,7 @@ def _listed(listing: Path, row: Mapping[str, Any]) -> LabelledMedia:
 def _first_folder(path: str) -> str:
     """Of a path in a manifest; "" where that tells no more than the label, the side, or nothing."""
     first, *rest = PurePosixPath(path).parts or ("",)
-    return first if rest and first.strip("/.") and first.lower() not in CLASSES | SIDES else ""
+    return first if rest and first.strip("/.") and first.lower() not in CLASSES | SPLITS else ""
 
 
 def faceforensics(folder: Path) -> list[LabelledMedia] | None:
@@ -106,13 +106,13 @@ def faceforensics(folder: Path) -> list[LabelledMedia] | None:
     found = [*_ff_official(folder)] or [*_ff_flat(folder)]
     if not found:
         return None
-    sides: dict[str, Side] = {}
+    splits: dict[str, Split] = {}
     pairs: list[list[str]] = []
     for name, side in (("train", "train"), ("val", "validation"), ("test", "test")):
         for listing in (folder / f"{name}.json", folder / "splits" / f"{name}.json"):
             for pair in json.loads(listing.read_text()) if listing.is_file() else []:
                 pairs.append([str(one) for one in pair])
-                sides |= dict.fromkeys(pairs[-1], SIDES[side])
+                splits |= dict.fromkeys(pairs[-1], SPLITS[side])
     pairs += [name.split("_") for _, _, name in found if re.fullmatch(r"\d{3,}_\d{3,}", name)]
     groups = _united(pairs)
     media = []
@@ -124,7 +124,7 @@ def faceforensics(folder: Path) -> list[LabelledMedia] | None:
                 fake=method != GENUINE,
                 method=method,
                 group=groups.get(target, target),
-                split=sides.get(target),
+                split=splits.get(target),
                 source="faceforensics++",
                 face_group=groups.get(face, face) if face else None,
             )
@@ -173,7 +173,7 @@ def _united(pairs: list[list[str]]) -> dict[str, str]:
 def celeb_df(folder: Path) -> list[LabelledMedia] | None:
     """Celeb-DF v1 and v2 (Li et al., CVPR 2020); what `List_of_testing_videos.txt` names is the test side.
 
-    The official test side shares identities with the rest; those two sides are the authors' own.
+    The official test side shares identities with the rest; those two splits are the authors' own.
     """
     found = [each for each in _folders(folder) if each.name.lower() in CELEB_FOLDERS]
     if not found:
@@ -203,7 +203,7 @@ def celeb_df(folder: Path) -> list[LabelledMedia] | None:
 def dfdc(folder: Path) -> list[LabelledMedia] | None:
     """The Deepfake Detection Challenge (Dolhansky et al., 2020): parts with videos and a `metadata.json`.
 
-    A fake is of the group of its original, so that no source video is on two sides.
+    A fake is of the group of its original, so that no source video is on two splits.
     """
     listings = [path for deep in ("", "*/", "*/*/") for path in sorted(folder.glob(f"{deep}metadata.json"))]
     media = []
@@ -220,7 +220,7 @@ def dfdc(folder: Path) -> list[LabelledMedia] | None:
                     fake=fake,
                     method="dfdc" if fake else GENUINE,
                     group=Path(row.get("original") or name).stem,
-                    split=SIDES.get(listing.parent.name),
+                    split=SPLITS.get(listing.parent.name),
                     source="dfdc",
                 )
             )
@@ -258,7 +258,7 @@ def split_folders(folder: Path) -> list[LabelledMedia] | None:
     """`train/`, `valid/`, `test/`, each with `real/` and `fake/`: 140k real and fake faces, DFDC faces."""
     media: list[LabelledMedia] = []
     for each in _folders(folder):
-        side = SIDES.get(each.name.lower())
+        side = SPLITS.get(each.name.lower())
         if side is not None:
             media += _classes(each, split=side, source=folder.name, cropped=True)
     return media or None
@@ -273,7 +273,7 @@ def folders(folder: Path) -> list[LabelledMedia] | None:
     return _classes(folder, split=None, source=folder.name, cropped=False) or None
 
 
-def _classes(folder: Path, *, split: Side | None, source: str, cropped: bool) -> list[LabelledMedia]:
+def _classes(folder: Path, *, split: Split | None, source: str, cropped: bool) -> list[LabelledMedia]:
     media = []
     for each in _folders(folder):
         if each.name.lower() not in CLASSES:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Side = Literal["train", "validation", "test"]
+Split = Literal["train", "validation", "test"]
 
 GENUINE = "genuine"
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg"}
@@ -18,8 +18,8 @@ class LabelledMedia:
     path: Path
     fake: bool
     method: str  # what made it, by the data set's own name; "genuine" for what is not fake
-    group: str  # the identity or source video that it shows: a group is never on two sides of a split
-    split: Side | None  # the data set's own, None where it has none
+    group: str  # the identity or source video that it shows: a group is never on two splits of a split
+    split: Split | None  # the data set's own, None where it has none
     source: str = ""  # the data set
     face_group: str | None = None  # whose face was put in, where that is known and another than `group`
     cropped: bool = False  # a picture that holds one face and little else: none found, it counts whole

@@ -16,11 +16,11 @@ from pathlib import Path
 from core.errors import SettingsError
 from models.datasets.defaults import SHARES
 from models.datasets.layouts import LAYOUTS
-from models.datasets.media import GENUINE, LabelledMedia, Side
+from models.datasets.media import GENUINE, LabelledMedia, Split
 
-__all__ = ["GENUINE", "LabelledMedia", "Side", "discover", "divide", "layout_of"]
+__all__ = ["GENUINE", "LabelledMedia", "Split", "discover", "divide", "layout_of"]
 
-SIDES: tuple[Side, ...] = ("train", "validation", "test")
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 DEEPEST = 3  # archives wrap their content in folders of one folder
 
 
@@ -62,9 +62,9 @@ def divide(
 ) -> list[LabelledMedia]:
     """The media with a side for each: the data set's own, or one by group.
 
-    Where a data set has a test side of its own, the rest is divided between the other sides only; where it
+    Where a data set has a test side of its own, the rest is divided between the other splits only; where it
     has no validation side, that is taken from its training side. A fake whose two people fall on different
-    sides is left out: it would carry a face from one to the other.
+    splits is left out: it would carry a face from one to the other.
 
     Args:
         shares: of the groups that go to train, validation and test; they need not add up to 1.
@@ -81,24 +81,24 @@ def _divide_source(media: Sequence[LabelledMedia], shares: Sequence[float], seed
     if "validation" not in official:
         media = [replace(each, split=None) if each.split == "train" else each for each in media]
         official -= {"train"}
-    wanted: list[tuple[Side, float]] = list(zip(SIDES, shares, strict=True))
-    sides = _assign(
+    wanted: list[tuple[Split, float]] = list(zip(SPLITS, shares, strict=True))
+    splits = _assign(
         (each for each in media if each.split is None),
         [(side, share) for side, share in wanted if side == "train" or side not in official],
         seed,
     )
     divided = []
     for each in media:
-        side = each.split or sides[each.group]
-        other = sides.get(each.face_group, side) if each.face_group else side
+        side = each.split or splits[each.group]
+        other = splits.get(each.face_group, side) if each.face_group else side
         if each.split is not None or other == side:
             divided.append(replace(each, split=side))
     return divided
 
 
 def _assign(
-    media: Iterable[LabelledMedia], shares: Sequence[tuple[Side, float]], seed: int
-) -> dict[str, Side]:
+    media: Iterable[LabelledMedia], shares: Sequence[tuple[Split, float]], seed: int
+) -> dict[str, Split]:
     """A side for each group. Groups of genuine, fake and both are divided apart: each side gets its part."""
     labels: dict[str, set[bool]] = defaultdict(set)
     for each in media:
@@ -106,12 +106,12 @@ def _assign(
     strata: dict[tuple[bool, ...], list[str]] = defaultdict(list)
     for group, kinds in labels.items():
         strata[tuple(sorted(kinds))].append(group)
-    assigned: dict[str, Side] = {}
+    assigned: dict[str, Split] = {}
     total = sum(share for _, share in shares)
     for groups in strata.values():
         left = sorted(groups, key=lambda group: hashlib.sha256(f"{seed}:{group}".encode()).digest())
         for side, share in reversed(shares[1:]):
-            # Few groups must not leave a side empty; fewer groups than sides are not divided.
+            # Few groups must not leave a side empty; fewer groups than splits are not divided.
             divisible = share > 0 and len(groups) >= len(shares)
             count = max(1, round(len(groups) * share / total)) if divisible else 0
             assigned |= dict.fromkeys(left[:count], side)

@@ -47,7 +47,7 @@ def explain(
     settings: LimeSettings,
     *,
     segments: NDArray[np.int32] | None = None,
-    alive: Callable[[], None] = lambda: None,
+    heartbeat: Callable[[], None] = lambda: None,
 ) -> Explanation:
     """Explain why `classify` finds `crop` fake.
 
@@ -56,7 +56,7 @@ def explain(
         classify: probabilities of "fake" in [0, 1] for crops of that size.
         settings: samples, seeds, segmentation.
         segments: a segmentation to use instead of the settings' one: int32 (S, S), from 0 without gaps.
-        alive: called between batches; may raise to stop.
+        heartbeat: called between batches; may raise to stop.
 
     Stability compares the top segments of `stability_seeds` fits by their mean pairwise Jaccard index. The
     first fit uses all `samples` of the seed; each other fit a third as many fresh ones, to keep its cost in
@@ -70,7 +70,7 @@ def explain(
         samples = settings.samples if number == 0 else max(10, settings.samples // 3)
         data = masks(settings.seed + number, samples, int(chosen.max()) + 1)
         probabilities = _classify_masked(
-            data, crop=crop, fudged=fudged, segments=chosen, classify=classify, alive=alive
+            data, crop=crop, fudged=fudged, segments=chosen, classify=classify, heartbeat=heartbeat
         )
         fits.append(fit(data, probabilities, settings.seed + number))
     first = fits[0]
@@ -122,11 +122,11 @@ def _classify_masked(
     fudged: Image,
     segments: NDArray[np.int32],
     classify: Classify,
-    alive: Callable[[], None],
+    heartbeat: Callable[[], None],
 ) -> NDArray[np.float64]:
     parts = []
     for start in range(0, len(data), BATCH):
-        alive()
+        heartbeat()
         keep = data[start : start + BATCH].astype(bool)[:, segments]  # (B, S, S) by one lookup
         parts.append(classify(np.where(keep[..., None], crop, fudged)))
     return np.concatenate(parts).astype(np.float64)

@@ -132,9 +132,9 @@ class TrainConfig:
             raise SettingsError(setting="--batch-size", reason=reason)
         return replace(self, clips_per_batch=clips, pairs_per_clip=pictures // (2 * clips))
 
-    def with_epochs(self, epochs: int, pairs: int, world: int) -> "TrainConfig":
-        """The config for that many passes over `pairs` pairs, made by `world` processes."""
-        per_epoch = max(1, -(-pairs // (self.pairs_per_batch * world)))
+    def with_epochs(self, epochs: int, pairs: int, processes: int) -> "TrainConfig":
+        """The config for that many passes over `pairs` pairs, made by `processes` processes."""
+        per_epoch = max(1, -(-pairs // (self.pairs_per_batch * processes)))
         steps = epochs * per_epoch
         return replace(
             self,

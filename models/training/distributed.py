@@ -15,7 +15,7 @@ LONGEST_WAIT = timedelta(hours=12)
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class Distributed:
     """This process among those of the run."""
 
     rank: int = 0
@@ -27,12 +27,12 @@ class World:
         """Whether this is the process that writes."""
         return self.rank == 0
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Until all are here."""
         if self.size > 1:
             distributed.barrier()
 
-    def told(self, values: dict[str, Any]) -> dict[str, Any]:
+    def broadcast(self, values: dict[str, Any]) -> dict[str, Any]:
         """What the first process has in `values`."""
         if self.size == 1:
             return values
@@ -56,17 +56,17 @@ class World:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[World]:
+def process_group(device: str) -> Iterator[Distributed]:
     """Join the processes that torchrun started; alone where it started none."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield World(device=device)
+        yield Distributed(device=device)
         return
     local = f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device
     if device == "cuda":
         torch.cuda.set_device(local)
     distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=LONGEST_WAIT)
     try:
-        yield World(rank=distributed.get_rank(), size=size, device=local)
+        yield Distributed(rank=distributed.get_rank(), size=size, device=local)
     finally:
         distributed.destroy_process_group()

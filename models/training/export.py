@@ -13,7 +13,7 @@ from models.checkpoint import save_checkpoint
 from models.synthesis.renderers import renderer_record
 from models.synthesis.rendering import RENDERINGS
 from models.training.config import TrainConfig
-from models.training.distributed import World
+from models.training.distributed import Distributed
 from models.training.state import TrainState
 
 log = structlog.get_logger()
@@ -25,7 +25,11 @@ def checkpoint_path(config: TrainConfig) -> Path:
 
 
 def export(
-    config: TrainConfig, network: nn.Module, state: TrainState, world: World, started_from: dict[str, Any]
+    config: TrainConfig,
+    network: nn.Module,
+    state: TrainState,
+    processes: Distributed,
+    started_from: dict[str, Any],
 ) -> Path:
     """Write the weights as a checkpoint; returns its path.
 
@@ -48,8 +52,8 @@ def export(
             "config": _settings(config),
             "plans": state.plans,
             "commands": state.commands,
-            "pictures": len(state.history) * config.pairs_per_batch * 2 * world.size,
-            "processes": world.size,
+            "pictures": len(state.history) * config.pairs_per_batch * 2 * processes.size,
+            "processes": processes.size,
             "seconds": round(state.seconds),
             "validation": validated[-1] if validated else {},
             "started_from": started_from,

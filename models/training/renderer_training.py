@@ -67,7 +67,7 @@ def _faces(records: Sequence[FaceRecord], seed: int) -> NDArray[np.uint8]:
     return np.stack(chosen)
 
 
-class _Judge:
+class Discriminator:
     """Tells patches of drawn faces from real ones, and learns to while the renderer learns."""
 
     def __init__(self, steps: int, device: str) -> None:
@@ -80,7 +80,7 @@ class _Judge:
             loss = self._judged(real, 1) + self._judged(drawn.detach(), 0)
         self._learner.lower(loss)
 
-    def fooled(self, drawn: torch.Tensor) -> torch.Tensor:
+    def generator_loss(self, drawn: torch.Tensor) -> torch.Tensor:
         """How far `drawn` is from being taken for real."""
         with _half(drawn):
             return self._judged(drawn, 1)
@@ -116,16 +116,16 @@ def _trained(
     rng = np.random.default_rng((seed, *name.encode()))
     network = placed(RENDERERS[name](), device)
     learner = _Learner(network, steps)
-    judge = None if name in UNJUDGED else _Judge(steps, device)
+    discriminator = None if name in UNJUDGED else Discriminator(steps, device)
     for step in range(steps):
         real = as_tensor(_some(faces, rng)).to(device).contiguous(memory_format=torch.channels_last)
         with _half(real):
             drawn = network(real)
         losses = {"likeness": (drawn - real).abs().mean()}
-        if judge is not None:
-            judge.learn(real, drawn)
-            losses["fooled"] = judge.fooled(drawn)
-        learner.lower(LIKENESS * losses["likeness"] + losses.get("fooled", 0))
+        if discriminator is not None:
+            discriminator.learn(real, drawn)
+            losses["generator"] = discriminator.generator_loss(drawn)
+        learner.lower(LIKENESS * losses["likeness"] + losses.get("generator", 0))
         on_step(name, step, {name: loss.item() for name, loss in losses.items()})
     return network
 

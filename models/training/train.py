@@ -25,7 +25,7 @@ from models.datasets.crops import Progress as CropProgress
 from models.datasets.pairs import Batch, PairStream
 from models.preprocess import Normalise
 from models.training.config import TrainConfig
-from models.training.distributed import World, joined
+from models.training.distributed import Distributed, process_group
 from models.training.export import checkpoint_path, export
 from models.training.history import Board, open_board, plot_history, show, write_history
 from models.training.init import first_network, origin, placed
@@ -33,7 +33,7 @@ from models.training.mask_head import MaskHead, bare, mask_loss
 from models.training.optim import SharpnessAware
 from models.training.schedule import learning_rate, schedule
 from models.training.state import Entry, TrainState, begin, chosen, keep_best, save
-from models.training.training_set import Material, is_genuine, load_material
+from models.training.training_set import TrainingSet, is_genuine, load_training_set
 
 __all__ = ["TrainConfig", "train"]
 
@@ -49,7 +49,7 @@ class _Stepper:
     """What a step is made with."""
 
     config: TrainConfig
-    world: World
+    processes: Distributed
     normalise: Normalise
     forward: nn.Module  # the network, as it is run: compiled, averaging its gradients
     sam: SharpnessAware | None
@@ -72,55 +72,57 @@ def train(
     Raises SettingsError or WeightsError where the run cannot begin.
     """
     config.out.mkdir(parents=True, exist_ok=True)
-    with joined(config.device) as world, _board(config, world) as board:
-        material = _material(config, world, store, on_crops)
+    with process_group(config.device) as processes, _board(config, processes) as board:
+        training_set = _training_set(config, processes, store, on_crops)
         if config.epochs is not None:
-            config = config.with_epochs(config.epochs, material.pairs, world.size)
+            config = config.with_epochs(config.epochs, training_set.pairs, processes.size)
         started_from = origin(config.init)
-        network = placed(_network(config), world.device)
-        state = begin(config, network, world.device)
+        network = placed(_network(config), processes.device)
+        state = begin(config, network, processes.device)
         state.plan(config.steps, config.command)
-        stepper = _stepper(config, world, network)
+        stepper = _stepper(config, processes, network)
         since = time.monotonic()
-        for batch in _batches(config, world, state.step, material):
+        for batch in _batches(config, processes, state.step, training_set):
             entry = _step(stepper, state, batch)
             state.history.append(entry)
             state.step += 1
             now = time.monotonic()
             state.seconds, since = state.seconds + now - since, now
             if state.step % config.validate_every == 0 or state.step == config.steps:
-                _validate(config, world, state, material)
-            if world.first:
+                _validate(config, processes, state, training_set)
+            if processes.first:
                 _record(config, state, board)
                 on_step(entry, config.steps)
             if state.step == config.stop_at:
                 break
-        if world.first:
+        if processes.first:
             plot_history(config.out, state.history)
-            export(config, bare(chosen(config, state)), state, world, started_from)
-        world.wait()
+            export(config, bare(chosen(config, state)), state, processes, started_from)
+        processes.barrier()
     return checkpoint_path(config)
 
 
-def _board(config: TrainConfig, world: World) -> "closing[Board] | nullcontext[None]":
-    return closing(open_board(config.out)) if config.tensorboard and world.first else nullcontext()
+def _board(config: TrainConfig, processes: Distributed) -> "closing[Board] | nullcontext[None]":
+    return closing(open_board(config.out)) if config.tensorboard and processes.first else nullcontext()
 
 
-def _material(config: TrainConfig, world: World, store: CropStore | None, progress: CropProgress) -> Material:
+def _training_set(
+    config: TrainConfig, processes: Distributed, store: CropStore | None, progress: CropProgress
+) -> TrainingSet:
     """Load the data; the first process looks through labelled media, the others read what it found."""
-    if world.device.startswith("cuda"):
+    if processes.device.startswith("cuda"):
         torch.backends.cudnn.deterministic = True
     torch.manual_seed(config.seed)
     if is_genuine(config.data) and not config.generators:
-        return load_material(config, None)
-    if not world.first:
-        world.wait()
-    material = load_material(config, store, progress)
-    if world.first:
-        world.wait()
+        return load_training_set(config, None)
+    if not processes.first:
+        processes.barrier()
+    training_set = load_training_set(config, store, progress)
+    if processes.first:
+        processes.barrier()
     # Whether the faces were in the store or had to be found must not move the network's first weights.
     torch.manual_seed(config.seed)
-    return material
+    return training_set
 
 
 def _network(config: TrainConfig) -> nn.Module:
@@ -131,15 +133,17 @@ def _network(config: TrainConfig) -> nn.Module:
     return MaskHead(network, entry.last_conv, entry.features)
 
 
-def _batches(config: TrainConfig, world: World, start: int, material: Material) -> Iterator[Batch]:
+def _batches(
+    config: TrainConfig, processes: Distributed, start: int, training_set: TrainingSet
+) -> Iterator[Batch]:
     schedules = [schedule(config, step) for step in range(config.steps)]
     stream = PairStream(
-        material.maker,
+        training_set.maker,
         schedules,
         start=start,
         clips=config.clips_per_batch,
-        rank=world.rank,
-        world=world.size,
+        rank=processes.rank,
+        world=processes.size,
     )
     yield from DataLoader(
         stream,
@@ -151,28 +155,28 @@ def _batches(config: TrainConfig, world: World, start: int, material: Material) 
     )
 
 
-def _stepper(config: TrainConfig, world: World, network: nn.Module) -> _Stepper:
-    forward = world.wrapped(network)
+def _stepper(config: TrainConfig, processes: Distributed, network: nn.Module) -> _Stepper:
+    forward = processes.wrapped(network)
     if config.compile:
         forward.compile()  # in place: the weights keep their names
     sam = SharpnessAware(network, radius=config.sam_radius) if config.optimiser == "sam" else None
     entry = architecture(config.architecture)
-    normalise = Normalise(entry.mean, entry.std).to(world.device)
-    return _Stepper(config=config, world=world, normalise=normalise, forward=forward, sam=sam)
+    normalise = Normalise(entry.mean, entry.std).to(processes.device)
+    return _Stepper(config=config, processes=processes, normalise=normalise, forward=forward, sam=sam)
 
 
 def _step(stepper: _Stepper, state: TrainState, batch: Batch) -> Entry:
-    config, world = stepper.config, stepper.world
+    config, processes = stepper.config, stepper.processes
     # Dropout draws from the step alone, so that a resumed run draws what the whole one would.
-    torch.manual_seed((config.seed * 1_000_003 + state.step) * 4096 + world.rank)
+    torch.manual_seed((config.seed * 1_000_003 + state.step) * 4096 + processes.rank)
     if config.learning_rates == "cosine":
         for group in state.optimiser.param_groups:
             group["lr"] = learning_rate(config, state.step)
     state.network.train()
     batch = Batch(
-        stepper.normalise(batch.images.to(world.device)),
-        batch.labels.to(world.device),
-        batch.forged.to(world.device),
+        stepper.normalise(batch.images.to(processes.device)),
+        batch.labels.to(processes.device),
+        batch.forged.to(processes.device),
     )
     state.optimiser.zero_grad(set_to_none=True)
     losses, logits = _losses(stepper, batch)
@@ -186,14 +190,14 @@ def _step(stepper: _Stepper, state: TrainState, batch: Batch) -> Entry:
     right = ((logits.detach() > 0) == (batch.labels > 0.5)).float().mean()
     return {
         "step": state.step,
-        **{name: round(world.mean(loss), 5) for name, loss in losses.items()},
-        "accuracy": round(world.mean(right), 4),
+        **{name: round(processes.mean(loss), 5) for name, loss in losses.items()},
+        "accuracy": round(processes.mean(right), 4),
     }
 
 
 def _losses(stepper: _Stepper, batch: Batch) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """What the step lowers, weighted, and the logits (N,)."""
-    config, device = stepper.config, stepper.world.device.split(":")[0]
+    config, device = stepper.config, stepper.processes.device.split(":")[0]
     half = config.precision == "bf16" or (config.precision == "auto" and device == "cuda")
     wanted = batch.labels * (1 - config.label_smoothing) + config.label_smoothing / 2
     with torch.autocast(device, dtype=torch.bfloat16, enabled=half):
@@ -209,14 +213,16 @@ def _sum(losses: dict[str, torch.Tensor]) -> torch.Tensor:
     return torch.stack(tuple(losses.values())).sum()
 
 
-def _validate(config: TrainConfig, world: World, state: TrainState, material: Material) -> None:
+def _validate(
+    config: TrainConfig, processes: Distributed, state: TrainState, training_set: TrainingSet
+) -> None:
     """Add the validation's numbers to the last step's; all processes get those of the first."""
     state.average.eval()
-    numbers = world.told(material.validate(state.average) if world.first else {})
+    numbers = processes.broadcast(training_set.validate(state.average) if processes.first else {})
     state.history[-1] |= numbers
     if config.learning_rates == "plateau":
         state.plateau.step(numbers["validation_loss"])
-    if world.first:
+    if processes.first:
         keep_best(config, state)
         log.info("validated", seconds=round(state.seconds), **state.history[-1])
 

@@ -24,7 +24,7 @@ Validate = Callable[[nn.Module], Numbers]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
+class TrainingSet:
     maker: ClipMaker
     pairs: int  # that make one epoch
     validate: Validate
@@ -36,9 +36,9 @@ def is_genuine(data: Path) -> bool:
     return listings or any((data / "videos").glob("*.mp4"))
 
 
-def load_material(
+def load_training_set(
     config: TrainConfig, store: CropStore | None, progress: CropProgress = lambda _done, _all: None
-) -> Material:
+) -> TrainingSet:
     """Read the data that the config names.
 
     Args:
@@ -63,10 +63,10 @@ def load_material(
         photographs = [record for record in training if record.source != "gray_photo"] or training
         some = _labelled_maker(config, _side(faces, "train"), photographs)
         maker = MixedMaker(maker, some, share=share, seed=config.seed)
-    return Material(maker=maker, pairs=len(training), validate=partial(validate, config, records=held_out))
+    return TrainingSet(maker=maker, pairs=len(training), validate=partial(validate, config, records=held_out))
 
 
-def _of_labelled(config: TrainConfig, faces: Sequence[LabelledFace]) -> Material:
+def _of_labelled(config: TrainConfig, faces: Sequence[LabelledFace]) -> TrainingSet:
     training, held_out = _side(faces, "train"), _side(faces, "validation")
     for name, part in (("training", training), ("validation", held_out)):
         if len({face.media.fake for face in part}) < 2:
@@ -81,7 +81,7 @@ def _of_labelled(config: TrainConfig, faces: Sequence[LabelledFace]) -> Material
             raise SettingsError(setting="--pseudo-fakes", reason=reason)
         maker = MixedMaker(maker, _pairs(config, own), share=config.pseudo_share, seed=config.seed)
     most = max(len(genuine), len(training) - len(genuine))
-    return Material(
+    return TrainingSet(
         maker=maker, pairs=most, validate=partial(validate_labelled, config, faces=_few(config, held_out))
     )
 

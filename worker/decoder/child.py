@@ -115,7 +115,7 @@ class DecoderChild:
             if kind == "ready":
                 self._note_sandbox(message.get("sandbox", []))
                 self._ready = True
-            elif kind != "alive":
+            elif kind != "heartbeat":
                 return message
 
     def kill(self) -> None:

@@ -11,8 +11,8 @@ from io import BufferedReader, FileIO
 
 from core.errors import InputError, TooCostly
 from worker.decoder.container.appended_videos import MOST_VIDEOS, AppendedVideo, picture_end
-from worker.decoder.protocol import Decoded, FrameHeader, Outlet, Request
-from worker.decoder.stills.decoding import StillFile, give_still
+from worker.decoder.protocol import Channel, Decoded, FrameHeader, Request
+from worker.decoder.stills.decoding import StillFile, send_still
 from worker.decoder.video.decoding import VideoSamples, open_samples
 from worker.decoder.video.file import short
 
@@ -20,53 +20,59 @@ from worker.decoder.video.file import short
 class _Behind:
     """The way of one video's frames: they are numbered behind those that came before it."""
 
-    def __init__(self, outlet: Outlet, *, first_index: int, first_stream: int) -> None:
-        self.alive, self.decoded = outlet.alive, outlet.decoded
-        self._give, self._first_index, self._first_stream = outlet.give, first_index, first_stream
+    def __init__(self, channel: Channel, *, first_index: int, first_stream: int) -> None:
+        self.heartbeat, self.decoded = channel.heartbeat, channel.decoded
+        self._send_frame, self._first_index, self._first_stream = (
+            channel.send_frame,
+            first_index,
+            first_stream,
+        )
 
-    def say(self, kind: str, **fields: object) -> None:
+    def send(self, kind: str, **fields: object) -> None:
         """What the file is has been said with its picture."""
 
-    def give(self, frame: FrameHeader, write: Callable[[memoryview], None]) -> None:
+    def send_frame(self, frame: FrameHeader, write: Callable[[memoryview], None]) -> None:
         index, stream = frame.index + self._first_index, frame.stream + self._first_stream
-        self._give(replace(frame, index=index, stream=stream), write)
+        self._send_frame(replace(frame, index=index, stream=stream), write)
 
 
 class MotionPhoto:
     """A picture and the videos behind it."""
 
-    def __init__(self, file: FileIO, request: Request, outlet: Outlet, starts: Sequence[int]) -> None:
+    def __init__(self, file: FileIO, request: Request, channel: Channel, starts: Sequence[int]) -> None:
         """Open all of them; `starts` are the videos' first bytes.
 
         Raises an InputError where the picture cannot be read. What is wrong with a video is its own matter.
         """
-        self._outlet = outlet
+        self._channel = channel
         self._unseen: list[str] = []
         self._videos: list[VideoSamples] = []
         content = file.read(starts[0])
-        self._still = StillFile(content[: picture_end(content, starts[0])], request, outlet)
+        self._still = StillFile(content[: picture_end(content, starts[0])], request, channel)
         for number, start in enumerate(starts):
             if number >= MOST_VIDEOS:
                 self._unseen.append(f"appended videos beyond {MOST_VIDEOS}")
                 break
             try:
-                self._videos.append(open_samples(BufferedReader(AppendedVideo(file, start)), request, outlet))
+                self._videos.append(
+                    open_samples(BufferedReader(AppendedVideo(file, start)), request, channel)
+                )
             except TooCostly:
                 raise
             except InputError as error:
                 self._pass_over(error)
 
-    def give(self) -> Decoded:
+    def send(self) -> Decoded:
         """Hand over the picture, then the samples of the videos."""
         beside = sum(video.expected for video in self._videos) + len(self._unseen)
         codecs = [codec for video in self._videos for codec in video.codecs]
-        still = give_still(self._still, self._outlet, beside=beside, codecs=codecs)
+        still = send_still(self._still, self._channel, beside=beside, codecs=codecs)
         frames, first_index, first_stream = still.frames, self._still.count, 1
         for video in self._videos:
-            behind = _Behind(self._outlet, first_index=first_index, first_stream=first_stream)
+            behind = _Behind(self._channel, first_index=first_index, first_stream=first_stream)
             first_index, first_stream = first_index + video.planned, first_stream + video.streams
             try:
-                given = video.give(behind)
+                given = video.send(behind)
             except TooCostly:
                 raise
             except InputError as error:
@@ -80,9 +86,11 @@ class MotionPhoto:
         self._unseen.append(f"the appended video ({short(error)})")
 
 
-def decode_motion_photo(file: FileIO, request: Request, outlet: Outlet, *, starts: Sequence[int]) -> Decoded:
+def decode_motion_photo(
+    file: FileIO, request: Request, channel: Channel, *, starts: Sequence[int]
+) -> Decoded:
     """Hand over the picture in `file` and the samples of the MP4s that begin at `starts`.
 
     Raises an InputError where there is no picture to hand over.
     """
-    return MotionPhoto(file, request, outlet, starts).give()
+    return MotionPhoto(file, request, channel, starts).send()

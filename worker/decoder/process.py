@@ -21,17 +21,17 @@ from core.media_signatures import HEAD_BYTES
 from core.outcomes import MediaKind
 from worker.decoder.budget import Budget
 from worker.decoder.container.appended_videos import find_appended
-from worker.decoder.protocol import Decoded, FrameHeader, Outlet, Request, encode
+from worker.decoder.protocol import Channel, Decoded, FrameHeader, Request, encode
 from worker.decoder.sandbox import lockdown
 from worker.decoder.shared_memory import FrameWriter, region_bytes
 
 ALIVE_SECONDS = 0.5  # between two signs of life; the reader waits for tens of seconds
 
-Decoder = Callable[[FileIO, Request, Outlet], Decoded]
+Decoder = Callable[[FileIO, Request, Channel], Decoded]
 
 
 class Pipes:
-    """The pipes and the memory shared with the reader: the Outlet of a decoder."""
+    """The pipes and the memory shared with the reader: the Channel of a decoder."""
 
     def __init__(self, words: BinaryIO, answers: FileIO) -> None:
         self.waited = 0.0  # seconds spent waiting for the reader
@@ -41,23 +41,23 @@ class Pipes:
         self._budget = Budget(self.request.limits, name=self.request.name)
         self._writer = FrameWriter(self.request.memory, region_bytes(self.request.max_pixels), self._wait)
 
-    def say(self, kind: str, **fields: object) -> None:
+    def send(self, kind: str, **fields: object) -> None:
         self._answers.write(encode({"kind": kind, **fields}))
         self._spoke = time.monotonic()
 
-    def alive(self) -> None:
+    def heartbeat(self) -> None:
         self._budget.check()
         if time.monotonic() - self._spoke > ALIVE_SECONDS:
-            self.say("alive")
+            self.send("heartbeat")
 
     def decoded(self, pixels: int) -> None:
         self._budget.decode(pixels)
 
-    def give(self, frame: FrameHeader, write: Callable[[memoryview], None]) -> None:
+    def send_frame(self, frame: FrameHeader, write: Callable[[memoryview], None]) -> None:
         offset, place = self._writer.place(frame.size)
         with self._budget.excused():
             write(place)
-        self.say("frame", offset=offset, header=asdict(frame))
+        self.send("frame", offset=offset, header=asdict(frame))
 
     def _wait(self) -> None:
         """Until one more frame has been taken."""
@@ -78,21 +78,21 @@ def main() -> None:
             parts = lockdown.lock_down(
                 memory_bytes=request.memory_bytes, cpu_seconds=ceil(request.limits.most_cpu_seconds)
             )
-            pipes.say("ready", sandbox=[asdict(part) for part in parts])
+            pipes.send("ready", sandbox=[asdict(part) for part in parts])
             decoded = decode(file, request, pipes)
             seconds = time.monotonic() - began - pipes.waited
-            pipes.say("done", decoded=decoded.frames, unseen=decoded.unseen, seconds=seconds)
+            pipes.send("done", decoded=decoded.frames, unseen=decoded.unseen, seconds=seconds)
         except MemoryError:
-            pipes.say("out_of_memory")
+            pipes.send("out_of_memory")
         except Exception as error:  # nothing can be written to stderr any more
             refusal = lockdown.refusal_in(error)
             if refusal is not None:  # whatever it was taken for: a decoder needs nothing that is refused
-                pipes.say("refused", reason=_described(refusal))
+                pipes.send("refused", reason=_described(refusal))
             elif isinstance(error, InputError):
                 fields = {name: str(value) for name, value in error.fields.items()}
-                pipes.say("error", code=error.code, fields=fields)
+                pipes.send("error", code=error.code, fields=fields)
             else:  # a bug of ours or of a library
-                pipes.say("crashed", reason=_described(error))
+                pipes.send("crashed", reason=_described(error))
 
 
 def _described(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """The words that a reader and its decoder process exchange: one JSON object a line.
 
     reader  -> decoder   Request, then one empty line for each frame that has been copied out
-    decoder -> reader    "ready", "alive" now and then, "probe", "frame" for each sample, and at the end
+    decoder -> reader    "ready", "heartbeat" now and then, "probe", "frame" for each sample, and at the end
                          "done", "error", "out_of_memory" or "crashed"
 
 The pixels travel in shared memory (`worker.decoder.shared_memory`), never in these lines.
@@ -95,18 +95,18 @@ class Decoded:
     unseen: tuple[str, ...] = ()  # what was not looked at, in words
 
 
-class Outlet(Protocol):
+class Channel(Protocol):
     """The decoder's way to its reader."""
 
-    def say(self, kind: str, **fields: object) -> None: ...
+    def send(self, kind: str, **fields: object) -> None: ...
 
-    def alive(self) -> None:
+    def heartbeat(self) -> None:
         """A sign of life; to be called often. Raises TooCostly where the file has used up its CPU time."""
 
     def decoded(self, pixels: int) -> None:
-        """So many pixels are decoded now, or were. Like `alive`, it may raise TooCostly."""
+        """So many pixels are decoded now, or were. Like `heartbeat`, it may raise TooCostly."""
 
-    def give(self, frame: FrameHeader, write: Callable[[memoryview], None]) -> None:
+    def send_frame(self, frame: FrameHeader, write: Callable[[memoryview], None]) -> None:
         """Hand a frame over; `write` puts its RGB pixels into the place that it is given."""
 
 

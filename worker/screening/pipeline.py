@@ -127,7 +127,7 @@ class Pipeline:
         *,
         name: str | None = None,
         progress: Progress | None = None,
-        alive: Callable[[], None] = lambda: None,
+        heartbeat: Callable[[], None] = lambda: None,
     ) -> Screened:
         """Screen one video or image.
 
@@ -135,7 +135,7 @@ class Pipeline:
             path: the file; it is only read.
             name: what messages call it.
             progress: told the samples done and expected.
-            alive: called between batches; it may raise to stop (a lost lease, a deadline).
+            heartbeat: called between batches; it may raise to stop (a lost lease, a deadline).
 
         Raises InputError where the file cannot be screened.
         """
@@ -143,7 +143,7 @@ class Pipeline:
         run = _Run()
         with VideoReader(path, self.settings.decode, self.settings.sampling, name=name) as reader:
             for frames in self._decode(reader, run):
-                alive()
+                heartbeat()
                 faces = self._detect(frames, run)
                 cropped = self._crop(frames, faces, run)
                 self._classify(run, finish=False)
@@ -151,7 +151,7 @@ class Pipeline:
                 self._forget(run)
                 if progress is not None:
                     progress(frames[-1].index + 1, reader.probe.expected_samples)
-            alive()
+            heartbeat()
             self._classify(run, finish=True)
             if reader.report is None:
                 raise RuntimeError("the decoder ended without a report")

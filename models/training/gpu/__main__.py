@@ -56,11 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; returns the exit code."""
     begun = time.monotonic()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    wish = _parser().parse_args(words)
+    args = _parser().parse_args(words)
     try:
-        wish.out.mkdir(parents=True, exist_ok=True)
-        command = _command(words, [*wish.packs, *wish.average, wish.init, wish.out])
-        return _average(wish, command) if wish.average else _train(wish, command, begun)
+        args.out.mkdir(parents=True, exist_ok=True)
+        command = _command(words, [*args.packs, *args.average, args.init, args.out])
+        return _average(args, command) if args.average else _train(args, command, begun)
     except FacewardenError as error:
         sys.stderr.write(f"models.training.gpu: {error}\n")
         return EXIT_FAILED
@@ -103,21 +103,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _train(wish: argparse.Namespace, command: str, begun: float) -> int:
-    device = _device(wish)
-    config = _config(wish)
-    packs = [read_pack(path) for path in wish.packs]
+def _train(args: argparse.Namespace, command: str, begun: float) -> int:
+    device = _device(args)
+    config = _config(args)
+    packs = [read_pack(path) for path in args.packs]
     torch.manual_seed(config.seed)  # of a network that starts from random weights
     network = build(config.architecture)
-    if wish.init:
-        load_backbone(network, wish.init, architecture(config.architecture).classifier)
+    if args.init:
+        load_backbone(network, args.init, architecture(config.architecture).classifier)
     stock = Stock(joined(packs), device)
     run = Run(config, stock, network, _renderers(device))
-    state = wish.out / STATE
+    state = args.out / STATE
     if state.exists():
         run.load(state)
     _say(f"{len(stock)} faces on {device} after {time.monotonic() - begun:.1f} s; step {run.step}")
-    over = run.train(begun + wish.piece, _Watch(state))
+    over = run.train(begun + args.piece, _Watch(state))
     run.save(state)
     if not over:
         _say(
@@ -130,27 +130,27 @@ def _train(wish: argparse.Namespace, command: str, begun: float) -> int:
             "preset": "gpu",
             "steps": run.step,
             "sizes": [[0.0, config.input_size]],
-            "init": wish.init and wish.init.name,
+            "init": args.init and args.init.name,
             "kinds": list(KINDS),
             "device": device,
         },
         "pictures": run.step * config.pairs * 2,
         "seconds": round(run.seconds),
-        "packs": _described(wish.packs, packs),
+        "packs": _described(args.packs, packs),
         "commands": [*_made(packs), command],
-        "started_from": origin(wish.init),
+        "started_from": origin(args.init),
         "renderers": renderer_record(),
     }
-    (wish.out / HISTORY).write_text(json.dumps(run.history, indent=1))
+    (args.out / HISTORY).write_text(json.dumps(run.history, indent=1))
     heads = run.averaged()
-    _finish(wish.out, heads, config, stock, record)
+    _finish(args.out, heads, config, stock, record)
     return 0
 
 
-def _average(wish: argparse.Namespace, command: str) -> int:
+def _average(args: argparse.Namespace, command: str) -> int:
     """The mean of finished runs, as a finished run."""
-    weights, records = averaged(wish.average)
-    packs = [read_pack(path) for path in wish.packs]
+    weights, records = averaged(args.average)
+    packs = [read_pack(path) for path in args.packs]
     first = records[0]
     names = GpuConfig.__dataclass_fields__
     known = {name: value for name, value in first["config"].items() if name in names}
@@ -159,7 +159,7 @@ def _average(wish: argparse.Namespace, command: str) -> int:
     config = GpuConfig(**{**known, "without": tuple(sorted(without))})
     heads = Heads(build(config.architecture), config.architecture)
     heads.load_state_dict({**heads.state_dict(), **weights})
-    device = _device(wish)
+    device = _device(args)
     record = {
         **first,
         "config": {
@@ -169,11 +169,11 @@ def _average(wish: argparse.Namespace, command: str) -> int:
         },
         "pictures": sum(each["pictures"] for each in records),
         "seconds": sum(each["seconds"] for each in records),
-        "averaged": [path.name for path in wish.average],
+        "averaged": [path.name for path in args.average],
         "commands": [*dict.fromkeys(word for each in records for word in each["commands"]), command],
     }
     stock = Stock(joined(packs), device)
-    _finish(wish.out, heads.to(device), config, stock, record)
+    _finish(args.out, heads.to(device), config, stock, record)
     return 0
 
 
@@ -204,25 +204,25 @@ class _Watch:
             self._saved = time.monotonic()
 
 
-def _config(wish: argparse.Namespace) -> GpuConfig:
+def _config(args: argparse.Namespace) -> GpuConfig:
     return GpuConfig(
-        architecture=wish.arch,
-        steps=None if wish.seconds else wish.steps or DEFAULTS.steps,
-        seconds=wish.seconds,
-        pairs=wish.pairs,
-        input_size=wish.input_size,
-        margin=wish.margin,
-        shares=dict(wish.share) if wish.share else None,
-        without=tuple(sorted(set(wish.without))),
-        strength=wish.strength,
-        learning_rate=wish.learning_rate,
-        warmup_steps=wish.warmup,
-        seed=wish.seed,
+        architecture=args.arch,
+        steps=None if args.seconds else args.steps or DEFAULTS.steps,
+        seconds=args.seconds,
+        pairs=args.pairs,
+        input_size=args.input_size,
+        margin=args.margin,
+        shares=dict(args.share) if args.share else None,
+        without=tuple(sorted(set(args.without))),
+        strength=args.strength,
+        learning_rate=args.learning_rate,
+        warmup_steps=args.warmup,
+        seed=args.seed,
     )
 
 
-def _device(wish: argparse.Namespace) -> str:
-    device = choose_device(wish.device)
+def _device(args: argparse.Namespace) -> str:
+    device = choose_device(args.device)
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     return device

@@ -16,7 +16,7 @@ import structlog
 
 from core.errors import SettingsError
 from models.datasets.crops import LabelledFace
-from models.datasets.faces import FaceRecord, Split, load_faces, split
+from models.datasets.faces import FaceRecord, Fold, load_faces, split
 from models.datasets.media import GENUINE
 from models.face import Landmarks
 from models.training.gpu.pack import Pack, PackedFace, cut, row_of
@@ -27,7 +27,7 @@ BESIDES = 4 * (4 + 10) + 8  # bytes of a face's box, landmarks and place in the 
 FULL = 0.98  # part of the bytes from which it is not worth while to look for a group that still fits
 # A data set may hold clips beside pictures: as frames of the same films they are one corpus with these.
 CLIPS, THEIR_FRAMES = "videos", "tools"
-SIDES: tuple[tuple[Split, str], ...] = (("train", "train"), ("held_out", "test"))
+SIDES: tuple[tuple[Fold, str], ...] = (("train", "train"), ("held_out", "test"))
 
 Cell = tuple[str, bool]  # corpus, fake
 Key = tuple[str, str]  # source, group: what is never divided

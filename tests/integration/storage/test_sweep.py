@@ -238,8 +238,8 @@ def test_it_ends_when_told(engine: Engine, store: FolderStore) -> None:
     class Stop(Exception):
         pass
 
-    def alive() -> None:
+    def heartbeat() -> None:
         raise Stop
 
     with pytest.raises(Stop):
-        sweep.look(engine, store, SETTINGS, alive=alive)
+        sweep.look(engine, store, SETTINGS, heartbeat=heartbeat)

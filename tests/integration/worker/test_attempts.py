@@ -40,7 +40,7 @@ from worker.screening.pipeline import STAGES, Screened, ScreenedFace, ScreenedTr
 from worker.screening.quality import Quality
 
 LONG = 60.0  # seconds that a test waits for what should come at once
-Alive = Callable[[], None]
+Heartbeat = Callable[[], None]
 
 NOBODY = Screened(
     probe=Probe(
@@ -112,14 +112,14 @@ class ScriptedPipeline:
 
     found = NOBODY
 
-    def __init__(self, act: Callable[[Alive], None]) -> None:
+    def __init__(self, act: Callable[[Heartbeat], None]) -> None:
         self.act, self.calls = act, 0
 
-    def screen(self, path: Path, *, name: str, alive: Alive) -> Screened:
+    def screen(self, path: Path, *, name: str, heartbeat: Heartbeat) -> Screened:
         assert path.is_file()
         assert name == "clip.mp4"
         self.calls += 1
-        self.act(alive)
+        self.act(heartbeat)
         return self.found
 
 
@@ -141,7 +141,7 @@ def install(system: Settings, engine: Engine) -> Iterator[Install]:
     """Make this process a worker whose pipeline is scripted."""
     made: list[Context] = []
 
-    def with_pipeline(act: Callable[[Alive], None], **changes: Any) -> ScriptedPipeline:
+    def with_pipeline(act: Callable[[Heartbeat], None], **changes: Any) -> ScriptedPipeline:
         worker = system.worker.model_copy(update=changes)
         context = Context.of(system.model_copy(update={"worker": worker}))
         pipeline = ScriptedPipeline(act)
@@ -172,12 +172,12 @@ def queued_attempts(system: Settings) -> list[str]:
 Row = Callable[[], Screening]
 
 
-def nothing(alive: Alive) -> None:
-    alive()
+def nothing(heartbeat: Heartbeat) -> None:
+    heartbeat()
 
 
-def raising(error: BaseException) -> Callable[[Alive], None]:
-    def act(alive: Alive) -> None:
+def raising(error: BaseException) -> Callable[[Heartbeat], None]:
+    def act(heartbeat: Heartbeat) -> None:
         raise error
 
     return act
@@ -198,7 +198,7 @@ def test_of_two_workers_that_race_for_one_job_one_works(
 ) -> None:
     started, finish = Event(), Event()
 
-    def act(alive: Alive) -> None:
+    def act(heartbeat: Heartbeat) -> None:
         started.set()
         assert finish.wait(LONG)
 
@@ -216,7 +216,7 @@ def test_of_two_workers_that_race_for_one_job_one_works(
 def test_the_result_of_an_attempt_that_was_overtaken_is_dropped(
     ticket: tuple[int, int], install: Install, engine: Engine, row: Row
 ) -> None:
-    def overtaken(alive: Alive) -> None:
+    def overtaken(heartbeat: Heartbeat) -> None:
         with transaction(engine) as session:
             screening = session.scalars(select(Screening)).one()
             again = screenings.request(
@@ -238,14 +238,14 @@ def test_work_stops_once_its_lease_is_lost(
 ) -> None:
     checks = 0
 
-    def until_lost(alive: Alive) -> None:
+    def until_lost(heartbeat: Heartbeat) -> None:
         nonlocal checks
         with transaction(engine) as session:
             session.execute(update(Screening).values(lease_owner="another worker"))
         lost = Event()
         while not lost.wait(0.01) and checks < LONG * 100:
             checks += 1
-            alive()
+            heartbeat()
 
     install(until_lost, lease_seconds=0.2)
     jobs.screen(*ticket)
@@ -314,9 +314,9 @@ def test_what_the_installation_spoils_never_uses_up_a_videos_attempts(
 
 
 def test_a_job_past_its_deadline_is_given_back(ticket: tuple[int, int], install: Install, row: Row) -> None:
-    def endless(alive: Alive) -> None:
+    def endless(heartbeat: Heartbeat) -> None:
         while True:
-            alive()
+            heartbeat()
             sleep(0.01)
 
     install(endless, job_seconds=1)

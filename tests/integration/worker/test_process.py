@@ -48,13 +48,13 @@ settings = Settings()
 
 
 class SlowPipeline:
-    def screen(self, path, *, name, alive):
+    def screen(self, path, *, name, heartbeat):
         begun.touch()
         if how == "hang":
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
             process.time.sleep(600)
         while not end.exists():
-            alive()
+            heartbeat()
             time.sleep(0.02)
         raise_the_outcome()
 

@@ -24,7 +24,7 @@ from io import FileIO
 from typing import Any
 
 from worker.decoder import process as decoder_process
-from worker.decoder.protocol import Outlet, Request
+from worker.decoder.protocol import Channel, Request
 from worker.decoder.sandbox import lockdown, seccomp
 from worker.decoder.sandbox.system_calls import Kernel
 from worker.decoder.stills import decoding as stills
@@ -235,7 +235,7 @@ def still_possible(request: Request) -> dict[str, str]:
     }
 
 
-def probe(file: FileIO, request: Request, outlet: Outlet) -> int:
+def probe(file: FileIO, request: Request, channel: Channel) -> int:
     del file
     targets = json.loads(sys.argv[3])
     tried = attempts(targets["folder"], targets["victim"], targets["port"], request)
@@ -251,7 +251,7 @@ def probe(file: FileIO, request: Request, outlet: Outlet) -> int:
         "possible": still_possible(request),
         "user": os.getuid(),
     }
-    outlet.say("error", code="broken_media", fields={"reason": json.dumps(reason)})
+    channel.send("error", code="broken_media", fields={"reason": json.dumps(reason)})
     os._exit(0)
 
 

@@ -42,9 +42,9 @@ def test_a_deadline_ends_the_waiting(pauses: list[float]) -> None:
     def ask() -> None:
         raise AWAY
 
-    def alive() -> None:
+    def heartbeat() -> None:
         if len(pauses) == 3:
             raise DeadlineExceeded(name="clip.mp4", seconds=1)
 
     with pytest.raises(DeadlineExceeded):
-        patiently(ask, alive=alive)
+        patiently(ask, heartbeat=heartbeat)

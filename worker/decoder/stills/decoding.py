@@ -29,7 +29,7 @@ from core import gate
 from core.errors import BrokenMedia, TooCostly, UnsupportedMedia
 from core.media_formats import RAW_REMEDY
 from core.media_signatures import HEAD_BYTES
-from worker.decoder.protocol import Decoded, FrameHeader, Orientation, Outlet, Request, too_many_pixels
+from worker.decoder.protocol import Channel, Decoded, FrameHeader, Orientation, Request, too_many_pixels
 from worker.decoder.sampling import Rank, plan_samples
 from worker.decoder.sandbox.lockdown import NOT_THE_FILE
 from worker.decoder.stills.colour import as_seen
@@ -88,15 +88,17 @@ def prepare() -> None:
         codecs.lookup(name)
 
 
-def decode_still(file: FileIO, request: Request, outlet: Outlet) -> Decoded:
+def decode_still(file: FileIO, request: Request, channel: Channel) -> Decoded:
     """Hand over the picture in `file`, or samples of the animation.
 
     Raises an InputError where there is nothing to hand over.
     """
-    return give_still(StillFile(file.readall(), request, outlet), outlet)
+    return send_still(StillFile(file.readall(), request, channel), channel)
 
 
-def give_still(still: "StillFile", outlet: Outlet, *, beside: int = 0, codecs: Sequence[str] = ()) -> Decoded:
+def send_still(
+    still: "StillFile", channel: Channel, *, beside: int = 0, codecs: Sequence[str] = ()
+) -> Decoded:
     """Hand over an opened picture, or samples of an animation.
 
     Args:
@@ -120,8 +122,8 @@ def give_still(still: "StillFile", outlet: Outlet, *, beside: int = 0, codecs: S
             orientation=Orientation(),
         )
         if given == 0:
-            _say_probe(outlet, still, header, beside, codecs)
-        outlet.give(header, partial(_write, image))
+            _send_probe(channel, still, header, beside, codecs)
+        channel.send_frame(header, partial(_write, image))
         given += 1
     if given == 0:
         raise BrokenMedia(name=still.name, reason=still.reason)
@@ -132,11 +134,11 @@ def _write(image: Image.Image, place: memoryview) -> None:
     place[:] = image.tobytes()
 
 
-def _say_probe(
-    outlet: Outlet, still: "StillFile", header: FrameHeader, beside: int, codecs: Sequence[str]
+def _send_probe(
+    channel: Channel, still: "StillFile", header: FrameHeader, beside: int, codecs: Sequence[str]
 ) -> None:
     kind = still.format.lower()
-    outlet.say(
+    channel.send(
         "probe",
         container=f"{kind} + mp4" if codecs else kind,
         codec=" + ".join((kind, *codecs)),
@@ -154,14 +156,14 @@ def _say_probe(
 class StillFile:
     """An opened picture or animation."""
 
-    def __init__(self, content: bytes, request: Request, outlet: Outlet) -> None:
+    def __init__(self, content: bytes, request: Request, channel: Channel) -> None:
         """Open and check against the caps; no pixel is decoded.
 
         Raises MediaTooLarge or BrokenMedia.
         """
         self.name = request.name
         self._request = request
-        self._outlet = outlet
+        self._channel = channel
         self.reason = "it is empty"  # why the latest frame could not be decoded
         # Pillow refuses what has more than twice as many, and does so before it allocates.
         Image.MAX_IMAGE_PIXELS = request.max_pixels // 2
@@ -202,7 +204,7 @@ class StillFile:
         sizes: dict[int, int] = {}
         try:
             for number in range(MOST_PAGES):
-                self._outlet.alive()
+                self._channel.heartbeat()
                 self._image.seek(number)
                 kind = self._tag(SUBFILE_TAG)
                 if number == 0:
@@ -252,7 +254,7 @@ class StillFile:
 
     def decode(self, number: int) -> tuple[Image.Image | None, bool]:
         """One upright frame, or None; and whether a part of it was missing."""
-        self._outlet.alive()
+        self._channel.heartbeat()
         image = self._decode(self._image, number, lenient=False)
         if image is None and self.format == "JPEG":
             image = self._decode_without_end()
@@ -264,7 +266,7 @@ class StillFile:
         """With `lenient`, what is missing at the end stays gray."""
         ImageFile.LOAD_TRUNCATED_IMAGES = lenient
         try:
-            self._outlet.decoded(self._work(image, number))
+            self._channel.decoded(self._work(image, number))
             image.seek(number if len(self.times) > 1 else self._page or image.tell())
             image.load()
             profile = self._picture.profile or image.info.get("icc_profile")
@@ -328,8 +330,8 @@ class StillFile:
         lengths = []
         try:
             for number in range(count):
-                self._outlet.alive()
-                self._outlet.decoded(self._image.width * self._image.height)
+                self._channel.heartbeat()
+                self._channel.decoded(self._image.width * self._image.height)
                 self._image.seek(number)
                 lengths.append(self._image.info.get("duration", 0) / 1000)
         except LET_THROUGH:

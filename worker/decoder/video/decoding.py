@@ -9,7 +9,7 @@ from typing import BinaryIO
 import av.logging
 
 from core.errors import BrokenMedia
-from worker.decoder.protocol import Decoded, FrameHeader, Outlet, Request
+from worker.decoder.protocol import Channel, Decoded, FrameHeader, Request
 from worker.decoder.sampling import Sample, expected_samples, plan_samples
 from worker.decoder.video.conversion import Converter, orientation
 from worker.decoder.video.file import VideoFile
@@ -17,21 +17,21 @@ from worker.decoder.video.picture_stream import PictureStream
 from worker.decoder.video.samples import SampleDecoder, SampledFrame
 
 
-def decode_video(file: FileIO, request: Request, outlet: Outlet) -> Decoded:
+def decode_video(file: FileIO, request: Request, channel: Channel) -> Decoded:
     """Hand over the samples of the video in `file`.
 
     Raises an InputError where there is not one frame to hand over.
     """
-    return open_samples(file, request, outlet).give(outlet)
+    return open_samples(file, request, channel).send(channel)
 
 
-def open_samples(file: BinaryIO, request: Request, outlet: Outlet) -> "VideoSamples":
+def open_samples(file: BinaryIO, request: Request, channel: Channel) -> "VideoSamples":
     """List the video in `file` and choose its samples; nothing is decoded.
 
     Raises an InputError where there is no stream of pictures to look at.
     """
     av.logging.set_level(None)  # libav's log callback takes Python's lock and can deadlock
-    return VideoSamples(VideoFile(file, request, outlet.alive), request)
+    return VideoSamples(VideoFile(file, request, channel.heartbeat), request)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,13 +82,13 @@ class VideoSamples:
         )
         return ceil(seen * (len(self._plans) + self._video.refused) / len(self._plans))
 
-    def give(self, outlet: Outlet) -> Decoded:
+    def send(self, channel: Channel) -> Decoded:
         """Hand the samples over. Raises BrokenMedia where not one frame can be decoded."""
         decoded, unseen = 0, list(self._video.unseen)
         for number, plan in enumerate(self._plans):
             share = (self._request.max_decoded_frames - decoded) // (len(self._plans) - number)
             before = self._given
-            decoded += self._give_stream(plan, share, outlet)
+            decoded += self._send_stream(plan, share, channel)
             if self._given == before:
                 tried = f"none of the {len(plan.samples)} frames that were tried could be decoded"
                 unseen.append(f"video stream {plan.pictures.number} ({tried})")
@@ -110,22 +110,24 @@ class VideoSamples:
         longest_wait = wait / timeline.tick if timeline.tick else inf
         return plan_samples(timeline.times(), timeline.ranks(), count, longest_wait=longest_wait)
 
-    def _give_stream(self, plan: _Plan, most: int, outlet: Outlet) -> int:
-        decoder = SampleDecoder(self._video, plan.pictures, plan.samples, most=most, outlet=outlet)
+    def _send_stream(self, plan: _Plan, most: int, channel: Channel) -> int:
+        decoder = SampleDecoder(self._video, plan.pictures, plan.samples, most=most, channel=channel)
         converter = Converter(plan.pictures.aspect, self._request.max_pixels)
         for sample in decoder:
             header = _header(sample, converter, plan)
             if self._given == 0:
-                self._say_probe(plan.pictures, sample, header, outlet)
-            outlet.give(header, partial(converter.write, sample.picture, (header.width, header.height)))
+                self._send_probe(plan.pictures, sample, header, channel)
+            channel.send_frame(
+                header, partial(converter.write, sample.picture, (header.width, header.height))
+            )
             self._given += 1
         return decoder.packets_decoded
 
-    def _say_probe(
-        self, pictures: PictureStream, first: SampledFrame, header: FrameHeader, outlet: Outlet
+    def _send_probe(
+        self, pictures: PictureStream, first: SampledFrame, header: FrameHeader, channel: Channel
     ) -> None:
         width, height = header.shown
-        outlet.say(
+        channel.send(
             "probe",
             container=self._video.container.format.name,
             codec=pictures.codec,

@@ -55,7 +55,7 @@ MATROSKA_ENCRYPTION = re.compile(rb"\x50\x33\x81\x01")
 class VideoFile:
     """An opened video whose packets are listed, stream by stream, in `pictures`."""
 
-    def __init__(self, file: BinaryIO, request: Request, alive: Callable[[], None]) -> None:
+    def __init__(self, file: BinaryIO, request: Request, heartbeat: Callable[[], None]) -> None:
         """Open `file`, check it against the caps and list its packets; nothing is decoded.
 
         Raises EmptyFile, NotMedia, UnsupportedMedia, NoVideoStream, Encrypted, MediaTooLarge or BrokenMedia
@@ -70,7 +70,7 @@ class VideoFile:
         self._boxes = Mp4Boxes(file, self.format == "mov")
         scrambled = self._check_encryption(file)
         pictures = self._choose()
-        self._list_packets(pictures, scrambled, alive)
+        self._list_packets(pictures, scrambled, heartbeat)
         self._file.check()
         self.pictures = self._check(pictures)
 
@@ -182,7 +182,7 @@ class VideoFile:
         return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
 
     def _list_packets(
-        self, pictures: Sequence[PictureStream], scrambled: float, alive: Callable[[], None]
+        self, pictures: Sequence[PictureStream], scrambled: float, heartbeat: Callable[[], None]
     ) -> None:
         streams = list(self.container.streams)
         # Floats, once per stream: fractions are exact, and take as long as all the rest of the loop.
@@ -192,7 +192,7 @@ class VideoFile:
         gaps, end = Gaps(self.format, self._boxes), 0.0
         for count, packet in enumerate(packets(self.container, streams)):
             if count % ALIVE_EVERY == 0:
-                alive()
+                heartbeat()
             index = packet.stream_index
             time = packet.pts if packet.pts is not None else packet.dts
             if time is not None:

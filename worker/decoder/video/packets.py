@@ -22,12 +22,12 @@ class PacketReader:
     """Gives the packets of a listed stream from any keyframe on. Of one file, one at a time can be used."""
 
     def __init__(
-        self, video: VideoFile, pictures: PictureStream, alive: Callable[[], None] = lambda: None
+        self, video: VideoFile, pictures: PictureStream, heartbeat: Callable[[], None] = lambda: None
     ) -> None:
-        """`alive` is called while packets are read, which can take long on a slow disk."""
+        """`heartbeat` is called while packets are read, which can take long on a slow disk."""
         self._video = video
         self._pictures = pictures
-        self._alive = alive
+        self._heartbeat = heartbeat
         self._source: Iterator[Packet[Stream]] = iter(())
         self._pushed_back: Packet[Stream] | None = None
         self._seekable = not pictures.timeline.spliced
@@ -38,7 +38,7 @@ class PacketReader:
         """The next packet; None where the file ends."""
         packet, self._pushed_back = self._pushed_back, None
         if packet is None:
-            self._alive()
+            self._heartbeat()
             packet = next(self._source, None)
         if packet is not None and self.position is not None:
             self.position += 1
@@ -74,7 +74,7 @@ class PacketReader:
             return False
         source = self._packets()
         for packet in source:
-            self._alive()
+            self._heartbeat()
             time = packet.pts if packet.pts is not None else packet.dts
             found = timeline.key_at(time) if packet.is_keyframe and time is not None else None
             if found is not None:

@@ -18,7 +18,7 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from worker.decoder.protocol import Outlet
+from worker.decoder.protocol import Channel
 from worker.decoder.sampling import Sample
 from worker.decoder.video.file import VideoFile
 from worker.decoder.video.packets import PacketReader
@@ -55,15 +55,15 @@ class SampleDecoder:
         samples: list[Sample],
         *,
         most: int,
-        outlet: Outlet,
+        channel: Channel,
     ) -> None:
         """`most` packets are decoded; where they do not suffice, the last samples are left out."""
         self.packets_decoded = 0
         self._video = video
         self._pictures = pictures
         self._timeline = pictures.timeline
-        self._reader = PacketReader(video, pictures, outlet.alive)
-        self._decoded = outlet.decoded
+        self._reader = PacketReader(video, pictures, channel.heartbeat)
+        self._decoded = channel.decoded
         self._description: bytes | None = None  # what the decoder was told last; None: by the stream itself
         self._described: VideoCodecContext | None = None  # the decoder that was told it
         self._samples = samples

@@ -140,5 +140,5 @@ def test_it_stops_between_batches_when_told(segments: NDArray[np.int32]) -> None
             raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        lime.explain(CROP, count, SETTINGS, segments=segments, alive=stop_later)
+        lime.explain(CROP, count, SETTINGS, segments=segments, heartbeat=stop_later)
     assert classified == [lime.BATCH, lime.BATCH]

@@ -243,13 +243,13 @@ def test_progress_and_timings(small_batches: Settings, clip: Path) -> None:
 def test_the_caller_can_stop_it_between_batches(small_batches: Settings, clip: Path) -> None:
     detector = KnownDetector(face(LEFT))
 
-    def alive() -> None:
+    def heartbeat() -> None:
         if detector.batches:
             raise TimeoutError("enough")
 
     pipeline = Pipeline(small_batches, detector, BrightnessClassifier())  # type: ignore[arg-type]
     with pytest.raises(TimeoutError, match="enough"):
-        pipeline.screen(clip, alive=alive)
+        pipeline.screen(clip, heartbeat=heartbeat)
     assert detector.batches == [3, 1]
 
 

@@ -19,7 +19,7 @@ from models.face import Image
 from models.synthesis.mean_face import MEAN_LANDMARKS
 from models.training.config import TrainConfig, paper
 from models.training.train import train
-from models.training.training_set import load_material
+from models.training.training_set import load_training_set
 
 PLAN = Schedule(difficulty=0.3, strength=0.5, size=48)
 FACE: Image = np.ascontiguousarray(astronaut()[0:224, 110:334])
@@ -97,14 +97,16 @@ def test_a_data_set_trains_by_the_published_protocol(dataset: Path, store: CropS
 
 
 def test_labelled_halves_are_what_they_are_called(dataset: Path, store: CropStore, tmp_path: Path) -> None:
-    maker = load_material(config(dataset, tmp_path, augmentation="flips"), store).maker
+    maker = load_training_set(config(dataset, tmp_path, augmentation="flips"), store).maker
     images, labels, _ = maker.clip(0, PLAN)
     assert (greenness(images[labels == 1]).min()) > greenness(images[labels == 0]).max() + 20
 
 
 def test_pseudo_fakes_of_labelled_faces_are_mixed_in(dataset: Path, store: CropStore, tmp_path: Path) -> None:
     for share, green in ((0.0, 8), (1.0, 0)):
-        maker = load_material(config(dataset, tmp_path, pseudo_share=share, kinds=("low_res",)), store).maker
+        maker = load_training_set(
+            config(dataset, tmp_path, pseudo_share=share, kinds=("low_res",)), store
+        ).maker
         clips = [maker.clip(number, Schedule(difficulty=0, strength=0, size=48)) for number in range(4)]
         fakes = np.concatenate([clip.images[clip.labels == 1] for clip in clips])
         genuine = np.concatenate([clip.images[clip.labels == 0] for clip in clips])
@@ -123,7 +125,7 @@ def test_a_generators_fakes_join_genuine_faces(store: CropStore, tmp_path: Path)
         rows.append({"file": f"{number}.png", "box": [40, 30, 184, 210], "landmarks": landmarks})
     (genuine / "faces.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     plan = config(genuine, tmp_path / "out", generators=(generator,), kinds=("low_res",))
-    maker = load_material(plan, store).maker
+    maker = load_training_set(plan, store).maker
     gaps = []
     for number in range(40):
         images, labels, forged = maker.clip(number, Schedule(difficulty=0, strength=0, size=48))
@@ -131,7 +133,7 @@ def test_a_generators_fakes_join_genuine_faces(store: CropStore, tmp_path: Path)
         assert np.isnan(forged[labels == 1]).all() == bool(gaps[-1])  # nobody knows where a generator was
     assert 3 <= sum(gaps) <= 18  # a quarter of forty
     with pytest.raises(SettingsError, match="fake face"):
-        load_material(dataclasses.replace(plan, generators=(only_genuine(tmp_path / "no"),)), store)
+        load_training_set(dataclasses.replace(plan, generators=(only_genuine(tmp_path / "no"),)), store)
 
 
 def only_genuine(folder: Path) -> Path:
@@ -142,9 +144,9 @@ def only_genuine(folder: Path) -> Path:
 
 def test_data_of_one_class_are_refused(store: CropStore, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="none that is fake"):
-        load_material(config(only_genuine(tmp_path), tmp_path / "out"), store)
+        load_training_set(config(only_genuine(tmp_path), tmp_path / "out"), store)
 
 
 def test_a_limit_keeps_both_classes(dataset: Path, store: CropStore, tmp_path: Path) -> None:
-    assert load_material(config(dataset, tmp_path), store).pairs == 4
-    assert load_material(config(dataset, tmp_path, limit=6), store).pairs == 2
+    assert load_training_set(config(dataset, tmp_path), store).pairs == 4
+    assert load_training_set(config(dataset, tmp_path, limit=6), store).pairs == 2

@@ -98,7 +98,7 @@ def test_one_that_is_killed_in_the_middle(clip: Path, new_children: Children) ->
 
 
 def test_signs_of_life_keep_it(clip: Path) -> None:
-    script = f"for _ in range(12): say(kind='alive'); time.sleep({STALL / 10})\n"
+    script = f"for _ in range(12): say(kind='heartbeat'); time.sleep({STALL / 10})\n"
     script += "say(kind='error', code='not_media', fields={})"
     with pytest.raises(NotMedia):
         read(clip, actor("say(kind='ready')\n" + script), stall_seconds=STALL)
@@ -191,7 +191,7 @@ def hidden():
     except OSError as error:
         raise BrokenMedia(name='clip', reason=str(error)) from None
 
-def decode(file, request, outlet):
+def decode(file, request, channel):
     {attempt}
 
 process._decoder_of = lambda file: decode
