@@ -12,6 +12,7 @@ import typer.main
 from cli.configuration import rows
 from cli.main import app
 from core.command_line import DATA
+from storage.tables import Base
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -27,6 +28,7 @@ ALONE = r"(?<![\w./$~-])"  # not the end of a longer path
 PATH = re.compile(rf"{ALONE}(?:{PACKAGES}|docs)/[\w./-]*")
 MODULE = re.compile(rf"{ALONE}(?:{PACKAGES})(?:\.[A-Za-z_]\w*)+(?![\w-]|\.\w)")
 SCRIPT = re.compile(rf"{ALONE}[a-z_]\w*\.py\b")  # a module beside the one named last
+TABLE = re.compile(r"\btable `(\w+)`")
 SETTING = re.compile(r"FACEWARDEN_[A-Z_]+")
 TARGET = re.compile(r"(?<![\w-])make ([a-z][\w-]*)")
 COMMAND = re.compile(r"(?:^|[\s(]|bin/)facewarden\s([a-z][a-z-]*)", re.M)
@@ -106,6 +108,11 @@ def test_every_module_that_is_named_exists(page: Path) -> None:
 def test_every_script_that_is_named_exists(page: Path) -> None:
     there = {path.name for folder in PACKAGES.split("|") for path in (ROOT / folder).rglob("*.py")}
     assert not sorted(set(SCRIPT.findall(code(page))) - there)
+
+
+@every_page
+def test_every_table_that_is_named_exists(page: Path) -> None:
+    assert not sorted(set(TABLE.findall(page.read_text())) - Base.metadata.tables.keys())
 
 
 @every_page
