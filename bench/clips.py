@@ -1,6 +1,6 @@
 """Clips to measure with, made from the demo's photograph."""
 
-from fractions import Fraction
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import av
 import cv2
 import numpy as np
 
+from evaluation.camera import encode, grainy, view
 from models.face import Image
 
 WIDTH, HEIGHT, RATE = 1920, 1080, 30
@@ -15,22 +16,17 @@ WIDTH, HEIGHT, RATE = 1920, 1080, 30
 
 def write_1080p(path: Path, photograph: Image, seconds: int) -> None:
     """A 1080p30 H.264 clip of the photograph under a moving camera, one key frame in 250 (x264's default)."""
+    encode(path, _frames(photograph, seconds), rate=RATE)
+
+
+def _frames(photograph: Image, seconds: int) -> Iterator[Image]:
     background = np.asarray(cv2.resize(photograph, (WIDTH, HEIGHT)), np.uint8)
-    with av.open(str(path), "w", format="mp4") as container:
-        stream: Any = container.add_stream("libx264", rate=Fraction(RATE))
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.options = {"crf": "23", "preset": "veryfast"}
-        rng = np.random.default_rng(0)
-        noise = rng.normal(0, 2, (8, HEIGHT, WIDTH, 1)).astype(np.float32)
-        for number in range(seconds * RATE):
-            moment = 2 * np.pi * number / (seconds * RATE)
-            matrix = np.array([[1.9, 0, 400 + 60 * np.sin(moment)], [0, 1.9, 20 + 20 * np.cos(moment)]])
-            view = cv2.warpAffine(
-                photograph, matrix, (WIDTH, HEIGHT), dst=background.copy(), borderMode=cv2.BORDER_TRANSPARENT
-            )
-            picture = np.clip(view + noise[number % 8], 0, 255).astype(np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode(None))
+    noise = np.random.default_rng(0).normal(0, 2, (8, HEIGHT, WIDTH, 1)).astype(np.float32)
+    for number in range(seconds * RATE):
+        moment = 2 * np.pi * number / (seconds * RATE)
+        left, top = -400 - 60 * np.sin(moment), -20 - 20 * np.cos(moment)
+        seen = view(photograph, (WIDTH, HEIGHT), zoom=1.9, left=left, top=top, background=background)
+        yield grainy(seen, noise[number % 8])
 
 
 def loop(source: Path, target: Path, times: int) -> None:

@@ -10,11 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from fractions import Fraction
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import av
 import cv2
 import numpy as np
 from matplotlib.cbook import get_sample_data
@@ -26,6 +24,7 @@ from cli.results import print_videos
 from cli.up.supervisor import die_with_parent
 from core.errors import FacewardenError
 from core.settings import DetectionSettings, Settings
+from evaluation.camera import encode, grainy, view
 from models.detector import FaceDetector
 from models.face import Face, Image
 from models.synthesis.blending import swap_face
@@ -181,27 +180,20 @@ def _face(photograph: Image) -> Face:
 
 def write_clip(path: Path, photograph: Image, *, seconds: int = SECONDS) -> None:
     """An H.264 clip of the photograph under a camera that pans and zooms smoothly, with a little noise."""
+    encode(path, _frames(photograph, seconds), rate=RATE)
+
+
+def _frames(photograph: Image, seconds: int) -> Iterator[Image]:
     rng = np.random.default_rng(1)
-    with av.open(str(path), "w", format="mp4") as container:
-        stream: Any = container.add_stream("libx264", rate=Fraction(RATE))
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.options = {"crf": "23", "preset": "veryfast"}
-        for number in range(seconds * RATE):
-            frame = _view(photograph, number / (seconds * RATE))
-            noisy = frame + rng.normal(0, 1.5, frame.shape)  # a sensor is never quite still
-            picture = np.clip(noisy, 0, 255).astype(np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode(None))
+    for number in range(seconds * RATE):
+        seen = _seen(photograph, number / (seconds * RATE))
+        yield grainy(seen, rng.normal(0, 1.5, seen.shape))
 
 
-def _view(photograph: Image, moment: float) -> Image:
+def _seen(photograph: Image, moment: float) -> Image:
     """What the camera shows at `moment` in [0, 1]."""
     height, width = photograph.shape[:2]
     zoom = (WIDTH / width) * (1.15 + 0.15 * np.sin(2 * np.pi * moment))
     x = width * (0.46 + 0.05 * np.cos(2 * np.pi * moment))
     y = height * (0.36 + 0.03 * np.sin(4 * np.pi * moment))
-    matrix = np.array([[zoom, 0, WIDTH / 2 - zoom * x], [0, zoom, HEIGHT / 2 - zoom * y]])
-    view = cv2.warpAffine(
-        photograph, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
-    )
-    return np.asarray(view, np.uint8)
+    return view(photograph, (WIDTH, HEIGHT), zoom=zoom, left=zoom * x - WIDTH / 2, top=zoom * y - HEIGHT / 2)

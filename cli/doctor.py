@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import av
 import cv2
 import numpy as np
 from rich.console import Console
@@ -24,6 +22,7 @@ from core import queues
 from core.errors import FacewardenError, SettingsError
 from core.model_version import read_model_version
 from core.settings import Settings
+from evaluation.camera import encode
 from models.classifier import choose_backend
 from models.device import choose_device
 from storage import screenings
@@ -178,13 +177,7 @@ def _write_probe(path: Path) -> None:
     if path.suffix == ".png":
         cv2.imwrite(str(path), np.zeros((64, 96, 3), np.uint8))
         return
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        for shade in range(8):
-            picture = np.full((64, 96, 3), 16 * shade, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode(None))
+    encode(path, (np.full((64, 96, 3), 16 * shade, np.uint8) for shade in range(8)), rate=25)
 
 
 def _objects(settings: Settings) -> str:

@@ -6,11 +6,9 @@ over time, as those of a real tool do.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 from core.settings import DetectionSettings
@@ -51,19 +49,3 @@ def forge(source: ClipSource, kind: str, others: Sequence[FaceRecord], *, seed: 
         target = GenuineFace(image=frame, landmarks=face.landmarks, gray=False)
         stranger = canvas(other, 256, margin=1.5, rng=rng)
         yield make(kind, Forgery(target=target, other=stranger, difficulty=0.4, rng=rng))
-
-
-def write(path: Path, frames: Iterator[Image], *, crf: int) -> None:
-    """Encode as H.264 in MP4."""
-    with av.open(str(path), "w", format="mp4") as container:
-        stream: Any = None
-        for frame in frames:
-            height, width = (side // 2 * 2 for side in frame.shape[:2])
-            if stream is None:
-                stream = container.add_stream("libx264", rate=Fraction(RATE))
-                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-                stream.options = {"crf": str(crf), "preset": "veryfast"}
-            picture = np.ascontiguousarray(frame[:height, :width])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        if stream is not None:
-            container.mux(stream.encode(None))

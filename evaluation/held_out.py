@@ -17,7 +17,8 @@ import numpy as np
 
 from core.errors import SettingsError
 from core.settings import DetectionSettings
-from evaluation.clips import GENUINE, ClipSource, forge, write
+from evaluation.camera import encode, grainy, view
+from evaluation.clips import GENUINE, RATE, ClipSource, forge
 from evaluation.robustness import CONDITIONS, MAIN, Condition
 from models.datasets.faces import FaceRecord, held_out_videos, load_photos, split, video_frames
 from models.detector import FaceDetector
@@ -240,12 +241,8 @@ def moving_camera(record: FaceRecord, count: int) -> ClipSource:
             side * (zoom - 1) * (0.5 + 0.35 * np.cos(turn + phase))
             for side, phase in ((width, 0), (height, 1))
         )
-        matrix = np.array([[zoom, 0, -left], [0, zoom, -top]])
-        view = cv2.warpAffine(
-            photograph, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
-        )
-        noisy = view + rng.normal(0, 1.0, view.shape)
-        frames.append(np.clip(np.round(noisy), 0, 255).astype(np.uint8))
+        seen = view(photograph, (width, height), zoom=zoom, left=left, top=top)
+        frames.append(grainy(seen, rng.normal(0, 1.0, seen.shape)))
         faces.append(_moved(record, zoom, left, top))
     return ClipSource(name=record.group, frames=frames, faces=faces)
 
@@ -282,5 +279,5 @@ def _seed(*names: str) -> int:
 
 
 def _written(path: Path, frames: Sequence[Image], condition: Condition) -> Path:
-    write(path, condition.apply(frames), crf=condition.crf)
+    encode(path, condition.apply(frames), rate=RATE, crf=condition.crf)
     return path

@@ -9,7 +9,8 @@ import numpy as np
 import structlog
 
 from core.errors import SettingsError
-from evaluation.clips import write
+from evaluation.camera import encode
+from evaluation.clips import RATE
 from evaluation.held_out import Clip, Plan
 from evaluation.robustness import CONDITIONS
 from models.datasets.faces import video_frames
@@ -50,7 +51,7 @@ def labelled_clips(
         for condition in CONDITIONS.values():
             # Numbered: data sets like to name a video and its forgery alike.
             path = scratch / f"{number}-{each.path.stem}-{condition.name.replace(' ', '')}.mp4"
-            write(path, condition.apply(frames), crf=condition.crf)
+            encode(path, condition.apply(frames), rate=RATE, crf=condition.crf)
             yield _clip(each, path, folder, condition.name, main=False, robust=True)
 
 

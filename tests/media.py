@@ -92,6 +92,7 @@ class Media:
         container: str | None = None,
         seconds_of: Callable[[int], float] | None = None,
         rotation: tuple[float, bool] | None = None,
+        metadata: Mapping[str, str] | None = None,
         draw: Callable[[int, int, int], NDArray[np.uint8]] = picture,
     ) -> Path:
         """A clip without sound.
@@ -101,6 +102,7 @@ class Media:
             options: of the encoder; `container_options`: of the muxer.
             seconds_of: presentation time of a frame; by default frame / rate.
             rotation: degrees counter-clockwise and whether to mirror, as metadata.
+            metadata: of the stream.
             draw: gives frame `number` of `width` and `height`.
         """
         path = self.folder / name
@@ -112,6 +114,7 @@ class Media:
             # One thread: x264 would cut frames into slices, which few clips in the wild have.
             stream.codec_context.thread_count = 1
             stream.options = dict(options or {})
+            stream.metadata.update(metadata or {})
             if seconds_of is not None:
                 stream.codec_context.time_base = Fraction(1, TICKS)
             if rotation is not None:

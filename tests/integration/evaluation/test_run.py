@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 from cli.main import app
 from core.errors import SettingsError
 from core.model_version import read_model_version
-from evaluation.clips import write
+from evaluation.camera import encode
+from evaluation.clips import RATE
 from evaluation.held_out import moving_camera
 from models.datasets.faces import load_photos
 from tests import face_folder
@@ -24,7 +25,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "videos").mkdir()
     record = load_photos(folder)[0]
     for name in ("a", "b", "c", "d"):
-        write(folder / "videos" / f"{name}.mp4", iter(moving_camera(record, 10).frames), crf=20)
+        encode(folder / "videos" / f"{name}.mp4", iter(moving_camera(record, 10).frames), rate=RATE, crf=20)
     return folder
 
 

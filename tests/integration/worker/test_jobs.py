@@ -3,9 +3,10 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import av
 import cv2
 import numpy as np
 from skimage.data import astronaut
@@ -18,11 +19,13 @@ from ingest.bucket import ingest_paths
 from ingest.reconciler import Reconciler
 from ingest.registration import Intake, Receipt, Registrar, register_version
 from models.checkpoint import load_checkpoint, save_checkpoint
+from models.face import Image
 from review import rescreening
 from storage.engine import transaction
 from storage.objects import FolderStore
 from storage.read import queries
 from storage.read.queries import VideoView
+from tests.media import Media
 from worker.process import run_worker
 
 Result = Callable[[Path], VideoView]
@@ -38,17 +41,9 @@ def views(engine: Engine) -> dict[str, VideoView]:
         return {name: video for video in queries.list_videos(session) for name in video.names}
 
 
-def write_video(
-    path: Path, pictures: list[np.ndarray], codec: str = "libx264", pixels: str = "yuv420p"
-) -> Path:
-    height, width = pictures[0].shape[:2]
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25)
-        stream.width, stream.height, stream.pix_fmt = width, height, pixels
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode(None))
-    return path
+def still_video(media: Media, name: str, picture: Image, *, frames: int = 10, **options: Any) -> Path:
+    height, width = picture.shape[:2]
+    return media.video(name, frames=frames, size=(width, height), draw=lambda *_: picture, **options)
 
 
 def cut(path: Path, clip: Path, part: float) -> Path:
@@ -66,13 +61,7 @@ def test_bad_files_get_their_reasons_and_the_good_one_its_verdict(
     (drop / "text.mp4").write_text("this is no film\n" * 50)
     (drop / "playlist.mp4").write_text(f"#EXTM3U\n#EXTINF:5,\n{face_clip}\n")
     cut(drop / "no moov.mp4", face_clip, 0.6)
-    audio = drop / "audio.mp4"
-    with av.open(str(audio), "w") as container:
-        stream = container.add_stream("aac", rate=44100)
-        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-        sound.sample_rate = 44100
-        container.mux(stream.encode(sound))
-        container.mux(stream.encode(None))
+    Media(drop).audio("audio.mp4")
     cv2.imwrite(str(drop / "pixel.png"), np.zeros((1, 1, 3), np.uint8))
     cv2.imwrite(str(drop / "huge.png"), np.zeros((16384, 16384), np.uint8))
     odd = drop / "na\nme 😀.mp4"
@@ -213,12 +202,13 @@ def test_cut_off_damaged_gray_and_crowded_videos(
     middle = len(damaged) // 2
     damaged[middle : middle + len(damaged) // 8] = bytes(len(damaged) // 8)
     (tmp_path / "damaged.mp4").write_bytes(damaged)
+    still = partial(still_video, Media(tmp_path))
     paths = [
         tmp_path / "damaged.mp4",
-        write_video(tmp_path / "gray.mp4", [gray] * 10, pixels="gray"),
-        write_video(tmp_path / "ten bits.mp4", [photograph] * 10, pixels="yuv420p10le"),
-        write_video(tmp_path / "one frame.mp4", [photograph]),
-        write_video(tmp_path / "nobody.mp4", [np.full((128, 128, 3), 90, np.uint8)] * 10),
+        still("gray.mp4", gray, pixel_format="gray"),
+        still("ten bits.mp4", photograph, pixel_format="yuv420p10le"),
+        still("one frame.mp4", photograph, frames=1),
+        still("nobody.mp4", np.full((128, 128, 3), 90, np.uint8)),
     ]
     cv2.imwrite(str(tmp_path / "crowd.png"), crowd[..., ::-1])
     take_in(system, engine, *paths, tmp_path / "crowd.png")

@@ -4,7 +4,7 @@ import json
 from functools import partial
 
 import pytest
-from tests.unit.worker.decoder.test_readerr_child import NO_SANDBOX
+from tests.unit.worker.decoder.test_child import NO_SANDBOX
 
 from cli import doctor
 from core.logs import configure

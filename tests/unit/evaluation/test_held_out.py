@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from core.errors import SettingsError
-from evaluation.clips import GENUINE, write
+from evaluation.camera import encode
+from evaluation.clips import GENUINE, RATE
 from evaluation.held_out import Clip, HeldOut, Plan, moving_camera, side_of_person, sides_of_videos
 from evaluation.held_out_crops import held_out_crops
 from evaluation.robustness import CONDITIONS
@@ -24,7 +25,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = face_folder.make(tmp_path_factory.mktemp("data"), faces=80)
     (folder / "videos").mkdir()
     for number, record in enumerate(load_photos(folder)[:4]):
-        write(folder / "videos" / f"video_{number}.mp4", iter(moving_camera(record, 16).frames), crf=20)
+        frames = moving_camera(record, 16).frames
+        encode(folder / "videos" / f"video_{number}.mp4", frames, rate=RATE, crf=20)
     return folder
 
 
