@@ -4,11 +4,11 @@ import json
 from functools import partial
 
 import pytest
-from tests.unit.worker.decoder.test_child import NO_SANDBOX
 
 from cli import doctor
 from core.logs import configure
 from core.settings import Settings
+from tests.unit.worker.decoder.test_child import NO_SANDBOX
 from worker.decoder.reader import VideoReader
 
 
