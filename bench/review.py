@@ -32,7 +32,7 @@ from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.orm import Session
 
 from bench import bench_console, review_rows
-from core.outcomes import DecisionState, ScreeningStatus, Verdict
+from core.outcomes import NEEDS_LOOK, DecisionState, ScreeningStatus, Verdict
 from storage.engine import connect, reading
 from storage.migrate import upgrade
 from storage.queue import listing, plan
@@ -45,7 +45,6 @@ ROUNDS = 21
 PAGE = 50  # rows of a page, as the service's default
 DEEP = 1000  # the page that is compared with the first
 STRIDE = 1000  # rows read at once on the way to it
-NEEDS_LOOK = tuple(verdict for verdict in Verdict if verdict.needs_look)
 OPEN = (DecisionState.OPEN,)
 
 
@@ -271,12 +270,7 @@ def _walk(engine: Engine, filters: Filters) -> tuple[int, str | None]:
                 short = False
             rows += len(found)
             if found:
-                last, by_time = found[-1], filters.sort is Sort.TIME
-                after = Position(
-                    id=last.id,
-                    score=None if by_time else last.score,
-                    added_at=last.added_at if by_time else None,
-                )
+                after = found[-1].position(filters)
             if short:
                 break
     return rows // PAGE + 1, None if after is None else after.to_cursor()

@@ -20,9 +20,10 @@ from PIL import Image as Pillow
 from rich.console import Console
 from skimage.data import astronaut
 
-from cli.results import print_videos
+from cli.results import print_results
 from cli.up.supervisor import die_with_parent
 from core.errors import FacewardenError
+from core.outcomes import FLAGGED, Verdict
 from core.settings import DetectionSettings, Settings
 from evaluation.camera import encode, grainy, view
 from models.detector import FaceDetector
@@ -30,8 +31,9 @@ from models.face import Face, Image
 from models.synthesis.blending import swap_face
 from storage.engine import connect, transaction
 from storage.objects import FolderStore
-from storage.read import queries
-from storage.read.queries import VideoView
+from storage.queue.filters import Filters
+from storage.read import detail, workload
+from storage.read.detail import ScreeningDetail
 
 SECONDS, RATE = 5, 25
 WIDTH, HEIGHT = 960, 720
@@ -80,9 +82,9 @@ def run_demo(settings: Settings, folder: Path) -> bool:
         console.print(f"demo: FAILED, `facewarden up` {failed}; see {folder / 'up.log'}")
         return False
     with transaction(connect(demo.sql_url)) as session:
-        videos = queries.list_videos(session)
-    print_videos(videos, FolderStore(demo.objects_folder))
-    fault = _fault(videos)
+        found = detail.screenings(session, Filters(every_screening=True))
+    print_results(found, FolderStore(demo.objects_folder))
+    fault = _fault(found)
     seconds = time.monotonic() - began
     if fault:
         console.print(f"[bold red]demo: FAILED, {fault}[/] (logs: {demo.home / 'logs'})")
@@ -115,7 +117,7 @@ def _progress(demo: Settings) -> object:
     engine = connect(demo.sql_url)
     try:
         with transaction(engine) as session:
-            return queries.counts(session), queries.latest_lease(session)
+            return workload.counts(session), workload.latest_lease(session)
     except FacewardenError:
         return None  # not migrated yet, or busy for long
     finally:
@@ -139,15 +141,15 @@ def _drop(bucket: Path, console: Console) -> None:
         console.print(f"made {target}")
 
 
-def _fault(videos: list[VideoView]) -> str:
-    by_name = {name: video for video in videos for name in video.names}
+def _fault(found: list[ScreeningDetail]) -> str:
+    by_name = {name: screening for screening in found for name in screening.names}
     genuine, swapped = by_name.get("genuine.mp4"), by_name.get("swapped.mp4")
     if genuine is None or swapped is None:
         return "a clip has no result"
-    if genuine.verdict != "clear":
-        return f"genuine.mp4 is {genuine.verdict or genuine.error_message}"
-    if swapped.verdict not in queries.FLAGGED:
-        return f"swapped.mp4 is {swapped.verdict or swapped.error_message}"
+    if genuine.item.verdict != Verdict.CLEAR:
+        return f"genuine.mp4 is {genuine.item.verdict or genuine.item.error_message}"
+    if swapped.item.verdict not in FLAGGED:
+        return f"swapped.mp4 is {swapped.item.verdict or swapped.item.error_message}"
     explained = [frame for frame in swapped.flagged_frames if len(frame.explanations) == 2]
     return "" if explained else "swapped.mp4 has no explanation"
 

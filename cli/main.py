@@ -175,12 +175,14 @@ def results(
 ) -> None:
     """What became of the videos: verdicts, tracks, flagged frames, explanations."""
     from cli.results import show_results
-    from storage.read.queries import FLAGGED
+    from core.outcomes import FLAGGED
+    from storage.queue.filters import Filters
 
     if flagged and verdict:
         raise typer.BadParameter("say --flagged or --verdict, not both")
-    verdicts = FLAGGED if flagged else (verdict.value,) if verdict else ()
-    show_results(_settings(), verdicts=verdicts, as_json=as_json, limit=limit, after=after)
+    verdicts = FLAGGED if flagged else (verdict,) if verdict else ()
+    wanted = Filters(verdicts=verdicts, every_screening=True)
+    show_results(_settings(), wanted, as_json=as_json, limit=limit, after=after)
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -16,65 +15,128 @@ from review.words import reasons
 from storage import explanations
 from storage.engine import connect, transaction
 from storage.objects import FolderStore
-from storage.read import queries
-from storage.read.queries import VideoView
+from storage.queue.filters import Filters, Position
+from storage.read import detail, flagged_frames
+from storage.read.detail import ScreeningDetail
+from storage.read.flagged_frames import FlaggedFrameDetail
+
+# Of a screening, of a flagged frame and of an explanation, as `--json` prints them.
+SCREENING_FIELDS = (
+    "screening_id",
+    "video_id",
+    "sha256",
+    "status",
+    "verdict",
+    "score",
+    "coverage",
+    "partial",
+    "turn",
+    "rejected_faces",
+    "longest_unseen_seconds",
+    "model_version",
+    "model_label",
+    "error_code",
+    "error_message",
+)
+FRAME_FIELDS = (
+    "id",
+    "rank",
+    "track",
+    "face_id",
+    "time_seconds",
+    "box",
+    "frame_width",
+    "frame_height",
+    "score",
+    "explain_status",
+    "explain_error",
+)
+EXPLANATION_FIELDS = (
+    "id",
+    "method",
+    "parameters",
+    "seed",
+    "r2",
+    "stability",
+    "intercept",
+    "local_prediction",
+)
 
 
 def show_results(
-    settings: Settings, *, verdicts: Sequence[str], as_json: bool, limit: int, after: int | None
+    settings: Settings, filters: Filters, *, as_json: bool, limit: int, after: int | None
 ) -> None:
-    """Print stored results, the newest first; all where `verdicts` is empty.
+    """Print a page of stored results; `after` is the last screening's number of the page before.
 
     Raises ServiceUnavailable where the database is away.
     """
+    position = None if after is None else Position(id=after)
     with transaction(connect(settings.sql_url)) as session:
-        videos = queries.list_videos(session, verdicts=verdicts, limit=limit, after=after)
+        found = detail.screenings(session, filters, after=position, limit=limit)
     objects = FolderStore(settings.objects_folder)
     if as_json:
-        for video in videos:
-            print(json.dumps(as_object(video, objects)))  # noqa: T201  stdout is this command's output
+        for screening in found:
+            print(json.dumps(as_object(screening, objects)))  # noqa: T201  stdout is this command's output
         return
-    print_videos(videos, objects)
+    print_results(found, objects)
 
 
-def as_object(video: VideoView, objects: FolderStore) -> dict[str, Any]:
-    """A video as `--json` prints it, with the paths of its pictures."""
-    values = asdict(video)
-    values["timings_seconds"] = values.pop("timings")
-    for frame in values["flagged_frames"]:
-        for picture in ("image", "crop"):
-            frame[picture] = str(objects.path(frame.pop(f"{picture}_key")))
-        frame["explanation_ids"] = [explanation["id"] for explanation in frame["explanations"]]
-        for explanation in frame["explanations"]:
-            explanation["created_at"] = explanation["created_at"].isoformat()
-            explanation["overlays"] = {
-                name: str(objects.path(key)) for name, key in explanation["overlays"].items()
+def as_object(found: ScreeningDetail, objects: FolderStore) -> dict[str, Any]:
+    """A screening as `--json` prints it, with the paths of its pictures."""
+    return {
+        **_picked(found.item, SCREENING_FIELDS),
+        "names": found.names,
+        "attempt": found.attempt,
+        "looks": found.looks,
+        "tracks": [vars(track) for track in found.tracks],
+        "flagged_frames": [_frame(frame, objects) for frame in found.flagged_frames],
+        "timings_seconds": found.timings,
+    }
+
+
+def _frame(frame: FlaggedFrameDetail, objects: FolderStore) -> dict[str, Any]:
+    return {
+        **_picked(frame, FRAME_FIELDS),
+        "image": str(objects.path(frame.image_key)),
+        "crop": str(objects.path(frame.crop_key)),
+        "explanations": [
+            {
+                **_picked(each, EXPLANATION_FIELDS),
+                "created_at": each.created_at.isoformat(),
+                "overlays": {name: str(objects.path(key)) for name, key in each.overlays.items()},
             }
-    return values
+            for each in frame.explanations
+        ],
+        "explanation_ids": [each.id for each in frame.explanations],
+    }
 
 
-def print_videos(videos: list[VideoView], objects: FolderStore) -> None:
+def _picked(value: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
+
+
+def print_results(found: Sequence[ScreeningDetail], objects: FolderStore) -> None:
     """The verdict table, and below it each flagged frame with its overlays."""
     console = Console()
     table = Table(title="results")
     for column in ("video", "verdict", "score", "coverage", "tracks", "model", "note"):
         table.add_column(column, overflow="fold")
-    for video in videos:
+    for screening in found:
+        item = screening.item
         table.add_row(
-            printable(video.names[0] if video.names else video.sha256[:12]),
-            coloured(video.verdict or ("failed:" + video.error_code if video.error_code else video.status)),
-            percent(video.score),
-            percent(video.coverage) + (" partial" if video.partial else ""),
-            str(len(video.tracks)),
-            printed_label(video.model_version, video.model_label),
-            video.error_message or reasons(video.rejected_faces),
+            _name(screening),
+            coloured(item.verdict or ("failed:" + item.error_code if item.error_code else item.status)),
+            percent(item.score),
+            percent(item.coverage) + (" partial" if item.partial else ""),
+            str(len(screening.tracks)),
+            printed_label(item.model_version, item.model_label),
+            item.error_message or reasons(item.rejected_faces),
         )
     console.print(table)
-    for video in videos:
-        for frame in video.flagged_frames:
-            name = printable(video.names[0] if video.names else video.sha256[:12])
+    for screening in found:
+        for frame in screening.flagged_frames:
             console.print(
-                f"{name} at {frame.time_seconds:.2f} s, track {frame.track}, "
+                f"{_name(screening)} at {frame.time_seconds:.2f} s, track {frame.track}, "
                 f"frame score {percent(frame.score)}",
                 highlight=False,
             )
@@ -87,11 +149,16 @@ def print_videos(videos: list[VideoView], objects: FolderStore) -> None:
                     console.print(f"    {kind}: {objects.path(key)}", highlight=False, soft_wrap=True)
 
 
+def _name(screening: ScreeningDetail) -> str:
+    """What the video was first called."""
+    return printable(screening.names[0] if screening.names else screening.item.sha256[:12])
+
+
 def explain_again(settings: Settings, video: str) -> None:
     """Queue the flagged frames of a video for new explanations. Raises NotFound where it has none."""
     connection = queues.connect(settings.queue_url)
     with transaction(connect(settings.sql_url)) as session:
-        chosen = queries.flagged_screenings(session, video)
+        chosen = flagged_frames.flagged_screenings(session, video)
         if not chosen:
             raise NotFound(what="A flagged video", key=video)
         tickets = [ticket for screening in chosen for ticket in explanations.ask_again(session, screening)]

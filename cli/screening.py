@@ -127,7 +127,7 @@ def screen_one(
         "longest_unseen_seconds": screened.report.longest_unseen_seconds,
         "looks": screened.video.looks,
         "turn": screened.turn,
-        "tracks": _tracks(screened),
+        "tracks": [vars(track) for track in screened.tracks],
         "flagged_frames": _flagged(pipeline, screened, path, overlays),
         "timings_seconds": screened.timings,
     }
@@ -146,34 +146,17 @@ def _admitted(path: Path, root: Path, name: str, max_bytes: int) -> str:
     return digest.hexdigest()
 
 
-def _tracks(screened: Screened) -> list[dict[str, Any]]:
-    return [
-        {
-            "number": track.number,
-            "stream": track.stream,
-            "start_seconds": track.start_seconds,
-            "end_seconds": track.end_seconds,
-            "frames": track.frames,
-            "usable_frames": track.usable_frames,
-            "score": track.score.score,
-            "flagged_ranges": [[part.start_seconds, part.end_seconds] for part in track.flagged],
-        }
-        for track in screened.tracks
-    ]
-
-
 def _flagged(
     pipeline: Pipeline, screened: Screened, path: Path, overlays: Path | None
 ) -> list[dict[str, Any]]:
     frames = []
     for rank, evidence in enumerate(screened.evidence):
         face = screened.faces[evidence.face]
-        box = face.face.box
         frame: dict[str, Any] = {
-            "track": face.track,
+            "track": face.track_number,
             "time_seconds": face.time_seconds,
-            "box": [box.x0, box.y0, box.x1, box.y1],
-            "frame_size": list(face.frame_size),
+            "box": list(face.box),
+            "frame_size": [face.frame_width, face.frame_height],
             "score": evidence.score,
         }
         if overlays is not None:

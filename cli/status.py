@@ -14,7 +14,7 @@ from core.settings import Settings
 from ingest.bucket import BucketWatcher, untaken
 from storage import videos
 from storage.engine import connect, transaction
-from storage.read import queries
+from storage.read import workload
 
 LOOK_SECONDS = 0.5
 
@@ -36,7 +36,7 @@ def show_status(settings: Settings, *, as_json: bool, wait: bool, timeout: float
 def gather(settings: Settings) -> dict[str, Any]:
     """The state as one object. Raises ServiceUnavailable where the database is away."""
     with transaction(connect(settings.sql_url)) as session:
-        counts = queries.counts(session)
+        counts = workload.counts(session)
         waiting = untaken(settings, videos.seen_in(session, BucketWatcher.source(settings)))
         refusals = [asdict(refusal) for refusal in videos.refusals(session, limit=20)]
     state: dict[str, Any] = {

@@ -40,6 +40,10 @@ class Verdict(StrEnum):
         return self.flagged or self is Verdict.UNJUDGED
 
 
+FLAGGED = tuple(verdict for verdict in Verdict if verdict.flagged)
+NEEDS_LOOK = tuple(verdict for verdict in Verdict if verdict.needs_look)
+
+
 class ExplanationMethod(StrEnum):
     LIME = "lime"
     GRAD_CAM = "grad_cam"

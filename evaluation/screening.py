@@ -80,7 +80,7 @@ def screen(pipeline: Pipeline, clip: Clip) -> Screening:
     frames: dict[int, float] = {}
     for face in screened.faces:
         if face.logit is not None:
-            frames[face.frame] = max(face.logit, frames.get(face.frame, face.logit))
+            frames[face.frame_index] = max(face.logit, frames.get(face.frame_index, face.logit))
     raw = screened.video.raw
     unseen = (Verdict.NO_FACE, Verdict.UNJUDGED)
     if raw is None and clip.cropped and screened.video.verdict in unseen:
@@ -91,10 +91,10 @@ def screen(pipeline: Pipeline, clip: Clip) -> Screening:
 
 
 def _faces(screened: Screened) -> tuple[tuple[float, ...], ...]:
-    logits: dict[int, list[float]] = {track.number: [] for track in screened.tracks if track.score.supported}
+    logits: dict[int, list[float]] = {track.number: [] for track in screened.tracks if track.supported}
     for face in screened.faces:
-        if face.logit is not None and face.track in logits:
-            logits[face.track].append(face.logit)
+        if face.logit is not None and face.track_number in logits:
+            logits[face.track_number].append(face.logit)
     return tuple(map(tuple, logits.values()))
 
 

@@ -1,6 +1,5 @@
 """Explanations of flagged frames: queued, claimed, stored piece by piece, done or failed (storage.leases)."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +7,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from core.errors import FacewardenError
-from core.outcomes import ExplainStatus, ExplanationMethod
+from core.outcomes import ExplainStatus
+from core.results import ExplanationResult
 from storage import leases
 from storage.leases import Leases, Ticket
 from storage.tables import ExplanationRow, FlaggedFrame, Screening
@@ -19,20 +19,6 @@ class Claim(leases.Claim):
     """A flagged frame that a worker explains."""
 
     crop_key: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExplanationResult:
-    method: ExplanationMethod
-    parameters: Mapping[str, Any]
-    seed: int | None
-    segments: bytes | None  # storage.run_length
-    weights: Sequence[float]  # per segment, towards fake
-    intercept: float | None
-    local_prediction: float | None
-    r2: float | None
-    stability: float | None  # [0, 1]
-    overlays: Mapping[str, str]  # name -> object key
 
 
 class _Explanations(Leases[FlaggedFrame, Claim]):
@@ -79,21 +65,7 @@ def store(session: Session, claimed: Claim, result: ExplanationResult) -> None:
             ExplanationRow.method == result.method,
         )
     )
-    session.add(
-        ExplanationRow(
-            flagged_frame_id=claimed.ticket.row_id,
-            method=result.method,
-            parameters=dict(result.parameters),
-            seed=result.seed,
-            segments=result.segments,
-            weights=list(result.weights),
-            intercept=result.intercept,
-            local_prediction=result.local_prediction,
-            r2=result.r2,
-            stability=result.stability,
-            overlays=dict(result.overlays),
-        )
-    )
+    session.add(ExplanationRow(flagged_frame_id=claimed.ticket.row_id, **vars(result)))
 
 
 def finish(session: Session, claimed: Claim) -> None:

@@ -274,6 +274,10 @@ class FaceRow(Base):
     turn: Mapped[int] = mapped_column(default=0, server_default="0")  # as of the screening, for this face
     rejected_because: Mapped[str | None]  # by the quality gate; null means usable
 
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        return self.x0, self.y0, self.x1, self.y1
+
 
 class FrameScore(Base):
     """The raw logit of a usable face, kept so that policies can be re-run without a GPU."""

@@ -20,7 +20,9 @@ from sqlalchemy.orm import Session
 from cli.demo import make_photographs, write_clip
 from core.errors import BrokenMedia, FacewardenError, NoVideoStream
 from core.model_version import ModelVersion
+from core.outcomes import FLAGGED as FLAGGED_VERDICTS
 from core.outcomes import MediaKind, Verdict
+from core.results import ExplanationResult, ScreeningResult
 from core.settings import Settings
 from ingest.registration import register_version
 from models.classifier import Classifier
@@ -28,10 +30,9 @@ from models.detector import FaceDetector
 from models.device import choose_device
 from storage import explanations, migrate, screenings, videos
 from storage.engine import transaction
-from storage.explanations import ExplanationResult
 from storage.leases import Ticket
 from storage.objects import FolderStore
-from storage.results import ScreeningResult, complete
+from storage.results import complete
 from storage.screenings import Claim
 from storage.tables import Screening, Video, utc_now
 from worker.context import Context
@@ -40,7 +41,6 @@ from worker.outcome import to_result
 from worker.screening.pipeline import Pipeline
 
 FLAGGED, GENUINE, TWO_FACES = "newsroom/statement.mp4", "newsroom/portrait.mp4", "uploads/two_speakers.mp4"
-FLAGGED_VERDICTS = tuple(verdict for verdict in Verdict if verdict.flagged)
 LEASE_SECONDS = 3600.0
 OTHERS: tuple[tuple[str, str, float | None, int], ...] = (
     # name, what became of it, the score it is given, the hours since

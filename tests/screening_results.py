@@ -1,20 +1,26 @@
-"""What a screening leaves to be stored, where a test is not about what is in it."""
+"""What a screening leaves to be stored, where a test is not about what is in it, and what is stored."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from core.outcomes import Verdict
+from core.results import FaceResult, FlaggedFrameResult, ScreeningResult, TrackResult
 from storage import model_versions
-from storage.results import FaceResult, FlaggedFrameResult, ScreeningResult, TrackResult
+from storage.engine import reading
+from storage.queue.filters import Filters
+from storage.read import detail
+from storage.read.detail import ScreeningDetail
 
 FACE = FaceResult(
     track_number=0,
     frame_index=0,
     time_seconds=0.5,
     box=(1, 2, 30, 40),
-    frame_size=(64, 48),
+    frame_width=64,
+    frame_height=48,
     landmarks=[[1.0, 2.0]] * 5,
     probability=0.99,
     sharpness=100.0,
@@ -91,3 +97,9 @@ def screening_result(
         faces=[FACE, FACE],
         flagged_frames=flagged if verdict.flagged else [],
     )
+
+
+def stored_screenings(engine: Engine, **filters: Any) -> list[ScreeningDetail]:
+    """All screenings that the filters let through, the newest first."""
+    with reading(engine) as session:
+        return detail.screenings(session, Filters(every_screening=True, **filters))

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
+from core.results import ExplanationResult
 from core.settings import LimeSettings
 from models.classifier import Classifier
 from models.explain import grad_cam, lime, overlay
 from models.explain.explanation import Explanation
 from models.face import Image
 from storage import run_length
-from storage.explanations import Claim, ExplanationResult
+from storage.explanations import Claim
 from storage.objects import FolderStore
 from worker.context import Context
 

@@ -30,9 +30,9 @@ from core.errors import (
     ServiceUnavailable,
     StaleAttempt,
 )
+from core.results import ExplanationResult
 from storage import explanations, screenings
 from storage.engine import transaction
-from storage.explanations import ExplanationResult
 from storage.leases import Claim, Leases, Ticket
 from storage.results import complete
 from worker.context import Context, current

@@ -34,7 +34,7 @@ from storage import videos
 from storage.engine import connect, transaction
 from storage.migrate import upgrade
 from storage.people import accounts
-from storage.read import queries
+from storage.read import workload
 
 log = structlog.get_logger()
 
@@ -311,7 +311,7 @@ class Supervisor:
         assert self._engine is not None  # noqa: S101  made before any child was started
         try:
             with transaction(self._engine) as session:
-                busy = queries.counts(session).busy
+                busy = workload.counts(session).busy
                 waiting = untaken(self.settings, videos.seen_in(session, BucketWatcher.source(self.settings)))
         except FacewardenError as error:
             log.warning("idleness not known", reason=str(error))

@@ -16,11 +16,9 @@ from review.auth.access import Viewer
 from review.problem_schema import Responses, problems
 from review.problems import MEDIA_TYPE
 from review.resources import Database, Objects
-from storage import run_length
 from storage.engine import reading
 from storage.objects import FolderStore
 from storage.read import detail, explanation
-from storage.read.explanation import StoredExplanation
 
 router = APIRouter(tags=["evidence"])
 
@@ -137,7 +135,7 @@ def get_explanation(
     with reading(engine) as session:
         found = explanation.full(session, explanation_id)
         refuse_while_blind(session, principal, found.video_id)
-    return tagged(request, _explanation(found))  # type: ignore[return-value]  # the model is what it says
+    return tagged(request, schemas.Explanation.model_validate(found))  # type: ignore[return-value]  # as the document says
 
 
 @router.get(
@@ -160,18 +158,6 @@ def get_overlay(
     if overlay not in found.overlays:
         raise NotFound(what="An overlay named", key=overlay)
     return stored(request, objects, found.overlays[overlay], media_type="image/png")
-
-
-def _explanation(found: StoredExplanation) -> schemas.Explanation:
-    return schemas.Explanation(
-        **{
-            name: getattr(found, name)
-            for name in schemas.Explanation.model_fields
-            if name not in {"segments", "overlays"}
-        },
-        segments=None if found.segments is None else schemas.Segments(**run_length.runs(found.segments)),
-        overlays=sorted(found.overlays),
-    )
 
 
 def shrunk(request: Request, objects: FolderStore, key: str, width: int) -> Response:

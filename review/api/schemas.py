@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from core.outcomes import (
     DecisionOutcome,
@@ -15,8 +15,15 @@ from core.outcomes import (
     Verdict,
 )
 from ingest.registration import Intake
+from storage import run_length
+from storage.run_length import Runs
 
 Box = tuple[float, float, float, float]
+Overlays = Annotated[list[str], BeforeValidator(sorted)]  # of the names and keys that are stored
+
+
+def _unpacked(segments: bytes | None) -> Runs | None:
+    return None if segments is None else run_length.runs(segments)
 
 
 class _Given(BaseModel):
@@ -133,7 +140,7 @@ class ExplanationSummary(_Given):
     seed: int | None
     r2: float | None = Field(description="How well the local model fits, at most 1.")
     stability: float | None = Field(description="How much other seeds agree, 0 to 1.")
-    overlays: list[str] = Field(description="Names of its pictures.")
+    overlays: Overlays = Field(description="Names of its pictures.")
 
 
 class FlaggedFrame(_Given):
@@ -187,10 +194,10 @@ class Model(_Given):
     suspect_threshold: float | None
 
 
-class VideoDetail(BaseModel):
+class VideoDetail(_Given):
     """One video in full."""
 
-    video: Video
+    video: Video = Field(validation_alias="item")
     model: Model
     attempt: int
     queued_at: datetime
@@ -216,20 +223,20 @@ class Segments(BaseModel):
     lengths: list[int]
 
 
-class Explanation(BaseModel):
+class Explanation(_Given):
     id: int
     video_id: int
     flagged_frame_id: int
     method: ExplanationMethod
     parameters: dict[str, Any] = Field(description="All that is needed to make it again.")
     seed: int | None
-    segments: Segments | None
+    segments: Annotated[Segments | None, BeforeValidator(_unpacked)]
     weights: list[float] = Field(description="Per segment; above 0 speaks for fake.")
     intercept: float | None
     local_prediction: float | None = Field(description="Of the local model, for the crop itself.")
     r2: float | None
     stability: float | None
-    overlays: list[str] = Field(description="Names of its pictures.")
+    overlays: Overlays = Field(description="Names of its pictures.")
 
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]

@@ -5,11 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 
 from core.errors import HiddenUntilDecided
-from core.outcomes import ExplanationMethod
 from review.api import schemas
 from review.api.answers import UNCHANGED, tagged
 from review.auth.access import Principal, Viewer
-from review.calibration import frame_probability
 from review.filters import FilterParams, ListParams, Text
 from review.problem_schema import problems
 from review.resources import Database
@@ -17,8 +15,7 @@ from storage.engine import reading
 from storage.queue import listing
 from storage.queue.filters import Filters, Sort
 from storage.read import detail
-from storage.read.detail import TrackDetail, VideoDetail
-from storage.read.flagged_frames import FlaggedFrameDetail
+from storage.read.detail import VideoDetail
 
 router = APIRouter(tags=["videos"])
 
@@ -77,38 +74,10 @@ def get_video(
     """One video with its tracks, frame scores, flagged frames, explanations, timings and history."""
     with reading(engine) as session:
         found = detail.video(session, video_id, model_version, account_id=principal.account_id)
-    answer = _detail(found)
+    answer = schemas.VideoDetail.model_validate(found)
     if principal.blind and found.item.my_decision is None:
         answer = _blinded(answer, found, principal)
     return tagged(request, answer)  # type: ignore[return-value]  # the model is what the document says
-
-
-def _detail(found: VideoDetail) -> schemas.VideoDetail:
-    details = found.model.details
-    return schemas.VideoDetail(
-        video=schemas.Video.model_validate(found.item),
-        model=schemas.Model(
-            id=found.model.id,
-            label=found.model.label,
-            architecture=found.model.architecture,
-            weights_sha256=found.model.weights_sha256,
-            fake_threshold=details.get("fake_threshold"),
-            suspect_threshold=details.get("suspect_threshold"),
-        ),
-        attempt=found.attempt,
-        queued_at=found.queued_at,
-        started_at=found.started_at,
-        raw_score=found.raw_score,
-        unseen=found.unseen,
-        looks=found.looks,
-        probe=found.probe,
-        timings=found.timings,
-        tracks=[_track(found, track) for track in found.tracks],
-        flagged_frames=[_flagged(frame) for frame in found.flagged_frames],
-        screenings=[schemas.Screening.model_validate(each) for each in found.screenings],
-        decisions=[schemas.Decision.model_validate(each) for each in found.decisions],
-        sightings=[schemas.Sighting.model_validate(each) for each in found.sightings],
-    )
 
 
 def _blinded(answer: schemas.VideoDetail, found: VideoDetail, principal: Principal) -> schemas.VideoDetail:
@@ -126,46 +95,4 @@ def _blinded(answer: schemas.VideoDetail, found: VideoDetail, principal: Princip
             "flagged_frames": [],
             "decisions": [each for each in answer.decisions if each.account == principal.name],
         }
-    )
-
-
-def _track(found: VideoDetail, track: TrackDetail) -> schemas.Track:
-    probability = frame_probability(found.model)
-    return schemas.Track(
-        **{name: getattr(track, name) for name in schemas.Track.model_fields if name != "faces"},
-        faces=[
-            schemas.FrameScore(
-                time_seconds=face.time_seconds,
-                frame_index=face.frame_index,
-                box=face.box,
-                frame_width=face.frame_width,
-                frame_height=face.frame_height,
-                score=probability(face.logit),
-                usable=face.usable,
-                rejected_because=face.rejected_because,
-                turn=face.turn,
-                roll=face.roll,
-                probability=face.probability,
-            )
-            for face in track.faces
-        ],
-    )
-
-
-def _flagged(frame: FlaggedFrameDetail) -> schemas.FlaggedFrame:
-    return schemas.FlaggedFrame(
-        **{
-            name: getattr(frame, name) for name in schemas.FlaggedFrame.model_fields if name != "explanations"
-        },
-        explanations=[
-            schemas.ExplanationSummary(
-                id=each.id,
-                method=ExplanationMethod(each.method),
-                seed=each.seed,
-                r2=each.r2,
-                stability=each.stability,
-                overlays=sorted(each.overlays),
-            )
-            for each in frame.explanations
-        ],
     )

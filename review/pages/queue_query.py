@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 from fastapi import Depends, Query
 
 from core.errors import InvalidQuery
-from core.outcomes import DecisionState, ScreeningStatus, Verdict
+from core.outcomes import NEEDS_LOOK, DecisionState, ScreeningStatus, Verdict
 from storage.folding import folded
 from storage.queue import names
-from storage.queue.listing import NEEDS_LOOK, Filters, QueueCounts, Sort
+from storage.queue.listing import Filters, QueueCounts, Sort
 
 PER_PAGE = 50
 LONGEST = 500  # characters of a parameter

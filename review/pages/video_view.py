@@ -7,15 +7,16 @@ from typing import Any
 
 from core.model_version import UNTRAINED_LABEL
 from core.outcomes import ExplainStatus, ExplanationMethod, MediaKind, ScreeningStatus
+from core.results import FaceResult
 from review import addresses, words
-from review.calibration import frame_probability
 from review.pages import timeline
 from review.pages.timeline import Lane, Sample, Tick
 from review.words import Judgement, Tone, named, percent
 from storage.people.decisions import DecisionView
 from storage.queue.listing import QueueItem, blinded
-from storage.read.detail import FaceView, TrackDetail, VideoDetail
-from storage.read.flagged_frames import ExplanationDetail, FlaggedFrameDetail
+from storage.read.detail import ModelDetail, TrackDetail, VideoDetail
+from storage.read.explanation import StoredExplanation
+from storage.read.flagged_frames import FlaggedFrameDetail
 
 SHOWN_LANES = 6  # the others, less suspicious, are folded away
 LEAST_STAGE = 960  # pixels: a small video is shown at this width where there is room
@@ -98,7 +99,7 @@ def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
     ordered = sorted(detail.tracks, key=lambda t: t.number if hidden else -(t.score or 0.0))
     colours = {track.number: place % 4 for place, track in enumerate(ordered)}
     lanes = [_lane(detail, track, duration, hidden=hidden) for track in ordered]
-    thresholds = _thresholds(detail.model.details)
+    thresholds = _thresholds(detail.model)
     return VideoPage(
         item=item,
         hidden=hidden,
@@ -133,12 +134,11 @@ def _stage(width: int, height: int) -> tuple[int, int]:
 
 
 def _lane(detail: VideoDetail, track: TrackDetail, duration: float, *, hidden: bool) -> Lane:
-    probability = frame_probability(detail.model)
     flagged = {frame.face_id for frame in detail.flagged_frames}
     samples = [
         Sample(
             time_seconds=face.time_seconds,
-            score=probability(face.logit),
+            score=face.score,
             reason=face.rejected_because,
             flagged=face.id in flagged,
         )
@@ -155,19 +155,17 @@ def _lane(detail: VideoDetail, track: TrackDetail, duration: float, *, hidden: b
     )
 
 
-def _thresholds(details: Mapping[str, Any]) -> dict[str, float]:
+def _thresholds(model: ModelDetail) -> dict[str, float]:
     """The stored thresholds, the lower one only where it differs."""
-    fake, suspect = details.get("fake_threshold"), details.get("suspect_threshold")
-    found = {"fake": fake} if isinstance(fake, float | int) else {}
-    if isinstance(suspect, float | int) and suspect != fake:
-        found["suspect"] = suspect
+    found = {} if model.fake_threshold is None else {"fake": model.fake_threshold}
+    if model.suspect_threshold not in (None, model.fake_threshold):
+        found["suspect"] = model.suspect_threshold
     return found
 
 
 def _boxes(
     detail: VideoDetail, colours: Mapping[int, int], width: int, height: int, *, hidden: bool
 ) -> dict[str, Any]:
-    probability = frame_probability(detail.model)
     elsewhere = {track.number for track in detail.tracks if track.stream != 0}  # no player shows these
     return {
         "width": width,
@@ -180,7 +178,7 @@ def _boxes(
                     [
                         round(face.time_seconds, 3),
                         *(round(edge, 1) for edge in _on_stage(face, width, height)),
-                        None if hidden else _rounded(probability(face.logit)),
+                        None if hidden else _rounded(face.score),
                     ]
                     for face in track.faces
                 ],
@@ -198,7 +196,7 @@ def _boxes(
     }
 
 
-def _on_stage(face: FaceView, width: int, height: int) -> tuple[float, float, float, float]:
+def _on_stage(face: FaceResult, width: int, height: int) -> tuple[float, float, float, float]:
     """The face's box in a picture of `width` and `height`: frames of other sizes are shown as large."""
     x0, y0, x1, y1 = face.box
     x_scale, y_scale = width / (face.frame_width or width), height / (face.frame_height or height)
@@ -225,7 +223,7 @@ def _face(frame: FlaggedFrameDetail, colours: Mapping[int, int]) -> FlaggedFace:
     )
 
 
-def _lime(stored: ExplanationDetail) -> Map:
+def _lime(stored: StoredExplanation) -> Map:
     return Map(
         id=stored.id,
         method=stored.method,
@@ -235,7 +233,7 @@ def _lime(stored: ExplanationDetail) -> Map:
     )
 
 
-def _grad_cam(stored: ExplanationDetail) -> Map:
+def _grad_cam(stored: StoredExplanation) -> Map:
     return Map(
         id=stored.id,
         method=stored.method,
@@ -250,7 +248,7 @@ def _grad_cam(stored: ExplanationDetail) -> Map:
     )
 
 
-def _parameters(stored: ExplanationDetail) -> str:
+def _parameters(stored: StoredExplanation) -> str:
     listed = [f"{name.replace('_', ' ')} {_short(value)}" for name, value in stored.parameters.items()]
     if stored.seed is not None:
         listed.append(f"seed {stored.seed}")
@@ -265,10 +263,9 @@ def _meaning(detail: VideoDetail, thresholds: Mapping[str, float]) -> Meaning | 
     score = detail.item.score
     if score is None:
         return None
-    calibration = detail.model.details.get("calibration") or {}
     worst = max(detail.tracks, key=lambda track: track.score or 0.0, default=None)
     whose = f"face {timeline.letter(worst.number)}" if worst is not None else "the worst face"
-    fitted = calibration.get("method", "none") != "none"
+    fitted = detail.model.calibration.method != "none"
     kind = "calibrated probability" if fitted else "score, not calibrated,"
     sentence = f"The {kind} that {whose} is fake is {percent(score, 1)}. {_compared(score, thresholds)}"
     sentence += _parts(worst)

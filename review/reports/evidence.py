@@ -15,13 +15,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from review.calibration import frame_probability
+from core.results import FaceResult
 from storage import run_length
 from storage.read import explanation
-from storage.read.detail import ModelDetail, TrackDetail, VideoDetail
-from storage.read.flagged_frames import ExplanationDetail, FlaggedFrameDetail
+from storage.read.detail import TrackDetail, VideoDetail
+from storage.read.explanation import StoredExplanation
+from storage.read.flagged_frames import FlaggedFrameDetail
 
 FORMAT = "facewarden-evidence/1"  # raise the number when a field changes its meaning
+NOT_OF_A_FACE = {"track_number", "landmarks"}  # it stands under its track
 
 
 def report(session: Session, detail: VideoDetail, *, made_by: str, made_at: datetime) -> dict[str, Any]:
@@ -31,9 +33,9 @@ def report(session: Session, detail: VideoDetail, *, made_by: str, made_at: date
     """
     content = {
         "file": _file(detail),
-        "model": _model(detail.model),
+        "model": _plain(asdict(detail.model)),
         "screening": _screening(detail),
-        "tracks": [_track(track, detail.model) for track in detail.tracks],
+        "tracks": [_track(track) for track in detail.tracks],
         "flagged_frames": [_flagged(session, frame) for frame in detail.flagged_frames],
         "decisions": [_plain(asdict(each)) for each in detail.decisions],
     }
@@ -64,16 +66,6 @@ def _file(detail: VideoDetail) -> dict[str, Any]:
     }
 
 
-def _model(model: ModelDetail) -> dict[str, Any]:
-    return {
-        "id": model.id,
-        "label": model.label,
-        "architecture": model.architecture,
-        "weights_sha256": model.weights_sha256,
-        "details": model.details,
-    }
-
-
 def _screening(detail: VideoDetail) -> dict[str, Any]:
     item = detail.item
     return {
@@ -99,12 +91,24 @@ def _screening(detail: VideoDetail) -> dict[str, Any]:
     }
 
 
-def _track(track: TrackDetail, model: ModelDetail) -> dict[str, Any]:
-    probability = frame_probability(model)
-    values: dict[str, Any] = _plain(asdict(track))
-    for face, stored in zip(values["faces"], track.faces, strict=True):
-        face["score"] = probability(stored.logit)
-    return values
+def _track(track: TrackDetail) -> dict[str, Any]:
+    return {
+        "number": track.number,
+        "stream": track.stream,
+        "start_seconds": track.start_seconds,
+        "end_seconds": track.end_seconds,
+        "frames": track.frames,
+        "usable_frames": track.usable_frames,
+        "score": track.score,
+        "supported": track.supported,
+        "flagged_ranges": _plain(track.flagged_ranges),
+        "faces": [_face(face) for face in track.faces],
+    }
+
+
+def _face(face: FaceResult) -> dict[str, Any]:
+    values = {name: _plain(value) for name, value in vars(face).items() if name not in NOT_OF_A_FACE}
+    return {**values, "usable": face.usable}
 
 
 def _flagged(session: Session, frame: FlaggedFrameDetail) -> dict[str, Any]:
@@ -120,24 +124,23 @@ def _flagged(session: Session, frame: FlaggedFrameDetail) -> dict[str, Any]:
         "crop_sha256": digest(frame.crop_key),
         "explain_status": frame.explain_status,
         "explain_error": frame.explain_error,
-        "explanations": [_explanation(session, each) for each in frame.explanations],
+        "explanations": [_explanation(explanation.full(session, each.id)) for each in frame.explanations],
     }
 
 
-def _explanation(session: Session, shown: ExplanationDetail) -> dict[str, Any]:
-    stored = explanation.full(session, shown.id)
+def _explanation(stored: StoredExplanation) -> dict[str, Any]:
     return {
-        "method": shown.method,
-        "parameters": shown.parameters,
-        "seed": shown.seed,
-        "r2": shown.r2,
-        "stability": shown.stability,
-        "intercept": shown.intercept,
-        "local_prediction": shown.local_prediction,
+        "method": stored.method,
+        "parameters": stored.parameters,
+        "seed": stored.seed,
+        "r2": stored.r2,
+        "stability": stored.stability,
+        "intercept": stored.intercept,
+        "local_prediction": stored.local_prediction,
         "weights": stored.weights,
         "segments": None if stored.segments is None else run_length.runs(stored.segments),
-        "overlays_sha256": {name: digest(key) for name, key in sorted(shown.overlays.items())},
-        "created_at": _plain(shown.created_at),
+        "overlays_sha256": {name: digest(key) for name, key in sorted(stored.overlays.items())},
+        "created_at": _plain(stored.created_at),
     }
 
 

@@ -43,13 +43,7 @@ def claim_next(session: Session, *, account_id: int, filters: Filters, minutes: 
         for row in found:
             if _take(session, row.video_id, account_id, minutes) is not None:
                 return row.video_id
-        last = found[-1]
-        by_time = filters.sort is listing.Sort.TIME
-        after = Position(
-            id=last.id,
-            score=None if by_time else last.score,
-            added_at=last.added_at if by_time else None,
-        )
+        after = found[-1].position(filters)
     return None
 
 

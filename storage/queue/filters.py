@@ -33,15 +33,18 @@ class Filters:
     decision_states: tuple[DecisionState, ...] = ()
     sort: Sort = Sort.SCORE
     ascending: bool = False  # the lowest score, the oldest first
+    # All screenings, those too that another one has replaced; always sorted by number, whatever `sort` says.
+    # For the command line: no index of the queue helps.
+    every_screening: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """The last row of a page: the next page begins just behind it."""
+    """The last row of a page: the next page begins just after it."""
 
     id: int  # of the screening
-    score: float | None  # where sorted by score; None: among the videos that have none
-    added_at: datetime | None  # where sorted by time
+    score: float | None = None  # where sorted by score; None: among the videos that have none
+    added_at: datetime | None = None  # where sorted by time
 
     def to_cursor(self) -> str:
         moment = None if self.added_at is None else self.added_at.astimezone(UTC).isoformat()

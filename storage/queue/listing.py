@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core.outcomes import DecisionState, ScreeningStatus, Verdict
+from core.outcomes import NEEDS_LOOK, DecisionState, ScreeningStatus, Verdict
+from storage import values
 from storage.queue import plan
-from storage.queue.filters import Filters, Position, Sort, parse_cursor
-from storage.queue.plan import Conditions, Found
+from storage.queue.filters import Filters, Sort, parse_cursor
 from storage.tables import (
     Account,
     Decision,
@@ -42,7 +42,6 @@ __all__ = [
 ]
 
 COUNTED = 10_000  # rows; nobody reads on beyond, and counting a million at each look would cost more
-NEEDS_LOOK = tuple(verdict for verdict in Verdict if verdict.needs_look)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,23 +125,10 @@ def page(
     after = None if cursor is None else parse_cursor(cursor, filters.sort)
     found = plan.find(session, filters, limit=limit + 1, after=after)
     shown = found[:limit]
-    next_cursor = None
-    if len(found) > limit:
-        last = shown[-1]
-        by_time = filters.sort is Sort.TIME
-        next_cursor = Position(
-            id=last.id,
-            score=None if by_time else last.score,
-            added_at=last.added_at if by_time else None,
-        ).to_cursor()
-    return Page(items=items(session, shown, account_id=account_id), next_cursor=next_cursor)
-
-
-def next_open(
-    session: Session, filters: Filters, *, limit: int, besides: Conditions, after: Position | None = None
-) -> list[Found]:
-    """The head of the queue under further conditions, for handing videos out."""
-    return plan.find(session, filters, limit=limit, after=after, besides=besides)
+    next_cursor = shown[-1].position(filters).to_cursor() if len(found) > limit else None
+    return Page(
+        items=items(session, [row.id for row in shown], account_id=account_id), next_cursor=next_cursor
+    )
 
 
 def count(session: Session, filters: Filters, *, at_most: int = COUNTED) -> Count:
@@ -177,20 +163,22 @@ def blinded(item: QueueItem) -> QueueItem:
     return replace(item, score=None, verdict=None, flagged_frame_id=None, decision=None, score_hidden=True)
 
 
-def items(session: Session, found: Sequence[Found], *, account_id: int | None = None) -> list[QueueItem]:
-    """The items of these rows, in their order."""
-    if not found:
+def items(
+    session: Session, screening_ids: Sequence[int], *, account_id: int | None = None
+) -> list[QueueItem]:
+    """The items of these screenings, in their order, as `account_id` sees them."""
+    if not screening_ids:
         return []
-    video_ids = [row.video_id for row in found]
     query = (
         select(Screening, Video, ModelVersionRow.label)
         .join(Video, Video.id == Screening.video_id)
         .join(ModelVersionRow, ModelVersionRow.id == Screening.model_version_id)
-        .where(Screening.id.in_([row.id for row in found]))
+        .where(Screening.id.in_(screening_ids))
     )
     rows = {screening.id: (screening, video, label) for screening, video, label in session.execute(query)}
+    video_ids = [video.id for _, video, _ in rows.values()]
     about = _About(session, list(rows), video_ids, account_id)
-    return [about.item(*rows[row.id]) for row in found if row.id in rows]
+    return [about.item(*rows[id_]) for id_ in screening_ids if id_ in rows]
 
 
 class _About:
@@ -209,35 +197,23 @@ class _About:
 
     def item(self, screening: Screening, video: Video, label: str) -> QueueItem:
         names = self._names.get(video.id, [])
-        return QueueItem(
-            video_id=video.id,
+        return values.of_row(
+            QueueItem,
+            screening,
             screening_id=screening.id,
             sha256=video.sha256,
             name=names[-1] if names else video.sha256,
             names=len(names),
             media_kind=video.media_kind,
             size_bytes=video.size_bytes,
-            source=screening.source,
-            added_at=screening.added_at,
-            finished_at=screening.finished_at,
-            status=screening.status,
-            verdict=screening.verdict,
-            score=screening.score,
-            partial=screening.partial,
-            coverage=screening.coverage,
-            turn=screening.turn,
-            rejected_faces=screening.rejected_faces,
-            longest_unseen_seconds=screening.longest_unseen_seconds,
             duration_seconds=_duration(screening.probe),
             model_version=screening.model_version_id,
             model_label=label,
-            error_code=screening.error_code,
-            error_message=screening.error_message,
-            decision_state=screening.decision_state,
             decision=self._decisions.get(video.id),
             my_decision=self._mine.get(video.id),
             claim=self._claims.get(video.id),
             flagged_frame_id=self._frames.get(screening.id),
+            score_hidden=False,
         )
 
 

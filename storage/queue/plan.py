@@ -61,6 +61,14 @@ class Found:
     score: float | None
     added_at: datetime
 
+    def position(self, filters: Filters) -> Position:
+        """Where a page that ends with this row ends."""
+        if filters.every_screening:
+            return Position(id=self.id)
+        if filters.sort is Sort.TIME:
+            return Position(id=self.id, added_at=self.added_at)
+        return Position(id=self.id, score=self.score)
+
 
 def find(
     session: Session,
@@ -75,6 +83,8 @@ def find(
     Raises InvalidQuery for a text too short to search.
     """
     search = _Search.of(session, filters)
+    if filters.every_screening:
+        return _numbered(session, filters, search, after=after, limit=limit, besides=besides)
     if filters.sort is Sort.TIME:
         return _stretch(session, filters, search, _Order.TIMED, after=after, limit=limit, besides=besides)
     found: list[Found] = []
@@ -89,8 +99,26 @@ def find(
     return found
 
 
+def _numbered(
+    session: Session,
+    filters: Filters,
+    search: _Search | None,
+    *,
+    after: Position | None,
+    limit: int,
+    besides: Conditions,
+) -> list[Found]:
+    named = [] if search is None else [names.has_name_with(search.sought)]
+    behind = _behind(filters, _Order.UNSCORED, after)
+    query = _columns().where(*_conditions(filters), *_ranges(filters), *named, *behind, *besides)
+    number = Screening.id.asc() if filters.ascending else Screening.id.desc()
+    return [Found(**row._mapping) for row in session.execute(query.order_by(number).limit(limit))]
+
+
 def count(session: Session, filters: Filters, *, at_most: int) -> tuple[int, bool]:
     """How many match, and whether there may be more: it stops counting at `at_most`."""
+    if filters.every_screening:
+        raise ValueError("only what the queue shows can be counted")
     if filters.text is not None:
         return _counted_by_text(session, filters, names.checked(filters.text), at_most)
     order = _Order.SCORED if _has_score_range(filters) else _Order.TIMED
@@ -218,19 +246,22 @@ def _union(queries: Sequence[Rows]) -> Rows:
 
 def _by_text(filters: Filters, named: Select[int | None], conditions: Conditions) -> Rows:
     """The rows of the videos whose ids `named` gives."""
-    states = filters.decision_states or tuple(DecisionState)
-    wanted = [
-        Screening.video_id.in_(named),
+    # The offset keeps PostgreSQL from walking along the order after all.
+    query = _columns().where(Screening.video_id.in_(named), *_conditions(filters), *conditions).offset(0)
+    return query.with_hint(Screening, "INDEXED BY sqlite_autoindex_screening_1", "sqlite")
+
+
+def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    """All filters but the ranges and the text."""
+    found = [
         *_scope(filters),
-        Screening.decision_state.in_(states),
+        Screening.decision_state.in_(filters.decision_states or tuple(DecisionState)),
     ]
     if filters.statuses:
-        wanted.append(Screening.status.in_(filters.statuses))
+        found.append(Screening.status.in_(filters.statuses))
     if filters.verdicts:
-        wanted.append(Screening.verdict.in_(filters.verdicts))
-    # The offset keeps PostgreSQL from walking along the order after all.
-    query = _columns().where(*wanted, *conditions).offset(0)
-    return query.with_hint(Screening, "INDEXED BY sqlite_autoindex_screening_1", "sqlite")
+        found.append(Screening.verdict.in_(filters.verdicts))
+    return found
 
 
 def _stretches(
@@ -264,10 +295,10 @@ def _on_index(filters: Filters, order: _Order, stretch: Stretch) -> list[ColumnE
 
 def _scope(filters: Filters) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
-    if filters.model_version is None:
-        found.append(Screening.latest == true())
-    else:
+    if filters.model_version is not None:
         found.append(Screening.model_version_id == filters.model_version)
+    elif not filters.every_screening:
+        found.append(Screening.latest == true())
     if filters.source is not None:
         found.append(Screening.source == filters.source)
     return found

@@ -14,15 +14,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, cast, func, select
 from sqlalchemy.orm import Session
 
-from core.outcomes import DecisionOutcome, DecisionState, ScreeningStatus, Verdict
+from core.outcomes import FLAGGED, NEEDS_LOOK, DecisionOutcome, DecisionState, ScreeningStatus
 from storage.people import decisions
 from storage.people.decisions import Agreement
 from storage.queue import listing, plan
 from storage.queue.filters import Filters, Sort
-from storage.queue.listing import NEEDS_LOOK, Count, QueueCounts
+from storage.queue.listing import Count, QueueCounts
 from storage.tables import Account, Decision, Screening, utc_now
 
-FLAGGED = tuple(verdict for verdict in Verdict if verdict.flagged)
 BINS = 20  # of scores over [0, 1]
 LONGEST_DAYS = 90
 RECENT_DAYS = 7  # compared with the days before them

@@ -1,9 +1,7 @@
-"""One video in full: what a reviewer looks at before deciding.
-
-Frame scores come as logits; `review.calibration` maps them by the model version's calibration.
-"""
+"""Screenings with what they found, and one video in full: what command line, API and pages show."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,11 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
+from core.model_version import Calibration
+from core.results import FaceResult, TrackResult
+from storage import values
 from storage.people import decisions
 from storage.people.decisions import DecisionView
-from storage.queue import listing
+from storage.queue import listing, plan
+from storage.queue.filters import Filters, Position
 from storage.queue.listing import QueueItem
-from storage.queue.plan import Found
 from storage.read import flagged_frames
 from storage.read.explanation import FrameObjects
 from storage.read.flagged_frames import FlaggedFrameDetail
@@ -30,40 +31,6 @@ from storage.tables import (
     Sighting,
     Video,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FaceView:
-    """A face in one sampled frame."""
-
-    id: int
-    frame_index: int
-    time_seconds: float
-    box: tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the upright full frame
-    frame_width: int | None  # pixels of that frame; None in rows of older releases
-    frame_height: int | None
-    logit: float | None  # None: not classified
-    usable: bool  # passed the quality gate
-    rejected_because: str | None
-    probability: float  # of the detector, [0, 1]
-    sharpness: float
-    yaw: float  # 0 front, 1 profile
-    roll: float | None  # degrees clockwise, once the frame is turned; None in rows of older releases
-    turn: int  # degrees clockwise by which the frame is turned so that the face stands
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrackDetail:
-    number: int
-    stream: int  # of the file's streams of pictures; 0 is what players show
-    start_seconds: float
-    end_seconds: float
-    frames: int
-    usable_frames: int
-    score: float | None  # calibrated, [0, 1]
-    supported: bool  # enough usable frames for a say in the verdict
-    flagged_ranges: list[list[float]]  # from and to, in seconds, by time
-    faces: list[FaceView]  # by time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +62,29 @@ class ModelDetail:
     weights_sha256: str
     details: dict[str, Any]  # crop, calibration, thresholds, training record
 
+    @property
+    def calibration(self) -> Calibration:
+        return Calibration.of(self.details.get("calibration") or {})
+
+    @property
+    def fake_threshold(self) -> float | None:
+        return self.details.get("fake_threshold")
+
+    @property
+    def suspect_threshold(self) -> float | None:
+        return self.details.get("suspect_threshold")
+
 
 @dataclass(frozen=True, kw_only=True)
-class VideoDetail:
+class TrackDetail(TrackResult):
+    faces: Sequence[FaceResult]  # by time
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreeningDetail:
+    """One screening and what it found, single faces apart."""
+
     item: QueueItem
-    object_key: str  # of the video itself
     attempt: int
     queued_at: datetime
     started_at: datetime | None
@@ -108,12 +93,23 @@ class VideoDetail:
     looks: float | None  # at faces and stretches, of which the worst decided
     probe: dict[str, Any] | None  # container, codec, size, duration
     timings: dict[str, Any] | None  # seconds per stage
-    model: ModelDetail
-    tracks: list[TrackDetail]
+    tracks: Sequence[TrackResult]  # by number
     flagged_frames: list[FlaggedFrameDetail]  # the most suspicious first
+    sightings: list[SightingView]  # of the video, the oldest first
+
+    @property
+    def names(self) -> list[str]:
+        """All different names of the video, in the order in which they were first seen."""
+        return list(dict.fromkeys(each.name for each in self.sightings))
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoDetail(ScreeningDetail):
+    tracks: Sequence[TrackDetail]
+    object_key: str  # of the video itself
+    model: ModelDetail
     screenings: list[ScreeningSummary]  # of all model versions, the latest request first
     decisions: list[DecisionView]  # the oldest first
-    sightings: list[SightingView]  # the oldest first
 
 
 def video(
@@ -123,33 +119,27 @@ def video(
 
     Raises NotFound where there is no such video or no such screening of it.
     """
-    screening, video, model = _screening(session, video_id, model_version)
-    found = Found(id=screening.id, video_id=video_id, score=screening.score, added_at=screening.added_at)
-    (item,) = listing.items(session, [found], account_id=account_id)
+    screening, video, row = _screening(session, video_id, model_version)
+    (found,) = _details(session, [screening], account_id=account_id)
+    model = values.of_row(ModelDetail, row)
+    faces = _faces(session, screening.id, model.calibration)
+    tracks = [TrackDetail(**vars(track), faces=faces.get(track.number, [])) for track in found.tracks]
     return VideoDetail(
-        item=item,
+        **(vars(found) | {"tracks": tracks}),
         object_key=video.object_key,
-        attempt=screening.attempt,
-        queued_at=screening.queued_at,
-        started_at=screening.started_at,
-        raw_score=screening.raw_score,
-        unseen=screening.unseen or [],
-        looks=screening.looks,
-        probe=screening.probe,
-        timings=screening.timings,
-        model=ModelDetail(
-            id=model.id,
-            label=model.label,
-            architecture=model.architecture,
-            weights_sha256=model.weights_sha256,
-            details=model.details,
-        ),
-        tracks=_tracks(session, screening.id),
-        flagged_frames=flagged_frames.of_screenings(session, [screening.id]).get(screening.id, []),
+        model=model,
         screenings=_screenings(session, video_id),
         decisions=decisions.history(session, video_id),
-        sightings=_sightings(session, video_id),
     )
+
+
+def screenings(
+    session: Session, filters: Filters, *, after: Position | None = None, limit: int = 100
+) -> list[ScreeningDetail]:
+    """A page of what the filters ask for, in their order. It costs eleven queries, however long it is."""
+    found = [row.id for row in plan.find(session, filters, limit=limit, after=after)]
+    rows = {row.id: row for row in session.scalars(select(Screening).where(Screening.id.in_(found)))}
+    return _details(session, [rows[id_] for id_ in found])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +178,7 @@ def first_frame(session: Session, video_id: int) -> FrameObjects:
     row = session.execute(query).first()
     if row is None:
         raise NotFound(what="A flagged frame of video", key=video_id)
-    return FrameObjects(video_id=video_id, image_key=row.image_key, crop_key=row.crop_key)
+    return FrameObjects(video_id=video_id, **row._mapping)
 
 
 def _screening(
@@ -211,49 +201,49 @@ def _screening(
     return row[0], row[1], row[2]
 
 
-def _tracks(session: Session, screening_id: int) -> list[TrackDetail]:
-    faces: dict[int, list[FaceView]] = defaultdict(list)
+def _details(
+    session: Session, rows: Sequence[Screening], *, account_id: int | None = None
+) -> list[ScreeningDetail]:
+    ids = [row.id for row in rows]
+    items = listing.items(session, ids, account_id=account_id)
+    tracks, frames = _tracks(session, ids), flagged_frames.of_screenings(session, ids)
+    sightings = _sightings(session, [row.video_id for row in rows])
+    return [
+        values.of_row(
+            ScreeningDetail,
+            row,
+            item=item,
+            unseen=row.unseen or [],
+            tracks=tracks.get(row.id, []),
+            flagged_frames=frames.get(row.id, []),
+            sightings=sightings.get(row.video_id, []),
+        )
+        for row, item in zip(rows, items, strict=True)
+    ]
+
+
+def _tracks(session: Session, screening_ids: Sequence[int]) -> dict[int, list[TrackResult]]:
+    found: dict[int, list[TrackResult]] = defaultdict(list)
+    query = select(FaceTrack).where(FaceTrack.screening_id.in_(screening_ids)).order_by(FaceTrack.number)
+    for row in session.scalars(query):
+        found[row.screening_id].append(values.of_row(TrackResult, row))
+    return found
+
+
+def _faces(session: Session, screening_id: int, calibration: Calibration) -> dict[int, list[FaceResult]]:
+    found: dict[int, list[FaceResult]] = defaultdict(list)
     query = (
-        select(FaceRow, FrameScore.logit)
+        select(FaceRow, FaceTrack.number, FrameScore.logit)
+        .join(FaceTrack, FaceTrack.id == FaceRow.track_id)
         .outerjoin(FrameScore, FrameScore.face_id == FaceRow.id)
         .where(FaceRow.screening_id == screening_id)
         .order_by(FaceRow.time_seconds, FaceRow.id)
     )
-    for face, logit in session.execute(query):
-        faces[face.track_id].append(
-            FaceView(
-                id=face.id,
-                frame_index=face.frame_index,
-                time_seconds=face.time_seconds,
-                box=(face.x0, face.y0, face.x1, face.y1),
-                frame_width=face.frame_width,
-                frame_height=face.frame_height,
-                logit=logit,
-                usable=face.rejected_because is None,
-                rejected_because=face.rejected_because,
-                probability=face.probability,
-                sharpness=face.sharpness,
-                yaw=face.yaw,
-                roll=face.roll,
-                turn=face.turn,
-            )
-        )
-    tracks = select(FaceTrack).where(FaceTrack.screening_id == screening_id).order_by(FaceTrack.number)
-    return [
-        TrackDetail(
-            number=track.number,
-            stream=track.stream,
-            start_seconds=track.start_seconds,
-            end_seconds=track.end_seconds,
-            frames=track.frames,
-            usable_frames=track.usable_frames,
-            score=track.score,
-            supported=track.supported,
-            flagged_ranges=track.flagged_ranges,
-            faces=faces[track.id],
-        )
-        for track in session.scalars(tracks)
-    ]
+    for row, number, logit in session.execute(query):
+        score = None if logit is None else calibration.probability(logit)
+        face = values.of_row(FaceResult, row, track_number=number, logit=logit, score=score)
+        found[number].append(face)
+    return found
 
 
 def _screenings(session: Session, video_id: int) -> list[ScreeningSummary]:
@@ -264,22 +254,20 @@ def _screenings(session: Session, video_id: int) -> list[ScreeningSummary]:
         .order_by(Screening.id.desc())
     )
     return [
-        ScreeningSummary(
+        values.of_row(
+            ScreeningSummary,
+            row,
             screening_id=row.id,
             model_version=row.model_version_id,
             model_label=label,
-            status=row.status,
-            verdict=row.verdict,
-            score=row.score,
-            latest=row.latest,
-            finished_at=row.finished_at,
         )
         for row, label in session.execute(query)
     ]
 
 
-def _sightings(session: Session, video_id: int) -> list[SightingView]:
-    query = select(Sighting).where(Sighting.video_id == video_id).order_by(Sighting.id)
-    return [
-        SightingView(source=row.source, name=row.name, seen_at=row.seen_at) for row in session.scalars(query)
-    ]
+def _sightings(session: Session, video_ids: Sequence[int]) -> dict[int | None, list[SightingView]]:
+    found: dict[int | None, list[SightingView]] = defaultdict(list)
+    query = select(Sighting).where(Sighting.video_id.in_(video_ids)).order_by(Sighting.id)
+    for row in session.scalars(query):
+        found[row.video_id].append(values.of_row(SightingView, row))
+    return found

@@ -1,12 +1,17 @@
-"""One explanation or one flagged frame by its number, and whose video it is."""
+"""Explanations and pictures of flagged frames by their numbers, and whose video they are of."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, defer
 
 from core.errors import NotFound
+from core.outcomes import ExplanationMethod
+from core.results import ExplanationResult
+from storage import values
 from storage.tables import ExplanationRow, FlaggedFrame, Screening
 
 
@@ -20,20 +25,11 @@ class FrameObjects:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredExplanation:
+class StoredExplanation(ExplanationResult):
     id: int
     video_id: int
     flagged_frame_id: int
-    method: str
-    parameters: dict[str, Any]
-    seed: int | None
-    segments: bytes | None  # storage.run_length
-    weights: list[float]  # per segment, towards fake
-    intercept: float | None
-    local_prediction: float | None
-    r2: float | None  # at most 1
-    stability: float | None  # [0, 1]
-    overlays: dict[str, str]  # name -> object key of a PNG
+    created_at: datetime
 
 
 def frame_objects(session: Session, flagged_frame_id: int) -> FrameObjects:
@@ -44,33 +40,39 @@ def frame_objects(session: Session, flagged_frame_id: int) -> FrameObjects:
     row = session.execute(query.where(FlaggedFrame.id == flagged_frame_id)).first()
     if row is None:
         raise NotFound(what="Flagged frame", key=flagged_frame_id)
-    return FrameObjects(video_id=row.video_id, image_key=row.image_key, crop_key=row.crop_key)
+    return FrameObjects(**row._mapping)
 
 
 def full(session: Session, explanation_id: int) -> StoredExplanation:
-    """Raises NotFound."""
-    query = (
+    """One explanation. Raises NotFound."""
+    found = session.execute(_query().where(ExplanationRow.id == explanation_id)).first()
+    if found is None:
+        raise NotFound(what="Explanation", key=explanation_id)
+    row, video_id = found
+    return _stored(row, video_id, segments=row.segments)
+
+
+def of_frames(session: Session, frame_ids: Sequence[int]) -> dict[int, list[StoredExplanation]]:
+    """The explanations of each flagged frame that has some, the oldest first.
+
+    Without their segments, which are large: `full` has them.
+    """
+    query = _query().options(defer(ExplanationRow.segments, raiseload=True))
+    query = query.where(ExplanationRow.flagged_frame_id.in_(frame_ids)).order_by(ExplanationRow.id)
+    found: dict[int, list[StoredExplanation]] = defaultdict(list)
+    for row, video_id in session.execute(query):
+        found[row.flagged_frame_id].append(_stored(row, video_id, segments=None))
+    return found
+
+
+def _query() -> Select[ExplanationRow, int]:
+    return (
         select(ExplanationRow, Screening.video_id)
         .join(FlaggedFrame, FlaggedFrame.id == ExplanationRow.flagged_frame_id)
         .join(Screening, Screening.id == FlaggedFrame.screening_id)
-        .where(ExplanationRow.id == explanation_id)
     )
-    found = session.execute(query).first()
-    if found is None:
-        raise NotFound(what="Explanation", key=explanation_id)
-    row, video_id = found[0], found[1]
-    return StoredExplanation(
-        id=row.id,
-        video_id=video_id,
-        flagged_frame_id=row.flagged_frame_id,
-        method=row.method,
-        parameters=row.parameters,
-        seed=row.seed,
-        segments=row.segments,
-        weights=row.weights,
-        intercept=row.intercept,
-        local_prediction=row.local_prediction,
-        r2=row.r2,
-        stability=row.stability,
-        overlays=row.overlays,
-    )
+
+
+def _stored(row: ExplanationRow, video_id: int, *, segments: bytes | None) -> StoredExplanation:
+    method = ExplanationMethod(row.method)
+    return values.of_row(StoredExplanation, row, video_id=video_id, method=method, segments=segments)

@@ -3,27 +3,15 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage.tables import ExplanationRow, FaceRow, FlaggedFrame
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExplanationDetail:
-    id: int
-    method: str
-    parameters: dict[str, Any]
-    seed: int | None
-    r2: float | None  # of the local model, at most 1
-    stability: float | None  # [0, 1]: how much other seeds agree
-    intercept: float | None
-    local_prediction: float | None
-    overlays: dict[str, str]  # name -> object key of a PNG
-    created_at: datetime
+from core.outcomes import FLAGGED
+from storage import values, videos
+from storage.read import explanation
+from storage.read.explanation import StoredExplanation
+from storage.tables import FaceRow, FlaggedFrame, Screening
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +29,7 @@ class FlaggedFrameDetail:
     crop_key: str  # PNG of exactly what was classified
     explain_status: str
     explain_error: str | None
-    explanations: list[ExplanationDetail]
+    explanations: list[StoredExplanation]  # the oldest first; without their segments
 
 
 def of_screenings(session: Session, screening_ids: Sequence[int]) -> dict[int, list[FlaggedFrameDetail]]:
@@ -53,47 +41,25 @@ def of_screenings(session: Session, screening_ids: Sequence[int]) -> dict[int, l
         .order_by(FlaggedFrame.rank)
     )
     rows = session.execute(query).all()
-    explained = _explanations(session, [frame.id for frame, _ in rows])
+    explained = explanation.of_frames(session, [frame.id for frame, _ in rows])
     found: dict[int, list[FlaggedFrameDetail]] = defaultdict(list)
     for frame, face in rows:
         found[frame.screening_id].append(
-            FlaggedFrameDetail(
-                id=frame.id,
-                rank=frame.rank,
+            values.of_row(
+                FlaggedFrameDetail,
+                frame,
                 track=frame.track_number,
-                face_id=face.id,
-                time_seconds=frame.time_seconds,
-                box=(face.x0, face.y0, face.x1, face.y1),
+                box=face.box,
                 frame_width=face.frame_width,
                 frame_height=face.frame_height,
-                score=frame.score,
-                image_key=frame.image_key,
-                crop_key=frame.crop_key,
-                explain_status=frame.explain_status,
-                explain_error=frame.explain_error,
-                explanations=explained[frame.id],
+                explanations=explained.get(frame.id, []),
             )
         )
     return found
 
 
-def _explanations(session: Session, frame_ids: Sequence[int]) -> dict[int, list[ExplanationDetail]]:
-    found: dict[int, list[ExplanationDetail]] = defaultdict(list)
-    query = select(
-        # All but the segments, which are large and asked for one by one.
-        ExplanationRow.id,
-        ExplanationRow.flagged_frame_id,
-        ExplanationRow.method,
-        ExplanationRow.parameters,
-        ExplanationRow.seed,
-        ExplanationRow.r2,
-        ExplanationRow.stability,
-        ExplanationRow.intercept,
-        ExplanationRow.local_prediction,
-        ExplanationRow.overlays,
-        ExplanationRow.created_at,
-    ).where(ExplanationRow.flagged_frame_id.in_(frame_ids))
-    for row in session.execute(query.order_by(ExplanationRow.id)):
-        values = dict(row._mapping)
-        found[values.pop("flagged_frame_id")].append(ExplanationDetail(**values))
-    return found
+def flagged_screenings(session: Session, key: str) -> list[int]:
+    """The flagged screenings of the videos with the SHA-256, its first digits or the whole name `key`."""
+    called = Screening.video_id.in_(videos.called(session, key))
+    found = select(Screening.id).where(called, Screening.verdict.in_(FLAGGED))
+    return list(session.scalars(found.order_by(Screening.id)))

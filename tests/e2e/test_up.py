@@ -16,7 +16,7 @@ from redis import Redis
 
 from cli.up.supervisor import start_time
 from storage.engine import connect, transaction
-from storage.read import queries
+from storage.read import workload
 from tests.ports import free_port
 from tests.waiting import PATIENCE_SECONDS, ended, until
 
@@ -137,12 +137,12 @@ def test_twenty_videos_survive_the_killing_of_everything(installation: Installat
             assert len(frame["explanation_ids"]) == 2
 
 
-def counts(installation: Installation) -> queries.Counts:
+def counts(installation: Installation) -> workload.Counts:
     """Read from the database: a command at every look would take the processor from the workers."""
     engine = connect(f"sqlite:///{installation.folder}/home/facewarden.sqlite3")
     try:
         with transaction(engine) as session:
-            return queries.counts(session)
+            return workload.counts(session)
     finally:
         engine.dispose()
 

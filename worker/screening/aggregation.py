@@ -63,9 +63,6 @@ class Stretch:
     start_seconds: float
     end_seconds: float
 
-    def holds(self, seconds: float) -> bool:
-        return self.start_seconds <= seconds <= self.end_seconds
-
 
 def score_track(
     logits: Sequence[float],

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import WeightsError
+from core.model_version import ModelVersion
+from core.results import FaceResult, TrackResult
 from core.settings import ScoringSettings, Settings
 from models.classifier import Classifier
 from models.crop import crop_standing
@@ -32,7 +34,7 @@ from worker.screening.aggregation import (
     score_video,
 )
 from worker.screening.evidence import Candidate, Evidence, in_turn, jpeg, png, worth_keeping
-from worker.screening.quality import Quality, assess
+from worker.screening.quality import assess
 from worker.screening.tracks import Tracker, describe
 from worker.screening.turning import Turner
 
@@ -42,34 +44,11 @@ Progress = Callable[[int, int], None]  # samples done, samples expected
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScreenedFace:
-    frame: int  # number of the sample
-    time_seconds: float
-    frame_size: tuple[int, int]  # width and height of the frame in which the box lies, pixels
-    face: Face
-    quality: Quality
-    track: int
-    logit: float | None  # None where the quality gate kept it from the classifier
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScreenedTrack:
-    number: int
-    stream: int  # of the file's streams of pictures, counted from 0
-    start_seconds: float
-    end_seconds: float
-    frames: int
-    usable_frames: int
-    score: TrackScore
-    flagged: list[Stretch]  # the parts that are flagged, by time
-
-
-@dataclass(frozen=True, kw_only=True)
 class Screened:
     probe: Probe
     report: DecodeReport
-    faces: list[ScreenedFace]
-    tracks: list[ScreenedTrack]
+    faces: list[FaceResult]  # in the order in which they were found
+    tracks: list[TrackResult]
     video: VideoScore
     evidence: list[Evidence]  # of each flagged track, the worst track's first; empty unless flagged
     timings: dict[str, float]  # seconds per stage, and "total"
@@ -77,14 +56,14 @@ class Screened:
     @property
     def rejected_faces(self) -> dict[str, int]:
         """How many faces the quality gate kept from the classifier, by reason, the most frequent first."""
-        reasons = Counter(face.quality.rejection for face in self.faces)
-        return {reason.value: number for reason, number in reasons.most_common() if reason is not None}
+        reasons = Counter(face.rejected_because for face in self.faces)
+        return {reason: number for reason, number in reasons.most_common() if reason is not None}
 
     @property
     def turn(self) -> int:
         """Degrees clockwise by which the picture is turned so that most of the faces stand."""
-        judged = [face.face.turn for face in self.faces if face.quality.rejection is None]
-        turns = Counter(judged or [face.face.turn for face in self.faces])
+        judged = [face.turn for face in self.faces if face.usable]
+        turns = Counter(judged or [face.turn for face in self.faces])
         return turns.most_common(1)[0][0] if turns else 0
 
 
@@ -161,7 +140,7 @@ class Pipeline:
             return Screened(
                 probe=reader.probe,
                 report=reader.report,
-                faces=[_screened(candidate) for candidate in run.candidates],
+                faces=[_face(candidate, self._classifier.version) for candidate in run.candidates],
                 tracks=tracks,
                 video=video,
                 evidence=evidence,
@@ -259,7 +238,7 @@ class Pipeline:
         frames = {candidate.frame for candidate in wanted}
         run.pictures = {frame: coded for frame, coded in run.pictures.items() if frame in frames}
 
-    def _aggregate(self, run: _Run, report: DecodeReport) -> tuple[list[ScreenedTrack], VideoScore]:
+    def _aggregate(self, run: _Run, report: DecodeReport) -> tuple[list[TrackResult], VideoScore]:
         with run.stage("aggregate"):
             settings, version = self.settings, self._classifier.version
             members: dict[int, list[Candidate]] = defaultdict(list)
@@ -287,12 +266,12 @@ class Pipeline:
             for stream in report.streams.values():
                 video = doubted(video, taken=stream.taken, damaged=stream.damaged)
             tracks = [
-                _screened_track(number, members[number], score, video, settings.scoring)
+                _track(number, members[number], score, video, settings.scoring)
                 for number, score in zip(numbers, video.tracks, strict=True)
             ]
             return tracks, video
 
-    def _evidence(self, run: _Run, tracks: list[ScreenedTrack], video: VideoScore) -> list[Evidence]:
+    def _evidence(self, run: _Run, tracks: list[TrackResult], video: VideoScore) -> list[Evidence]:
         """The most suspicious frames of the flagged tracks: each track's best before any one's second.
 
         They come from the parts that are flagged, as far as their pictures were kept.
@@ -300,14 +279,16 @@ class Pipeline:
         if not video.verdict.flagged:
             return []
         version, scoring = self._classifier.version, self.settings.scoring
-        parts = {track.number: track.flagged for track in tracks}
-        flagged = sorted(((track.score.raw, track.number) for track in tracks if track.flagged), reverse=True)
+        parts = {track.number: track.flagged_ranges for track in tracks}
+        flagged = sorted(
+            ((track.raw_score, track.number) for track in tracks if track.flagged_ranges), reverse=True
+        )
         numbers = {id(candidate): number for number, candidate in enumerate(run.candidates)}
         held = [one for one in run.candidates if one.crop is not None and one.logit is not None]
         ranked = in_turn(
             [[one for one in held if one.track == number] for _, number in flagged],
             per_track=scoring.flagged_frames,
-            before_logit=lambda one: float(any(part.holds(one.time) for part in parts[one.track])),
+            before_logit=lambda one: float(any(start <= one.time <= end for start, end in parts[one.track])),
         )
         return [
             Evidence(
@@ -321,36 +302,48 @@ class Pipeline:
         ]
 
 
-def _screened(candidate: Candidate) -> ScreenedFace:
-    return ScreenedFace(
-        frame=candidate.frame,
+def _face(candidate: Candidate, version: ModelVersion) -> FaceResult:
+    box, quality = candidate.face.box, candidate.quality
+    width, height = candidate.frame_size
+    return FaceResult(
+        track_number=candidate.track,
+        frame_index=candidate.frame,
         time_seconds=candidate.time,
-        frame_size=candidate.frame_size,
-        face=candidate.face,
-        quality=candidate.quality,
-        track=candidate.track,
+        box=(box.x0, box.y0, box.x1, box.y1),
+        frame_width=width,
+        frame_height=height,
+        landmarks=candidate.face.landmarks.tolist(),
+        probability=candidate.face.probability,
+        sharpness=quality.sharpness,
+        yaw=quality.yaw,
+        roll=quality.roll,
+        turn=candidate.face.turn,
+        rejected_because=None if quality.rejection is None else quality.rejection.value,
         logit=candidate.logit,
+        score=None if candidate.logit is None else version.calibration.probability(candidate.logit),
     )
 
 
-def _screened_track(
+def _track(
     number: int,
     members: list[Candidate],
     score: TrackScore,
     video: VideoScore,
     scoring: ScoringSettings,
-) -> ScreenedTrack:
+) -> TrackResult:
     usable = [(one.time, one.logit) for one in members if one.logit is not None]
     flagged: list[Stretch] = []
     if score.supported:
         flagged = flagged_stretches([time for time, _ in usable], [one for _, one in usable], video, scoring)
-    return ScreenedTrack(
+    return TrackResult(
         number=number,
         stream=members[0].stream,
         start_seconds=min(candidate.time for candidate in members),
         end_seconds=max(candidate.time for candidate in members),
         frames=len(members),
         usable_frames=len(usable),
-        score=score,
-        flagged=flagged,
+        score=score.score,
+        raw_score=score.raw,
+        supported=score.supported,
+        flagged_ranges=[(part.start_seconds, part.end_seconds) for part in flagged],
     )

@@ -13,19 +13,20 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DatabaseError
 
 from core.errors import NotMedia, ServiceUnavailable, SettingsError, StaleAttempt
-from core.outcomes import ExplanationMethod, MediaKind
+from core.outcomes import FLAGGED, ExplanationMethod, MediaKind
+from core.results import ExplanationResult, ScreeningResult
 from storage import audit, explanations, screenings, videos
 from storage.engine import connect, transaction
-from storage.explanations import ExplanationResult
 from storage.leases import Ticket
 from storage.migrate import is_current, upgrade
+from storage.queue.filters import Filters, Position
 from storage.queue.names import SEARCH_TABLE
-from storage.read import queries
-from storage.results import ScreeningResult, complete
+from storage.read import detail, workload
+from storage.results import complete
 from storage.screenings import Claim
 from storage.tables import Base, FaceRow, utc_now
 from storage.videos import Seen
-from tests.screening_results import register_model, screening_result
+from tests.screening_results import register_model, screening_result, stored_screenings
 
 LEASE = 30.0
 HASH = "a" * 64
@@ -118,17 +119,16 @@ def test_a_result_is_stored_whole_and_once(engine: Engine, ticket: Ticket) -> No
     claimed = held(engine, ticket)
     with transaction(engine) as session:
         (flagged,) = complete(session, claimed, result())
-    with transaction(engine) as session:
-        (video,) = queries.list_videos(session, verdicts=queries.FLAGGED)
-    assert (video.verdict, video.score, video.partial, video.names) == ("fake", 0.9, True, ["clip.mp4"])
+    (video,) = stored_screenings(engine, verdicts=FLAGGED)
+    item = video.item
+    assert (item.verdict, item.score, item.partial, video.names) == ("fake", 0.9, True, ["clip.mp4"])
     assert [frame.id for frame in video.flagged_frames] == [flagged]
     assert video.flagged_frames[0].box == (1, 2, 30, 40)
-    assert (video.longest_unseen_seconds, video.looks) == (1.25, 3.5)
+    assert (item.longest_unseen_seconds, video.looks) == (1.25, 3.5)
     assert video.tracks[0].flagged_ranges == [[0.25, 0.75]]
     with pytest.raises(StaleAttempt), transaction(engine) as session:
         complete(session, claimed, result(0.1))  # the job ran twice
-    with transaction(engine) as session:
-        assert queries.list_videos(session)[0].score == 0.9
+    assert stored_screenings(engine)[0].item.score == 0.9
 
 
 def test_a_worker_that_was_given_up_cannot_write(engine: Engine, ticket: Ticket) -> None:
@@ -146,8 +146,7 @@ def test_a_worker_that_was_given_up_cannot_write(engine: Engine, ticket: Ticket)
         screenings.fail(session, slow, NotMedia(name="clip.mp4", reason="x"))
     with transaction(engine) as session:
         complete(session, quick, result(0.8))
-    with transaction(engine) as session:
-        assert queries.list_videos(session)[0].score == 0.8
+    assert stored_screenings(engine)[0].item.score == 0.8
 
 
 def test_a_video_that_kills_its_workers_is_given_up(engine: Engine, ticket: Ticket) -> None:
@@ -157,18 +156,17 @@ def test_a_video_that_kills_its_workers_is_given_up(engine: Engine, ticket: Tick
         now += timedelta(days=1)
         with transaction(engine) as session:
             screenings.take_back_expired(session, max_attempts=3, now=now)
-    with transaction(engine) as session:
-        (video,) = queries.list_videos(session)
-    assert (video.status, video.error_code) == ("failed", "attempts_exhausted")
-    assert "3 attempts" in (video.error_message or "")
+    (video,) = stored_screenings(engine)
+    assert (video.item.status, video.item.error_code) == ("failed", "attempts_exhausted")
+    assert "3 attempts" in (video.item.error_message or "")
 
 
 def test_a_rescreening_replaces_the_old_rows(engine: Engine, ticket: Ticket) -> None:
     claimed = held(engine, ticket)
     with transaction(engine) as session:
         complete(session, claimed, result())
+    video_id = stored_screenings(engine)[0].item.video_id
     with transaction(engine) as session:
-        video_id = queries.list_videos(session)[0].video_id
         again = screenings.request(session, video_id=video_id, model_version_id="m-1", again=True)
     assert again == Ticket(row_id=ticket.row_id, attempt=2)
     claimed = held(engine, again)
@@ -176,7 +174,7 @@ def test_a_rescreening_replaces_the_old_rows(engine: Engine, ticket: Ticket) -> 
         complete(session, claimed, result(0.7))
     with transaction(engine) as session:
         assert len(session.scalars(select(FaceRow)).all()) == 2
-        assert [video.score for video in queries.list_videos(session)] == [0.7]
+    assert [video.item.score for video in stored_screenings(engine)] == [0.7]
 
 
 def test_explanations_are_fenced_and_replaced(engine: Engine, ticket: Ticket) -> None:
@@ -213,9 +211,9 @@ def test_explanations_are_fenced_and_replaced(engine: Engine, ticket: Ticket) ->
             explanations.store(session, second, lime)
     with transaction(engine) as session:
         explanations.finish(session, second)
+    (frame,) = stored_screenings(engine)[0].flagged_frames
     with transaction(engine) as session:
-        (frame,) = queries.list_videos(session)[0].flagged_frames
-        assert queries.counts(session).busy == 0
+        assert workload.counts(session).busy == 0
     assert (frame.explain_status, [each.method for each in frame.explanations]) == ("done", ["lime"])
 
 
@@ -266,9 +264,8 @@ def test_asking_again_costs_an_explanation_none_of_its_attempts(engine: Engine, 
     with transaction(engine) as session:
         again = explanations.release(session, claimed, reason="a passing fault", max_attempts=3)
     assert again == Ticket(row_id=flagged, attempt=5)
-    with transaction(engine) as session:
-        (frame,) = queries.list_videos(session)[0].flagged_frames
-        assert (frame.explain_status, frame.explain_error) == ("queued", None)
+    (frame,) = stored_screenings(engine)[0].flagged_frames
+    assert (frame.explain_status, frame.explain_error) == ("queued", None)
 
 
 def test_an_explanation_asked_for_again_meanwhile_drops_the_older_one(engine: Engine, ticket: Ticket) -> None:
@@ -310,9 +307,9 @@ def test_pages_follow_one_another_without_gap(engine: Engine, ticket: Ticket) ->
     seen: list[int] = []
     after = None
     with transaction(engine) as session:
-        while page := queries.list_videos(session, limit=3, after=after):
-            seen += [video.screening_id for video in page]
-            after = seen[-1]
+        while page := detail.screenings(session, Filters(every_screening=True), limit=3, after=after):
+            seen += [video.item.screening_id for video in page]
+            after = Position(id=seen[-1])
     assert seen == sorted(seen, reverse=True)
     assert len(set(seen)) == 11
 
@@ -330,7 +327,7 @@ def test_a_database_that_is_away_is_named_without_its_password() -> None:
 def test_a_database_without_tables_says_what_to_run(tmp_path: Path) -> None:
     engine = connect(f"sqlite:///{tmp_path / 'bare.sqlite3'}")
     with pytest.raises(SettingsError, match="facewarden migrate"), transaction(engine) as session:
-        queries.counts(session)
+        workload.counts(session)
     engine.dispose()
 
 

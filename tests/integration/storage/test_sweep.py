@@ -11,10 +11,10 @@ from sqlalchemy import Engine
 
 from core.errors import Conflict
 from core.outcomes import ExplanationMethod, MediaKind
+from core.results import ExplanationResult
 from core.settings import SweepSettings
 from storage import explanations, screenings, sweep, videos
 from storage.engine import transaction
-from storage.explanations import ExplanationResult
 from storage.leases import Ticket
 from storage.objects import INCOMING, FolderStore
 from storage.results import complete

@@ -5,12 +5,13 @@ from dataclasses import replace
 from sqlalchemy import Engine
 
 from core.outcomes import MediaKind, Verdict
+from core.results import ScreeningResult
 from review.pages import video_view
 from storage import screenings, videos
 from storage.engine import reading, transaction
 from storage.read import detail
 from storage.read.detail import VideoDetail
-from storage.results import ScreeningResult, complete
+from storage.results import complete
 from storage.videos import Seen
 from tests.screening_results import register_model, screening_result
 
@@ -35,8 +36,8 @@ def test_boxes_of_frames_of_another_size_lie_where_the_player_shows_them(engine:
     """A player shows every frame as large as the first, whatever its own size and shape."""
     result = screening_result(Verdict.CLEAR, 0.1, probe={"width": 640, "height": 480, "rotation": 90})
     small, large = result.faces
-    small = replace(small, box=(10, 20, 30, 40), frame_size=(320, 240))
-    large = replace(large, box=(10, 20, 30, 40), frame_size=(640, 960), time_seconds=1.0)
+    small = replace(small, box=(10, 20, 30, 40), frame_width=320, frame_height=240)
+    large = replace(large, box=(10, 20, 30, 40), frame_width=640, frame_height=960, time_seconds=1.0)
     found = stored(engine, replace(result, faces=[small, large]))
     assert [(face.frame_width, face.frame_height) for face in found.tracks[0].faces] == [
         (320, 240),

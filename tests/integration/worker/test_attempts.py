@@ -8,7 +8,6 @@ from time import sleep
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from rq.timeouts import JobTimeoutException
 from sqlalchemy import Engine, select, update
@@ -25,19 +24,18 @@ from core.model_version import read_model_version
 from core.outcomes import ScreeningStatus, Verdict
 from core.settings import Settings
 from ingest.registration import Registrar
-from models.face import Box, Face
 from storage import explanations, screenings
 from storage.engine import transaction
 from storage.objects import FolderStore
 from storage.tables import FlaggedFrame, Screening
+from tests.screening_results import FACE, screening_result
 from worker import context as contexts
 from worker import jobs
 from worker.context import Context
 from worker.decoder.reader import DecodeReport, Probe
-from worker.screening.aggregation import TrackScore, VideoScore
+from worker.screening.aggregation import VideoScore
 from worker.screening.evidence import Evidence
-from worker.screening.pipeline import STAGES, Screened, ScreenedFace, ScreenedTrack
-from worker.screening.quality import Quality
+from worker.screening.pipeline import STAGES, Screened
 
 LONG = 60.0  # seconds that a test waits for what should come at once
 Heartbeat = Callable[[], None]
@@ -77,30 +75,9 @@ NOBODY = Screened(
 
 FLAGGED = replace(
     NOBODY,
-    faces=[
-        ScreenedFace(
-            frame=0,
-            time_seconds=0.5,
-            frame_size=(64, 48),
-            face=Face(
-                box=Box(x0=0, y0=0, x1=60, y1=60), landmarks=np.zeros((5, 2), np.float32), probability=0.99
-            ),
-            quality=Quality(sharpness=50.0, yaw=0.1, roll=0.0, rejection=None),
-            track=0,
-            logit=2.0,
-        )
-    ],
+    faces=[FACE],
     tracks=[
-        ScreenedTrack(
-            number=0,
-            stream=0,
-            start_seconds=0.5,
-            end_seconds=0.5,
-            frames=1,
-            usable_frames=1,
-            score=TrackScore(raw=2.0, score=0.9, supported=True),
-            flagged=[],
-        )
+        replace(screening_result().tracks[0], start_seconds=0.5, end_seconds=0.5, frames=1, usable_frames=1)
     ],
     video=replace(NOBODY.video, verdict=Verdict.FAKE, raw=2.0, score=0.9, track=0),
     evidence=[Evidence(face=0, score=0.9, image=b"a JPEG", crop=b"a PNG")],

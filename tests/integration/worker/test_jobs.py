@@ -23,12 +23,12 @@ from models.face import Image
 from review import rescreening
 from storage.engine import transaction
 from storage.objects import FolderStore
-from storage.read import queries
-from storage.read.queries import VideoView
+from storage.read.detail import ScreeningDetail
 from tests.media import Media
+from tests.screening_results import stored_screenings
 from worker.process import run_worker
 
-Result = Callable[[Path], VideoView]
+Result = Callable[[Path], ScreeningDetail]
 
 
 def take_in(system: Settings, engine: Engine, *paths: Path) -> list[Receipt]:
@@ -36,9 +36,8 @@ def take_in(system: Settings, engine: Engine, *paths: Path) -> list[Receipt]:
     return list(ingest_paths(list(paths), registrar, system))
 
 
-def views(engine: Engine) -> dict[str, VideoView]:
-    with transaction(engine) as session:
-        return {name: video for video in queries.list_videos(session) for name in video.names}
+def views(engine: Engine) -> dict[str, ScreeningDetail]:
+    return {name: found for found in stored_screenings(engine) for name in found.names}
 
 
 def still_video(media: Media, name: str, picture: Image, *, frames: int = 10, **options: Any) -> Path:
@@ -71,7 +70,7 @@ def test_bad_files_get_their_reasons_and_the_good_one_its_verdict(
     assert receipts["empty.mp4"].intake is Intake.FAILED
     assert run_worker(queues.SCREEN, system, burst=True) == 0
     found = {Path(name).name: video for name, video in views(engine).items()}
-    codes = {name: video.error_code for name, video in found.items()}
+    codes = {name: video.item.error_code for name, video in found.items()}
     assert codes == {
         "empty.mp4": "empty_file",
         "text.mp4": "not_media",
@@ -82,14 +81,14 @@ def test_bad_files_get_their_reasons_and_the_good_one_its_verdict(
         "pixel.png": None,
         odd.name: None,
     }
-    assert found["pixel.png"].verdict == "no_face"
+    assert found["pixel.png"].item.verdict == "no_face"
     good = found[odd.name]
-    assert (good.verdict, good.coverage, good.partial) == ("fake", 1.0, False)
+    assert (good.item.verdict, good.item.coverage, good.item.partial) == ("fake", 1.0, False)
     # Every sample of five seconds; the detector may see another face in the background now and then.
     assert [track.usable_frames for track in good.tracks if track.score is not None] == [10]
     for name, video in found.items():
-        if video.error_message is not None:
-            assert repr(name)[1:-1] in video.error_message, "the message names the file"
+        if video.item.error_message is not None:
+            assert repr(name)[1:-1] in video.item.error_message, "the message names the file"
 
 
 def test_flagged_frames_are_explained_and_a_second_run_changes_nothing(
@@ -113,7 +112,7 @@ def test_flagged_frames_are_explained_and_a_second_run_changes_nothing(
             for explanation in frame.explanations
             for key in explanation.overlays.values()
         )
-    queues.enqueue_screen(queues.connect(system.queue_url), video.screening_id, 1, job_seconds=60)
+    queues.enqueue_screen(queues.connect(system.queue_url), video.item.screening_id, 1, job_seconds=60)
     run_worker(queues.SCREEN, system, burst=True)
     assert views(engine) == {video.names[0]: video}
 
@@ -130,15 +129,14 @@ def test_another_model_version_is_run_from_the_checkpoint_beside(
     take_in(system, engine, face_clip)
     with transaction(engine) as session:
         register_version(session, other)
-        (video,) = queries.list_videos(session)
-    rescreening.ask(engine, system, video_id=video.video_id, model_version=other.id, actor="anna")
+    (video,) = stored_screenings(engine)
+    rescreening.ask(engine, system, video_id=video.item.video_id, model_version=other.id, actor="anna")
     run_worker(queues.SCREEN, system, burst=True)
     run_worker(queues.EXPLAIN, system, burst=True)
-    with transaction(engine) as session:
-        made = {each.model_version: each for each in queries.list_videos(session)}
+    made = {each.item.model_version: each for each in stored_screenings(engine)}
     assert set(made) == {read_model_version(today).id, other.id}
     for each in made.values():
-        assert (each.status, each.verdict) == ("done", "fake")
+        assert (each.item.status, each.item.verdict) == ("done", "fake")
         assert all(frame.explanations for frame in each.flagged_frames)
 
 
@@ -150,8 +148,7 @@ def test_the_same_content_under_two_names_is_screened_once(
     first, second = take_in(system, engine, face_clip, copy)
     assert (first.intake, second.intake) == (Intake.QUEUED, Intake.KNOWN)
     assert queues.depth(queues.connect(system.queue_url), queues.SCREEN) == 1
-    with transaction(engine) as session:
-        (video,) = queries.list_videos(session)
+    (video,) = stored_screenings(engine)
     assert len(video.names) == 2
 
 
@@ -162,7 +159,7 @@ def test_content_that_vanishes_before_screening_is_missed_by_name(
     shutil.rmtree(system.objects_folder)
     assert run_worker(queues.SCREEN, system, burst=True) == 0
     (video,) = views(engine).values()
-    assert video.error_code == "file_vanished"
+    assert video.item.error_code == "file_vanished"
 
 
 def test_a_link_is_refused_and_says_so(
@@ -188,7 +185,7 @@ def test_a_flushed_queue_is_filled_again(system: Settings, engine: Engine, face_
     run_worker(queues.SCREEN, system, burst=True)
     connection.flushall()
     assert reconciler.run_once().enqueued == 3  # the explanations
-    assert {video.status for video in views(engine).values()} == {"done"}
+    assert {video.item.status for video in views(engine).values()} == {"done"}
 
 
 def test_cut_off_damaged_gray_and_crowded_videos(
@@ -214,9 +211,9 @@ def test_cut_off_damaged_gray_and_crowded_videos(
     take_in(system, engine, *paths, tmp_path / "crowd.png")
     run_worker(queues.SCREEN, system, burst=True)
     found = {Path(name).name: video for name, video in views(engine).items()}
-    assert found["damaged.mp4"].partial
-    assert 0 < (found["damaged.mp4"].coverage or 0) < 1
-    assert found["gray.mp4"].verdict == found["ten bits.mp4"].verdict == "fake"
-    assert found["one frame.mp4"].verdict == "fake"
-    assert found["nobody.mp4"].verdict == "no_face"
+    assert found["damaged.mp4"].item.partial
+    assert 0 < (found["damaged.mp4"].item.coverage or 0) < 1
+    assert found["gray.mp4"].item.verdict == found["ten bits.mp4"].item.verdict == "fake"
+    assert found["one frame.mp4"].item.verdict == "fake"
+    assert found["nobody.mp4"].item.verdict == "no_face"
     assert len(found["crowd.png"].tracks) >= 36

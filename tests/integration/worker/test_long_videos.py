@@ -39,7 +39,7 @@ def test_twenty_seconds_of_forty_minutes_are_flagged_where_they_are(
     path = media.spliced("mixed.ts", (genuine, 1200), (fake, 20), (genuine, 1180))
     screened = pipeline.screen(path)
     assert screened.video.verdict.flagged
-    flagged = [part for track in screened.tracks for part in track.flagged]
-    assert 1199 <= min(part.start_seconds for part in flagged) <= 1206
-    assert 1214 <= max(part.end_seconds for part in flagged) <= 1221
+    flagged = [part for track in screened.tracks for part in track.flagged_ranges]
+    assert 1199 <= min(start for start, _ in flagged) <= 1206
+    assert 1214 <= max(end for _, end in flagged) <= 1221
     assert all(1199 <= screened.faces[one.face].time_seconds <= 1221 for one in screened.evidence)

@@ -90,9 +90,9 @@ def test_twenty_seconds_in_ten_minutes_are_found_where_they_are(
     assert screened.report.longest_unseen_seconds <= 3.1
     (track,) = screened.tracks
     assert screened.video.verdict is Verdict.SUSPECT or screened.video.verdict is Verdict.FAKE
-    (part,) = track.flagged
-    assert 300 <= part.start_seconds < 303
-    assert 317 < part.end_seconds <= 320
+    ((start, end),) = track.flagged_ranges
+    assert 300 <= start < 303
+    assert 317 < end <= 320
     assert screened.evidence
     assert all(300 <= screened.faces[one.face].time_seconds <= 320 for one in screened.evidence)
 
@@ -105,8 +105,8 @@ def test_a_fake_clip_in_a_loop_scores_as_the_clip(
     assert looped.report.taken == 350
     assert len(looped.tracks) == 1
     assert looped.video.score == pytest.approx(once.video.score, abs=0.01)
-    (part,) = looped.tracks[0].flagged
-    assert (part.start_seconds, part.end_seconds) == (pytest.approx(0, abs=3), pytest.approx(700, abs=3))
+    (part,) = looped.tracks[0].flagged_ranges
+    assert tuple(part) == (pytest.approx(0, abs=3), pytest.approx(700, abs=3))
 
 
 def test_a_genuine_clip_in_a_loop_stays_clear(
@@ -114,7 +114,7 @@ def test_a_genuine_clip_in_a_loop_stays_clear(
 ) -> None:
     genuine, _ = clips
     screened = screen(settings, media.spliced("loop.ts", (genuine, 700)))
-    assert (screened.video.verdict, screened.tracks[0].flagged) == (Verdict.CLEAR, [])
+    assert (screened.video.verdict, screened.tracks[0].flagged_ranges) == (Verdict.CLEAR, [])
 
 
 def test_many_samples_far_apart_are_one_track(

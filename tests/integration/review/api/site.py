@@ -17,6 +17,7 @@ from sqlalchemy import Engine, update
 from core.errors import BrokenMedia
 from core.model_version import ModelVersion, read_model_version
 from core.outcomes import ExplanationMethod, MediaKind, Verdict
+from core.results import ExplanationResult, ScreeningResult
 from core.roles import ROLE_SCOPES, Role, Scope
 from core.settings import ReviewSettings, Settings
 from ingest.registration import register_version
@@ -26,7 +27,7 @@ from storage.engine import connect, transaction
 from storage.leases import Ticket
 from storage.objects import FolderStore
 from storage.people import accounts, tokens
-from storage.results import ScreeningResult, complete
+from storage.results import complete
 from storage.tables import Account
 from tests.screening_results import screening_result
 
@@ -128,7 +129,7 @@ class Site:
             explanations.store(
                 session,
                 claimed,
-                explanations.ExplanationResult(
+                ExplanationResult(
                     method=ExplanationMethod.LIME,
                     parameters={"samples": 10},
                     seed=0,

@@ -5,10 +5,10 @@ from sqlalchemy import Engine
 
 from core.errors import BrokenMedia
 from core.outcomes import DecisionOutcome, ExplanationMethod, MediaKind
+from core.results import ExplanationResult
 from core.roles import Role
 from storage import explanations, screenings, videos
 from storage.engine import reading, transaction
-from storage.explanations import ExplanationResult
 from storage.leases import Ticket
 from storage.people import accounts, decisions
 from storage.queue import choices

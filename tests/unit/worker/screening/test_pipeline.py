@@ -129,7 +129,7 @@ def test_crops_are_classified_in_full_batches_across_frames_and_faces(
     screened = screen(small_batches, clip, KnownDetector(face(LEFT), face(RIGHT)), classifier)
     assert classifier.batches == [7] * 5 + [5]
     assert len(screened.faces) == 40
-    assert {(one.track, one.logit) for one in screened.faces} == {(0, 3.0), (1, -3.0)}
+    assert {(one.track_number, one.logit) for one in screened.faces} == {(0, 3.0), (1, -3.0)}
     assert [(track.frames, track.usable_frames) for track in screened.tracks] == [(20, 20)] * 2
 
 
@@ -142,7 +142,7 @@ def test_the_worst_track_decides_and_only_flagged_tracks_give_evidence(
     assert len(screened.evidence) == 3
     for evidence in screened.evidence:
         shown = screened.faces[evidence.face]
-        assert shown.track == screened.video.track
+        assert shown.track_number == screened.video.track
         assert evidence.score == pytest.approx(VERSION.calibration.probability(3.0))
         crop = cv2.imdecode(np.frombuffer(evidence.crop, np.uint8), cv2.IMREAD_COLOR)
         assert crop is not None
@@ -161,7 +161,7 @@ def test_each_flagged_track_is_shown(small_batches: Settings, clip: Path) -> Non
             return np.abs(super().logits(crops)) + (crops.mean(axis=(1, 2, 3)) > 128)
 
     screened = screen(small_batches, clip, KnownDetector(face(LEFT), face(RIGHT)), Alarmist())
-    assert [screened.faces[one.face].track for one in screened.evidence] == [0, 1, 0]
+    assert [screened.faces[one.face].track_number for one in screened.evidence] == [0, 1, 0]
 
 
 def test_faces_that_fail_the_quality_gate_are_kept_but_not_judged(
@@ -170,7 +170,7 @@ def test_faces_that_fail_the_quality_gate_are_kept_but_not_judged(
     classifier = BrightnessClassifier()
     screened = screen(small_batches, clip, KnownDetector(face(RIGHT), face(LEFT, side=20.0)), classifier)
     assert len(classifier.crops) == 20
-    tiny = [one for one in screened.faces if one.quality.rejection is Rejection.SMALL]
+    tiny = [one for one in screened.faces if one.rejected_because == Rejection.SMALL]
     assert len(tiny) == 20
     assert all(one.logit is None for one in tiny)
     assert screened.video.verdict is Verdict.CLEAR
@@ -214,8 +214,11 @@ def test_picture_and_video_of_a_motion_photo_are_judged_apart(
     path.write_bytes(still.tobytes() + clip.read_bytes())
     screened = screen(small_batches, path, KnownDetector(face(LEFT)), BrightnessClassifier())
     assert (screened.video.verdict, screened.report.coverage) == (Verdict.FAKE, 1.0)
-    assert [(track.stream, track.score.supported) for track in screened.tracks] == [(0, True), (1, True)]
-    assert [bool(track.flagged) for track in screened.tracks] == [forged == "picture", forged == "video"]
+    assert [(track.stream, track.supported) for track in screened.tracks] == [(0, True), (1, True)]
+    assert [bool(track.flagged_ranges) for track in screened.tracks] == [
+        forged == "picture",
+        forged == "video",
+    ]
     assert screened.tracks[1].usable_frames == screened.report.taken - 1 >= 8
 
 

@@ -1,0 +1,47 @@
+"""How much there is, and how much of it is still to be done."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from core.outcomes import ScreeningStatus
+from storage.tables import FlaggedFrame, Screening, Sighting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    screenings: dict[str, int]  # by status
+    verdicts: dict[str, int]
+    explanations: dict[str, int]  # by status
+    refused: int  # files that never became videos
+
+    @property
+    def busy(self) -> int:
+        """What is still to be done."""
+        waiting = (ScreeningStatus.QUEUED, ScreeningStatus.SCREENING)
+        return sum(self.screenings.get(status, 0) for status in waiting) + self.explanations.get("queued", 0)
+
+
+def latest_lease(session: Session) -> datetime | None:
+    """When the lease ends that a worker took or renewed last; it moves on as long as one works."""
+    ends = (session.scalar(select(func.max(row.lease_expires_at))) for row in (Screening, FlaggedFrame))
+    return max((end for end in ends if end is not None), default=None)
+
+
+def counts(session: Session) -> Counts:
+    """How many of what there are."""
+
+    def by(column: Any) -> dict[str, int]:
+        rows = session.execute(select(column, func.count()).where(column.is_not(None)).group_by(column))
+        return {str(value): count for value, count in rows}
+
+    refused = select(func.count()).select_from(Sighting).where(Sighting.error_code.is_not(None))
+    return Counts(
+        screenings=by(Screening.status),
+        verdicts=by(Screening.verdict),
+        explanations=by(FlaggedFrame.explain_status),
+        refused=session.scalar(refused) or 0,
+    )
