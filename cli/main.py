@@ -10,7 +10,7 @@ import typer
 
 from cli import accounts
 from cli.configuration import read_settings as _settings
-from cli.learning import calibration, evaluation, gpu_training, model_card, training
+from cli.learning import calibration, evaluation, gpu_training, hold_out, model_card, training
 from core.errors import FacewardenError
 from core.outcomes import Verdict
 
@@ -262,6 +262,7 @@ app.command()(training.train)
 app.command()(training.train_renderers)
 app.command()(gpu_training.pack)
 app.command()(gpu_training.export_gpu)
+app.command()(hold_out.hold_out)
 app.command()(calibration.calibrate)
 app.command()(evaluation.evaluate)
 app.command()(model_card.model_card)

@@ -42,7 +42,7 @@ log = structlog.get_logger()
 class CalibrationConfig:
     """How to calibrate."""
 
-    data: Path  # folder of genuine faces and videos (models.datasets.faces)
+    data: Path | None  # folder of genuine faces and videos (models.datasets.faces)
     labelled: Path | None = None  # genuine and fake media, whose validation side takes the place of `data`
     plan: Plan
     method: Method
@@ -90,7 +90,7 @@ def calibrate(
 
 def _clips(config: CalibrationConfig, folder: Path) -> Iterator[Clip]:
     if config.labelled is None:
-        return HeldOut(config.data, config.plan).clips("calibration", folder)
+        return HeldOut.in_folder(config.data, config.plan).clips("calibration", folder)
     plan = replace(config.plan, robustness=False)
     return labelled_clips(config.labelled, folder, plan=plan, split="validation", limit=None, seed=0)
 

@@ -90,6 +90,13 @@ def sides_of_videos(data: Path) -> dict[str, Purpose]:
 class HeldOut:
     """Makes the clips of one side."""
 
+    @classmethod
+    def in_folder(cls, data: Path | None, plan: Plan) -> "HeldOut":
+        """Those of a folder that may not have been named. Raises SettingsError."""
+        if data is None:
+            raise SettingsError(setting="--data", reason="name it, or labelled media with --labelled")
+        return cls(data, plan)
+
     def __init__(self, data: Path, plan: Plan) -> None:
         """Raises SettingsError where `data` holds neither photographs nor videos."""
         self.data, self.plan = data, plan

@@ -111,15 +111,9 @@ def _clips(config: EvaluationConfig, folder: Path) -> Iterator[Clip]:
             seed=config.seed,
         )
         return
-    held_out = _held_out(config)
+    held_out = HeldOut.in_folder(config.data, config.plan)
     yield from held_out.clips("evaluation", folder)
     yield from held_out.genuine_videos(folder)
-
-
-def _held_out(config: EvaluationConfig) -> HeldOut:
-    if config.data is None:
-        raise SettingsError(setting="--data", reason="name it, or a folder with --labelled")
-    return HeldOut(config.data, config.plan)
 
 
 def _crops_of(
@@ -128,7 +122,7 @@ def _crops_of(
     """Face crops in each size and margin that the checkpoints take."""
     if config.labelled is not None or config.pairs < 1:
         return {}
-    records = evaluation_records(_held_out(config))
+    records = evaluation_records(HeldOut.in_folder(config.data, config.plan))
     if not records:
         return {}
     shapes = {(p.classifier.version.input_size, p.classifier.version.crop.margin) for p in pipelines}
@@ -165,7 +159,12 @@ def _warn_of_overlap(version: ModelVersion, clips: Sequence[ScoredClip]) -> None
     calibrated_on = version.training.get("calibration", {}).get("groups", [])
     shared = overlap(calibrated_on, [clip.group for clip in clips if clip.main])
     if shared:
-        log.warning("the checkpoint was calibrated on some of these", version=version.id, groups=shared)
+        log.warning(
+            "the checkpoint was calibrated on some of these",
+            version=version.id,
+            groups=len(shared),
+            examples=shared[:3],
+        )
 
 
 def _circumstances(config: EvaluationConfig, checkpoints: Sequence[Path], began: float) -> dict[str, Any]:

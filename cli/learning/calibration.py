@@ -13,7 +13,9 @@ from cli.learning.kinds import Kinds, chosen
 def calibrate(
     weights: Annotated[Path, typer.Argument(help="The checkpoint to calibrate.")],
     out: Annotated[Path, typer.Option(help="Where the calibrated checkpoint goes.")],
-    data: Annotated[Path, typer.Option(envvar="FACEWARDEN_DATA", help="Folder of genuine faces and videos.")],
+    data: Annotated[
+        Path | None, typer.Option(envvar="FACEWARDEN_DATA", help="Folder of genuine faces and videos.")
+    ] = None,
     labelled: Annotated[
         Path | None,
         typer.Option(help="Genuine and fake media, whose validation side is used instead of --data."),

@@ -2,7 +2,6 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,6 @@ from cli.learning.training import crop_store, parse_shares
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from models.datasets.media import LabelledMedia
     from models.training.gpu.packing import Packed
 
 MEBIBYTE = 2**20
@@ -42,6 +40,7 @@ def pack(
     from rich.console import Console
     from rich.progress import Progress
 
+    from models.datasets.hold_out import with_test_sources
     from models.datasets.splits import discover, divide
     from models.device import choose_device
     from models.training.gpu.pack import write_pack
@@ -49,7 +48,7 @@ def pack(
 
     settings = read_settings()
     shares = parse_shares(split)
-    found = _tested_on([discover(each) for each in data], test_source or [])
+    found = [with_test_sources(discover(each), test_source or []) for each in data]
     store = crop_store(settings, frames=frames, device=choose_device(settings.device))
     packer = Packer()
     with Progress(console=Console(stderr=True)) as bar:
@@ -86,24 +85,6 @@ def export_gpu(
 
     made = export_run(run, out, label=label or UNTRAINED_LABEL)
     typer.echo(f"{out}: {made.id} ({made.label})")
-
-
-def _tested_on(found: Sequence[list["LabelledMedia"]], texts: Sequence[str]) -> list[list["LabelledMedia"]]:
-    """The media, those of sources with one of the texts on the test side."""
-    from core.errors import SettingsError
-
-    sources = sorted({each.source for media in found for each in media})
-    for text in texts:
-        if not any(text in source for source in sources):
-            reason = f"no source has {text!r} in its name; they are {', '.join(sources)}"
-            raise SettingsError(setting="--test-source", reason=reason)
-    return [
-        [
-            replace(each, split="test") if any(text in each.source for text in texts) else each
-            for each in media
-        ]
-        for media in found
-    ]
 
 
 def _advance(bar: "Progress", task: "TaskID", done: int, media: int) -> None:
