@@ -20,8 +20,8 @@ from skimage.data import astronaut
 from bench import bench_console, clips, explaining, memory, yardstick
 from core.logs import configure
 from core.settings import Settings
-from models.classifier import Classifier
 from models.detector import FaceDetector
+from worker.screening.loading import load_pipeline
 from worker.screening.pipeline import STAGES, Pipeline
 
 SECONDS = 10
@@ -66,8 +66,7 @@ def _cpu() -> str:
 
 def _pipeline(settings: Settings) -> tuple[Pipeline, float]:
     since = time.perf_counter()
-    classifier = Classifier.load(settings.weights, device="cpu", cache=settings.home / "converted")
-    return Pipeline(settings, FaceDetector(settings.detection), classifier), time.perf_counter() - since
+    return load_pipeline(settings), time.perf_counter() - since
 
 
 def _screening(clip: Path, pipeline: Pipeline, settings: Settings, measured: int | None) -> dict[str, Any]:

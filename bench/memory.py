@@ -62,13 +62,10 @@ def _resident(process: psutil.Process) -> int:
 
 
 def _screen(clip: Path, home: Path) -> dict[str, Any]:
-    from models.classifier import Classifier
-    from models.detector import FaceDetector
-    from worker.screening.pipeline import Pipeline
+    from worker.screening.loading import load_pipeline
 
     settings = Settings(home=home, device="cpu", log_level="error", _env_file=None)
-    classifier = Classifier.load(settings.weights, device="cpu", cache=settings.home / "converted")
-    pipeline = Pipeline(settings, FaceDetector(settings.detection), classifier)
+    pipeline = load_pipeline(settings)
     since = time.perf_counter()
     screened = pipeline.screen(clip)
     return {

@@ -14,15 +14,15 @@ from cli.tables import coloured, percent, printed_label
 from core import gate
 from core.errors import FacewardenError, printable
 from core.media_signatures import HEAD_BYTES
+from core.model_version import ModelVersion
 from core.outcomes import Verdict
 from core.settings import Settings
 from ingest.bucket import named_files, text_name
-from models.classifier import Classifier
-from models.detector import FaceDetector
-from models.device import choose_device
 from review.words import reasons
 from worker.explaining import decode_crop, explain_crop
-from worker.screening.pipeline import Pipeline, Screened
+from worker.screening.loading import load_pipeline
+from worker.screening.pipeline import Pipeline
+from worker.screening.screened import Screened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +39,7 @@ def screen_files(settings: Settings, paths: list[Path], *, as_json: bool, overla
 
     Raises WeightsError or SettingsError where nothing can be screened at all.
     """
-    classifier = Classifier.load(
-        settings.weights,
-        backend=settings.backend,
-        device=settings.device,
-        batch_size=settings.batch_size,
-        cache=settings.home / "converted",
-    )
-    detector = FaceDetector(settings.detection, choose_device(settings.device))
-    pipeline = Pipeline(settings, detector, classifier)
+    pipeline = load_pipeline(settings)
     rows = []
     with Progress(
         TextColumn("{task.description}"),
@@ -70,7 +62,7 @@ def screen_files(settings: Settings, paths: list[Path], *, as_json: bool, overla
             if as_json:
                 print(json.dumps(row), flush=True)  # noqa: T201  stdout is this command's output
     if not as_json:
-        _print_table(rows, classifier)
+        _print_table(rows, pipeline.classifier.version)
     verdicts = [Verdict(row["verdict"]) for row in rows if row["error"] is None]
     return Tally(
         failed=len(rows) - len(verdicts),
@@ -119,10 +111,10 @@ def screen_one(
         row["error"] = {"code": error.code, "message": str(error)}
         return row
     row |= {
-        "verdict": screened.video.verdict.value,
-        "score": screened.video.score,
-        "coverage": screened.report.coverage,
-        "unseen": list(screened.report.unseen),
+        "verdict": screened.verdict.value,
+        "score": screened.score,
+        "coverage": screened.coverage,
+        "unseen": list(screened.unseen),
         "rejected_faces": screened.rejected_faces,
         "longest_unseen_seconds": screened.report.longest_unseen_seconds,
         "looks": screened.video.looks,
@@ -179,9 +171,9 @@ def _write_overlays(pipeline: Pipeline, png: bytes, folder: Path, stem: str) -> 
     return written
 
 
-def _print_table(rows: list[dict[str, Any]], classifier: Classifier) -> None:
+def _print_table(rows: list[dict[str, Any]], version: ModelVersion) -> None:
     console = Console()
-    table = Table(title=f"model {printed_label(classifier.version.id, classifier.version.label)}")
+    table = Table(title=f"model {printed_label(version.id, version.label)}")
     for column in ("file", "verdict", "score", "coverage", "tracks", "seconds", "faces not scored"):
         table.add_column(column, overflow="fold")
     for row in rows:

@@ -19,7 +19,9 @@ from models.classifier import Classifier
 from models.detector import FaceDetector
 from models.device import choose_device
 from models.face import Face, Image
-from worker.screening.pipeline import Pipeline, Screened
+from worker.screening.loading import load_pipeline
+from worker.screening.pipeline import Pipeline
+from worker.screening.screened import Screened
 
 log = structlog.get_logger()
 Item = TypeVar("Item")
@@ -51,8 +53,7 @@ class RememberingDetector(FaceDetector):
 
 def pipeline_of(settings: Settings, checkpoint: Path, detector: FaceDetector) -> Pipeline:
     """The worker's pipeline with the checkpoint's own crop settings and backend."""
-    classifier = Classifier.load(checkpoint, backend=settings.backend, device=settings.device)
-    return Pipeline(settings.model_copy(update={"weights": checkpoint}), detector, classifier)
+    return load_pipeline(settings.model_copy(update={"weights": checkpoint}), detector=detector)
 
 
 def screen_clips(

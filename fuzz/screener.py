@@ -15,8 +15,7 @@ import psutil
 from cli.screening import screen_one
 from core.logs import configure
 from core.settings import Settings
-from models.classifier import Classifier
-from models.detector import FaceDetector
+from worker.screening.loading import load_pipeline
 from worker.screening.pipeline import Pipeline
 
 # The decoder reports what it raised without meaning to. Its reader makes a typed error of it, and yet it is
@@ -27,8 +26,7 @@ CRASHED = "it crashed ("
 def main() -> None:
     settings = Settings(home=Path(sys.argv[1]), device="cpu", log_level="error", _env_file=None)
     configure(settings)
-    classifier = Classifier.load(settings.weights, device="cpu", cache=settings.home / "converted")
-    pipeline = Pipeline(settings, FaceDetector(settings.detection), classifier)
+    pipeline = load_pipeline(settings)
     own = psutil.Process()
     before = _held(own)
     print(json.dumps({"ready": True}), flush=True)

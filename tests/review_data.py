@@ -26,8 +26,6 @@ from core.results import ExplanationResult, ScreeningResult
 from core.settings import Settings
 from ingest.registration import register_version
 from models.classifier import Classifier
-from models.detector import FaceDetector
-from models.device import choose_device
 from storage import explanations, migrate, screenings, videos
 from storage.engine import transaction
 from storage.leases import Ticket
@@ -38,7 +36,6 @@ from storage.tables import Screening, Video, utc_now
 from worker.context import Context
 from worker.explaining import explain_frame
 from worker.outcome import to_result
-from worker.screening.pipeline import Pipeline
 
 FLAGGED, GENUINE, TWO_FACES = "newsroom/statement.mp4", "newsroom/portrait.mp4", "uploads/two_speakers.mp4"
 LEASE_SECONDS = 3600.0
@@ -87,7 +84,6 @@ def build(settings: Settings, weights: Path, *, seconds: int = 5) -> ReviewData:
     classifier = context.classifier
     with transaction(context.engine) as session:
         register_version(session, classifier.version)
-    pipeline = Pipeline(settings, FaceDetector(settings.detection, choose_device("cpu")), classifier)
     settings.home.mkdir(parents=True, exist_ok=True)
     made = {}
     ids = {}
@@ -95,7 +91,7 @@ def build(settings: Settings, weights: Path, *, seconds: int = 5) -> ReviewData:
         clip = settings.home / "clip.mp4"
         write_clip(clip, picture, seconds=seconds)
         claimed, ids[name] = _claim(context, name, clip.read_bytes(), classifier.version)
-        result = to_result(pipeline.screen(clip, name=name), context.objects)
+        result = to_result(context.pipeline.screen(clip, name=name), context.objects)
         explained = _complete(context, claimed, result)
         made[name] = Made(content=clip.read_bytes(), result=result, explained=explained)
     for number, (name, became, score, hours) in enumerate(OTHERS):

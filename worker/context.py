@@ -17,9 +17,9 @@ from core.model_version import read_model_version
 from core.settings import Settings
 from models.classifier import Classifier
 from models.detector import FaceDetector
-from models.device import choose_device
 from storage.engine import connect
 from storage.objects import FolderStore
+from worker.screening.loading import load_classifier, load_detector
 from worker.screening.pipeline import Pipeline
 
 log = structlog.get_logger()
@@ -78,13 +78,7 @@ class Context:
         raise WeightsError(path=folder, reason=reason)
 
     def _load(self, path: Path) -> Classifier:
-        classifier = Classifier.load(
-            path,
-            backend=self.settings.backend,
-            device=self.settings.device,
-            batch_size=self.settings.batch_size,
-            cache=self.settings.home / "converted",
-        )
+        classifier = load_classifier(self.settings, path)
         log.info(
             "model loaded",
             version=classifier.version.id,
@@ -96,7 +90,7 @@ class Context:
 
     @cached_property
     def detector(self) -> FaceDetector:
-        return FaceDetector(self.settings.detection, choose_device(self.settings.device))
+        return load_detector(self.settings)
 
     @cached_property
     def pipeline(self) -> Pipeline:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from core.results import FlaggedFrameResult, ScreeningResult
 from storage.objects import FolderStore
 from worker.screening.evidence import Evidence
-from worker.screening.pipeline import Screened
+from worker.screening.screened import Screened
 
 
 def to_result(screened: Screened, objects: FolderStore) -> ScreeningResult:

@@ -6,7 +6,7 @@ soon as their faces are cut out; of the pictures only the few most suspicious ar
 """
 
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from models.classifier import Classifier
 from models.crop import crop_standing
 from models.detector import FaceDetector
 from models.face import Face
-from worker.decoder.reader import DecodeReport, Frame, Probe, VideoReader
+from worker.decoder.reader import DecodeReport, Frame, VideoReader
 from worker.screening.aggregation import (
     Stretch,
     TrackScore,
@@ -35,36 +35,13 @@ from worker.screening.aggregation import (
 )
 from worker.screening.evidence import Candidate, Evidence, in_turn, jpeg, png, worth_keeping
 from worker.screening.quality import assess
+from worker.screening.screened import Screened
 from worker.screening.tracks import Tracker, describe
 from worker.screening.turning import Turner
 
 STAGES = ("decode", "detect", "crop", "classify", "track", "aggregate")
 
 Progress = Callable[[int, int], None]  # samples done, samples expected
-
-
-@dataclass(frozen=True, kw_only=True)
-class Screened:
-    probe: Probe
-    report: DecodeReport
-    faces: list[FaceResult]  # in the order in which they were found
-    tracks: list[TrackResult]
-    video: VideoScore
-    evidence: list[Evidence]  # of each flagged track, the worst track's first; empty unless flagged
-    timings: dict[str, float]  # seconds per stage, and "total"
-
-    @property
-    def rejected_faces(self) -> dict[str, int]:
-        """How many faces the quality gate kept from the classifier, by reason, the most frequent first."""
-        reasons = Counter(face.rejected_because for face in self.faces)
-        return {reason: number for reason, number in reasons.most_common() if reason is not None}
-
-    @property
-    def turn(self) -> int:
-        """Degrees clockwise by which the picture is turned so that most of the faces stand."""
-        judged = [face.turn for face in self.faces if face.usable]
-        turns = Counter(judged or [face.turn for face in self.faces])
-        return turns.most_common(1)[0][0] if turns else 0
 
 
 @dataclass
@@ -138,6 +115,7 @@ class Pipeline:
             evidence = self._evidence(run, tracks, video)
             run.seconds["total"] = time.perf_counter() - began
             return Screened(
+                model_version=self._classifier.version,
                 probe=reader.probe,
                 report=reader.report,
                 faces=[_face(candidate, self._classifier.version) for candidate in run.candidates],

@@ -13,11 +13,8 @@ from core.media_formats import FORMATS, format_of
 from core.settings import IngestSettings
 from ingest.bucket import ingest_paths, named_files
 from ingest.registration import Intake
-from models.classifier import Classifier
-from models.detector import FaceDetector
-from models.device import choose_device
 from tests.integration.ingest.site import MP4, Site
-from worker.screening.pipeline import Pipeline
+from worker.screening.loading import load_pipeline
 
 LARGEST = 100_000  # bytes
 
@@ -64,11 +61,7 @@ def outcomes(site: Site, tmp_path: Path, checkpoint: Path) -> tuple[dict[str, ob
         for receipt in ingest_paths(paths, site.registrar, settings)
         if receipt.intake != Intake.UNSETTLED
     }
-    pipeline = Pipeline(
-        settings,
-        FaceDetector(settings.detection, choose_device("cpu")),
-        Classifier.load(checkpoint, backend="fp32", device="cpu", batch_size=1, cache=settings.home),
-    )
+    pipeline = load_pipeline(settings.model_copy(update={"weights": checkpoint, "device": "cpu"}))
     screened = {}
     for path, file, root in named_files(paths, ingest.left_alone_names):
         error = screen_one(pipeline, path, None, found=(file, root))["error"]

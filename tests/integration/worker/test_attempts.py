@@ -20,7 +20,7 @@ from core.errors import (
     ServiceUnavailable,
     WeightsError,
 )
-from core.model_version import read_model_version
+from core.model_version import ModelVersion, read_model_version
 from core.outcomes import ScreeningStatus, Verdict
 from core.settings import Settings
 from ingest.registration import Registrar
@@ -35,12 +35,23 @@ from worker.context import Context
 from worker.decoder.reader import DecodeReport, Probe
 from worker.screening.aggregation import VideoScore
 from worker.screening.evidence import Evidence
-from worker.screening.pipeline import STAGES, Screened
+from worker.screening.pipeline import STAGES
+from worker.screening.screened import Screened
 
 LONG = 60.0  # seconds that a test waits for what should come at once
 Heartbeat = Callable[[], None]
 
 NOBODY = Screened(
+    model_version=ModelVersion(
+        architecture="smallcnn",
+        label="test",
+        weights_sha256="0" * 64,
+        input_size=64,
+        mean=(0.5,) * 3,
+        std=(0.5,) * 3,
+        fake_threshold=0.8,
+        suspect_threshold=0.6,
+    ),
     probe=Probe(
         container="mp4",
         codec="h264",

@@ -9,9 +9,7 @@ import pytest
 
 from cli.screening import screen_one
 from core.settings import Settings
-from models.classifier import Classifier
-from models.detector import FaceDetector
-from models.device import choose_device
+from worker.screening.loading import load_pipeline
 from worker.screening.pipeline import Pipeline
 
 pytestmark = pytest.mark.corpus
@@ -51,11 +49,8 @@ EXPECTED = {
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """The shipped model, loaded once for all of them."""
-    settings = Settings(home=tmp_path_factory.mktemp("home"), _env_file=None)
-    classifier = Classifier.load(
-        settings.weights, backend="fp32", device="cpu", batch_size=settings.batch_size, cache=settings.home
-    )
-    return Pipeline(settings, FaceDetector(settings.detection, choose_device("cpu")), classifier)
+    home = tmp_path_factory.mktemp("home")
+    return load_pipeline(Settings(home=home, backend="fp32", device="cpu", _env_file=None))
 
 
 def test_every_case_has_an_outcome(corpus: Path) -> None:

@@ -11,11 +11,9 @@ from PIL import Image
 
 from core.outcomes import Verdict
 from core.settings import Settings
-from models.classifier import Classifier
-from models.detector import FaceDetector
-from models.device import choose_device
 from tests import hdr
 from tests.hdr import Colours, Floats
+from worker.screening.loading import load_pipeline
 from worker.screening.pipeline import Pipeline
 
 pytestmark = pytest.mark.corpus
@@ -34,11 +32,8 @@ P3_XYZ = [[0.5151, 0.2920, 0.1571], [0.2412, 0.6922, 0.0666], [-0.0011, 0.0419, 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    settings = Settings(home=tmp_path_factory.mktemp("home"), _env_file=None)
-    classifier = Classifier.load(
-        settings.weights, backend="fp32", device="cpu", batch_size=settings.batch_size, cache=settings.home
-    )
-    return Pipeline(settings, FaceDetector(settings.detection, choose_device("cpu")), classifier)
+    home = tmp_path_factory.mktemp("home")
+    return load_pipeline(Settings(home=home, backend="fp32", device="cpu", _env_file=None))
 
 
 def pictures(path: Path) -> list[NDArray[np.uint8]]:

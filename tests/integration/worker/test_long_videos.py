@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from core.settings import Settings
-from models.classifier import Classifier
-from models.detector import FaceDetector
 from tests.media import Media
+from worker.screening.loading import load_pipeline
 from worker.screening.pipeline import Pipeline
 
 pytestmark = pytest.mark.corpus
@@ -15,9 +14,7 @@ pytestmark = pytest.mark.corpus
 
 @pytest.fixture
 def pipeline(settings: Settings) -> Pipeline:
-    return Pipeline(
-        settings, FaceDetector(settings.detection), Classifier.load(settings.weights, device="cpu")
-    )
+    return load_pipeline(settings.model_copy(update={"device": "cpu"}))
 
 
 def test_a_fake_clip_in_a_loop_has_the_verdict_of_the_clip(

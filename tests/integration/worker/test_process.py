@@ -34,8 +34,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 # Torch takes long to import, and no model is used here.
-sys.modules["models.classifier"] = SimpleNamespace(Classifier=None)
-sys.modules["models.detector"] = SimpleNamespace(FaceDetector=None)
+sys.modules["models.classifier"] = SimpleNamespace(Classifier=object)
+sys.modules["models.detector"] = SimpleNamespace(FaceDetector=object)
 sys.modules["models.device"] = SimpleNamespace(choose_device=None)
 
 from core.settings import Settings

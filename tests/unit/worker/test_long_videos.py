@@ -12,7 +12,8 @@ from core.outcomes import Verdict
 from core.settings import Settings
 from models.face import Box, Face, Image
 from tests.media import Media, picture
-from worker.screening.pipeline import Pipeline, Screened
+from worker.screening.pipeline import Pipeline
+from worker.screening.screened import Screened
 
 HALF = (0.5, 0.5, 0.5)
 VERSION = ModelVersion(

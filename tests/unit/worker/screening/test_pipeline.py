@@ -14,8 +14,9 @@ from core.outcomes import Verdict
 from core.settings import Settings
 from models.face import Box, Face, Image
 from tests.media import Media, number_in, picture
-from worker.screening.pipeline import STAGES, Pipeline, Screened
+from worker.screening.pipeline import STAGES, Pipeline
 from worker.screening.quality import Rejection
+from worker.screening.screened import Screened
 
 HALF = (0.5, 0.5, 0.5)
 VERSION = ModelVersion(

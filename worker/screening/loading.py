@@ -1,0 +1,35 @@
+"""From settings to models at work: the one place where detector, classifier and pipeline are put together."""
+
+from pathlib import Path
+
+from core.settings import Settings
+from models.classifier import Classifier
+from models.detector import FaceDetector
+from models.device import choose_device
+from worker.screening.pipeline import Pipeline
+
+
+def load_pipeline(settings: Settings, *, detector: FaceDetector | None = None) -> Pipeline:
+    """The pipeline of `settings`, its models loaded; with `detector` in place of its own, if one is given.
+
+    Raises:
+        WeightsError: `settings.weights` is missing, damaged, tampered with or misfit.
+        SettingsError: this machine has no such device, or the device no such backend.
+    """
+    classifier = load_classifier(settings, settings.weights)
+    return Pipeline(settings, load_detector(settings) if detector is None else detector, classifier)
+
+
+def load_detector(settings: Settings) -> FaceDetector:
+    return FaceDetector(settings.detection, choose_device(settings.device))
+
+
+def load_classifier(settings: Settings, weights: Path) -> Classifier:
+    """The checkpoint at `weights` on the device and backend of `settings`; errors as of `load_pipeline`."""
+    return Classifier.load(
+        weights,
+        backend=settings.backend,
+        device=settings.device,
+        batch_size=settings.batch_size,
+        cache=settings.home / "converted",
+    )

@@ -1,0 +1,62 @@
+"""What the pipeline gives for one file; free of torch, so that whoever only reads it needs none."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.model_version import ModelVersion
+from core.outcomes import Verdict
+from core.results import FaceResult, TrackResult
+from worker.decoder.reader import DecodeReport, Probe
+from worker.screening.aggregation import VideoScore
+from worker.screening.evidence import Evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screened:
+    """What became of one video or picture."""
+
+    model_version: ModelVersion  # that gave the scores
+    probe: Probe  # what the file says of itself
+    report: DecodeReport  # what was looked at
+    faces: Sequence[FaceResult]  # in the order in which they were found
+    tracks: Sequence[TrackResult]  # by number
+    video: VideoScore
+    evidence: Sequence[Evidence]  # of each flagged track, the worst track's first; empty unless flagged
+    timings: dict[str, float]  # seconds per stage, and "total"
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the machine says: `fake`, `suspect`, `clear`, `unjudged`, `no_face` or `too_short`."""
+        return self.video.verdict
+
+    @property
+    def score(self) -> float | None:
+        """The calibrated score of the whole video, in [0, 1], 1 for fake.
+
+        None where there is none: see the verdict.
+        """
+        return self.video.score
+
+    @property
+    def coverage(self) -> float:
+        """The part of what was to be looked at that came undamaged, in [0, 1]."""
+        return self.report.coverage
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """What was not looked at, in words; it lowers the coverage."""
+        return self.report.unseen
+
+    @property
+    def rejected_faces(self) -> dict[str, int]:
+        """How many faces the quality gate kept from the classifier, by reason, the most frequent first."""
+        reasons = Counter(face.rejected_because for face in self.faces)
+        return {reason: number for reason, number in reasons.most_common() if reason is not None}
+
+    @property
+    def turn(self) -> int:
+        """Degrees clockwise by which the picture is turned so that most of the faces stand."""
+        judged = [face.turn for face in self.faces if face.usable]
+        turns = Counter(judged or [face.turn for face in self.faces])
+        return turns.most_common(1)[0][0] if turns else 0
