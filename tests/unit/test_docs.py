@@ -17,7 +17,7 @@ from storage.tables import Base
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "THIRD_PARTY.md")),
-    *ROOT.glob("docs/*.md"),
+    *sorted(ROOT.glob("docs/*.md")),
 ]
 
 PACKAGES = "bench|cli|core|evaluation|facewarden|fuzz|ingest|models|review|storage|tests|worker"
