@@ -3,22 +3,28 @@
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 DATA = "FACEWARDEN_DATA"
 
 
-def command_line() -> str:
+def command_line(words: Sequence[str] | None = None, *, launcher: str = "") -> str:
     """The command as others would type it: folders of this machine mean nothing elsewhere.
 
     The folder of data is named by its variable; of other absolute paths the last part is left.
+
+    Args:
+        words: what follows the launcher; by default what this process was given.
+        launcher: by default `facewarden`, or torchrun where it started this process.
     """
-    return " ".join([*_launcher(), *map(_portable, sys.argv[1:])])
+    given = sys.argv[1:] if words is None else words
+    return " ".join([launcher or _launcher(), *map(_portable, given)])
 
 
-def _launcher() -> list[str]:
+def _launcher() -> str:
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return ["facewarden"] if processes == 1 else ["torchrun", "--nproc-per-node", str(processes), "-m", "cli"]
+    return "facewarden" if processes == 1 else f"torchrun --nproc-per-node {processes} -m cli"
 
 
 def _portable(word: str) -> str:

@@ -1,6 +1,5 @@
 """`facewarden pack` and `export-gpu`: what comes before and after `python -m models.training.gpu`."""
 
-import shlex
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -11,6 +10,7 @@ import typer
 
 from cli.configuration import read_settings
 from cli.learning.training import crop_store, parse_shares
+from core.command_line import command_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -59,17 +59,7 @@ def pack(
     if genuine is not None:
         packer.add_genuine(genuine)
     made = packer.pack(int(megabytes * MEBIBYTE))
-    words = [
-        "facewarden",
-        "pack",
-        *(word for each in data for word in ("--data", each.name)),
-        "--out",
-        out.name,
-    ]
-    words += ["--genuine", genuine.name] if genuine else []
-    words += ["--megabytes", f"{megabytes:g}", "--split", split, "--frames", str(frames)]
-    words += [word for text in test_source or [] for word in ("--test-source", text)]
-    write_pack(out, replace(made.pack, command=shlex.join(words)))
+    write_pack(out, replace(made.pack, command=command_line()))
     _show(made)
     typer.echo(f"pack: {out}, {out.stat().st_size / MEBIBYTE:.1f} MiB")
 

@@ -16,7 +16,6 @@ import argparse
 import copy
 import json
 import math
-import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from core.command_line import command_line
 from core.errors import FacewardenError
 from models.architectures import architecture, build
 from models.device import choose_device
@@ -43,6 +43,7 @@ from models.training.init import load_backbone, origin
 
 EXIT_FAILED = 1
 EXIT_UNFINISHED = 3  # this piece is over, the run is not
+LAUNCHER = "python -m models.training.gpu"
 STATE, HISTORY, SCORES = "state.pt", "history.json", "scores.json"
 SAVED_EVERY = 120.0  # seconds of training between two saved states
 SAID_EVERY = 100  # steps
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(words)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
-        command = _command(words, [*args.packs, *args.average, args.init, args.out])
+        command = command_line(words, launcher=LAUNCHER)
         return _average(args, command) if args.average else _train(args, command, begun)
     except FacewardenError as error:
         sys.stderr.write(f"models.training.gpu: {error}\n")
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m models.training.gpu",
+        prog=LAUNCHER,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -241,12 +242,6 @@ def _described(paths: Sequence[Path], packs: Sequence[Pack]) -> list[dict[str, A
 
 def _made(packs: Sequence[Pack]) -> list[str]:
     return [pack.command for pack in packs if pack.command]
-
-
-def _command(words: Sequence[str], paths: Sequence[Path | None]) -> str:
-    """The command as others would type it: folders of this machine mean nothing elsewhere."""
-    names = {str(path): path.name for path in paths if path}
-    return shlex.join(["python", "-m", "models.training.gpu", *(names.get(word, word) for word in words)])
 
 
 def _checked(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from core.command_line import command_line
 from core.model_version import UNTRAINED_LABEL, CropSettings, ModelVersion
 from models.architectures import architecture, build
 from models.checkpoint import save_checkpoint
@@ -21,7 +22,6 @@ def export_run(run: Path, out: Path, *, label: str = UNTRAINED_LABEL) -> ModelVe
     network = build(entry.name)
     own = {name.removeprefix(NETWORK): value for name, value in weights.items() if name.startswith(NETWORK)}
     network.load_state_dict({**network.state_dict(), **own})
-    command = f"facewarden export-gpu {run.name} --out {out.name} --label {label}"
     version = ModelVersion(
         architecture=entry.name,
         label=label,
@@ -30,6 +30,6 @@ def export_run(run: Path, out: Path, *, label: str = UNTRAINED_LABEL) -> ModelVe
         mean=entry.mean,
         std=entry.std,
         crop=CropSettings(margin=config["margin"]),
-        training={**record, "commands": [*record["commands"], command]},
+        training={**record, "commands": [*record["commands"], command_line()]},
     )
     return save_checkpoint(out, network, version)

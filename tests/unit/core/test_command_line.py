@@ -54,6 +54,12 @@ def test_several_processes_are_started_by_torchrun(said: Say) -> None:
     assert kept == "torchrun --nproc-per-node 4 -m cli train --steps 9"
 
 
+def test_another_program_names_itself() -> None:
+    words = ["/home/ann/build/pack.safetensors", "--out", "gpu"]
+    kept = command_line(words, launcher="python -m models.training.gpu")
+    assert kept == "python -m models.training.gpu pack.safetensors --out gpu"
+
+
 @given(words=st.lists(st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1)))
 def test_a_shell_reads_back_what_was_typed(words: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -74,7 +74,7 @@ def test_a_run_in_pieces_is_the_run_in_one(train: Any, tmp_path: Path) -> None:
 
 
 def test_runs_are_averaged_and_become_a_checkpoint_that_starts_the_next(
-    train: Any, tmp_path: Path, checkpoint: Path
+    train: Any, tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed in ("1", "2"):
         assert train(tmp_path / seed, "--steps", "1", "--seed", seed, "--init", str(checkpoint)) == 0
@@ -86,6 +86,8 @@ def test_runs_are_averaged_and_become_a_checkpoint_that_starts_the_next(
     assert record["averaged"] == ["1", "2"]
     assert (tmp_path / "soup" / "scores.json").is_file()
     out = tmp_path / "small.safetensors"
+    words = ["export-gpu", str(tmp_path / "soup"), "--out", str(out), "--label", "small-1"]
+    monkeypatch.setattr("sys.argv", ["facewarden", *words])
     made = export_run(tmp_path / "soup", out, label="small-1")
     network, version = load_checkpoint(out)
     assert version.id == made.id
