@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # Tests that run at the same time. More than four gain little: each has servers and networks of its own.
 WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$(( cores > 4 ? 4 : cores )))
 
-.PHONY: demo up test quick browser check bench bench-review fuzz lint types imports settings-docs lock clean
+.PHONY: demo up test quick browser check bench bench-review fuzz lint types imports settings-docs wheel lock clean
 
 demo: $(READY)  ## make two clips, screen them end to end, print the verdicts
 	$(BIN)/facewarden demo
@@ -61,6 +61,13 @@ settings-docs: $(READY)  ## write docs/settings.md, .env.example and docs/format
 	$(BIN)/facewarden config --markdown > docs/settings.md
 	$(BIN)/facewarden config --env > .env.example
 	$(BIN)/facewarden config --formats > docs/formats.md
+
+DIST ?= dist
+wheel: $(READY)  ## dist/: the wheel, and the two files that uv installs it with (docs/installation.md)
+	.uv/bin/uv build --quiet --wheel --clear --out-dir $(DIST)
+	.uv/bin/uv export --quiet --frozen --no-dev --all-extras --no-emit-project --no-hashes --no-annotate --no-header \
+		--output-file $(DIST)/constraints.txt
+	cp overrides.txt $(DIST)/
 
 lock: $(READY)
 	.uv/bin/uv lock

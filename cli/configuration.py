@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
-from core.errors import SettingsError
 from core.settings import SHIPPED_WEIGHTS, Settings
 
 
@@ -15,12 +14,7 @@ def read_settings() -> Settings:
     """The settings of this process, with logging set up as they say. Raises SettingsError."""
     from core.logs import configure
 
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "FACEWARDEN_" + "__".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(setting=name, reason=first["msg"]) from error
+    settings = Settings.read()
     configure(settings)
     return settings
 

@@ -159,7 +159,7 @@ class TooCostly(InputError):
 
 
 class FileVanished(InputError):
-    """{name}: the file was there when it was queued and is gone now. Upload it again."""
+    """{name}: there is no such file, or no longer. Check its name, or upload it again."""
 
     code = "file_vanished"
 
@@ -172,7 +172,7 @@ class Unreadable(InputError):
 
 
 class UnsafePath(InputError):
-    """{name}: refused because {reason}. Put the file itself into the bucket."""
+    """{name}: refused because {reason}. Give Facewarden the file itself."""
 
     code = "unsafe_path"
 

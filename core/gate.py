@@ -35,13 +35,13 @@ def open_regular(path: Path, *, root: Path, name: str, max_bytes: int) -> Binary
 
     Raises FileVanished, Unreadable, UnsafePath or MediaTooLarge.
     """
-    file = os.fdopen(_open(path, root, name), "rb", buffering=0)
+    descriptor = _open(path, root, name)
     try:
-        _check(os.fstat(file.fileno()), name, max_bytes)
+        _check(os.fstat(descriptor), name, max_bytes)
     except InputError:
-        file.close()
+        os.close(descriptor)
         raise
-    return file
+    return os.fdopen(descriptor, "rb", buffering=0)
 
 
 def pieces(file: BinaryIO, name: str) -> Iterator[bytes]:
@@ -79,7 +79,7 @@ def sniff(head: bytes, name: str) -> MediaFormat:
 
 def _open(path: Path, root: Path, name: str) -> int:
     """Step by step, each folder from the one before: nobody can put a link into the path meanwhile."""
-    *folders, last = path.relative_to(root).parts
+    *folders, last = path.relative_to(root).parts or (".",)
     flags = os.O_RDONLY | os.O_CLOEXEC
     held = None
     try:

@@ -48,6 +48,18 @@ def configure(settings: Settings) -> None:
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
 
 
+def leave_stdout_alone() -> None:
+    """For a library: its lines go to stderr, unless the program has set structlog up itself.
+
+    Left to itself structlog writes to stdout, which is the program's.
+    """
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[_escape, *structlog.get_config()["processors"]],
+            logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        )
+
+
 def _escape(logger: Any, method: str, event: EventDict) -> EventDict:
     """File names come from strangers: a newline in one must not forge a line of the log."""
     del logger, method

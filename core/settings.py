@@ -11,10 +11,12 @@ import re
 import tempfile
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import SettingsError
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parent.parent / "models" / "weights" / "xception.safetensors"
 
@@ -351,6 +353,16 @@ class Settings(BaseSettings):
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     sweep: SweepSettings = Field(default_factory=SweepSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
+
+    @classmethod
+    def read(cls) -> Self:
+        """The settings of this process's environment. Raises SettingsError."""
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "FACEWARDEN_" + "__".join(str(part) for part in first["loc"]).upper()
+            raise SettingsError(setting=name, reason=first["msg"]) from error
 
     @property
     def sql_url(self) -> str:

@@ -36,6 +36,8 @@ LEAST_HIGH = 3  # high frames of a flagged part, where any part of the track has
 
 @dataclass(frozen=True, kw_only=True)
 class TrackScore:
+    """What one track's frames come to."""
+
     raw: float | None  # logit of its worst stretch; None without usable frames
     score: float | None  # calibrated, [0, 1]; of score_video's: by all the looks that the video gave
     supported: bool  # enough usable frames for a say in the verdict
@@ -46,6 +48,8 @@ class TrackScore:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoScore:
+    """What all tracks together come to."""
+
     verdict: Verdict
     raw: float | None  # logit that the worst stretch would have as a single look
     score: float | None  # calibrated, [0, 1]

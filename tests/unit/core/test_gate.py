@@ -1,11 +1,13 @@
 """Files are what their bytes say."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import EmptyFile, InputError, NotMedia, UnsupportedMedia
-from core.gate import sniff
+from core.errors import EmptyFile, InputError, NotMedia, UnsafePath, UnsupportedMedia
+from core.gate import open_regular, sniff
 from core.outcomes import MediaKind
 
 
@@ -96,3 +98,12 @@ def test_what_nobody_knows_is_told_what_is_taken() -> None:
 def test_text_that_begins_like_a_film_is_text(text: bytes) -> None:
     with pytest.raises(NotMedia, match="it is text"):
         sniff(text, "x.mp4")
+
+
+@pytest.mark.parametrize("below", ["folder", "."])
+def test_a_folder_is_refused_and_not_held_open(tmp_path: Path, below: str) -> None:
+    (tmp_path / "folder").mkdir()
+    before = set(Path("/proc/self/fd").iterdir())
+    with pytest.raises(UnsafePath, match="no regular file"):
+        open_regular(tmp_path / below, root=tmp_path, name=below, max_bytes=1)
+    assert set(Path("/proc/self/fd").iterdir()) == before
