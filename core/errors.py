@@ -227,7 +227,7 @@ class WeakPassword(InvalidValue):
 
 
 class UnknownHost(PermanentError):
-    """{host} is no name of this service. Open it by the name it is set up for, or add this one to
+    """{host} is not a name of this service. Use the name it is set up for, or add this one to
     FACEWARDEN_REVIEW__HOSTS."""
 
     code = "unknown_host"
@@ -246,7 +246,7 @@ class HeldByAnother(Conflict):
 
 
 class AccessError(PermanentError):
-    """This is not for you: {reason}."""
+    """You may not do this: {reason}."""
 
     code = "access_error"
 
@@ -258,13 +258,13 @@ class NotSignedIn(AccessError):
 
 
 class SignInFailed(AccessError):
-    """This name and password do not go together, or the account is disabled."""
+    """The name or the password is wrong, or the account is disabled."""
 
     code = "sign_in_failed"
 
 
 class NotAllowed(AccessError):
-    """{name} may not do this: it needs the permission {permission}. Ask an admin."""
+    """{name} may not do this: it takes {needed}. Ask an admin."""
 
     code = "not_allowed"
 
@@ -283,8 +283,8 @@ class TokenTooWeak(AccessError):
 
 
 class PasswordNeeded(AccessError):
-    """This takes your password once more: give it at /confirm, or POST it to /v1/confirmation, and try again
-    within {minutes} minutes."""
+    """This needs your password again: enter it at /confirm, or POST it to /v1/confirmation, and retry within
+    {minutes} minutes."""
 
     code = "password_needed"
 
@@ -296,7 +296,7 @@ class PasswordMustChange(AccessError):
 
 
 class HiddenUntilDecided(AccessError):
-    """You review blind: what the machine found is shown once you have decided."""
+    """You review in blind mode: what the machine found is shown once you have decided."""
 
     code = "hidden_until_decided"
 
@@ -346,7 +346,7 @@ class TooManySignIns(RetryableError):
 
 
 class TooManyStreams(RetryableError):
-    """{name} has {limit} streams of live news open, which is the most for one account. Close other tabs, or
+    """{name} already has {limit} streams of live updates open, the most for one account. Close other tabs, or
     raise FACEWARDEN_REVIEW__STREAMS_PER_ACCOUNT; the page tries again in {seconds} s."""
 
     code = "too_many_streams"

@@ -18,7 +18,7 @@ from core.outcomes import ExplanationMethod, Verdict
 class FaceResult:
     """A face in one sampled frame."""
 
-    id: int | None = None  # once it is stored
+    id: int | None = None  # of its row; None until stored
     track_number: int
     frame_index: int  # number of the sample
     time_seconds: float

@@ -1,4 +1,4 @@
-"""Where the API serves what pages show: one place, so that pages and scripts agree."""
+"""API addresses of what the pages show, in one place so that pages and scripts agree."""
 
 
 def media(video_id: int) -> str:

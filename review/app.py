@@ -1,4 +1,4 @@
-"""The review service: one FastAPI application over the tables of the main job."""
+"""The review service: one FastAPI application on the shared database."""
 
 import threading
 from collections.abc import AsyncIterator
@@ -19,15 +19,15 @@ from review.problems import add_handlers
 from storage.engine import connect
 from storage.objects import FolderStore
 
-# Of a request's body. The upload routes, which read theirs piece by piece once they know who sends it,
-# set a larger one.
+# Limit of a request's body. The upload routes, which read the body in pieces once they know who sends it, set
+# a larger one.
 BODY_BYTES = 1024**2
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The whole service for `settings`.
 
-    `app.state` holds the settings, the engine, the object store, and what is set when the process stops.
+    `app.state` holds the settings, the engine, the object store, and an event that is set on shutdown.
     """
 
     @asynccontextmanager
@@ -39,7 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="Facewarden",
         version=version("facewarden"),
         description="Screened videos, their explanations, and what reviewers decide.",
-        docs_url=None,  # they load scripts from elsewhere
+        docs_url=None,  # they load scripts from other hosts
         redoc_url=None,
         openapi_url=None,  # served below, to those who may see it
         lifespan=lifespan,
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.engine = connect(settings.sql_url)
     app.state.objects = FolderStore(settings.objects_folder)
-    app.state.stopping = threading.Event()  # streams of live updates end then
+    app.state.stopping = threading.Event()  # ends the streams of live updates
     app.add_middleware(TrustedHosts, review=settings.review)
     app.add_middleware(SecurityHeaders, https=settings.review.https)
     add_handlers(app)
@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _add_own_routes(app: FastAPI) -> None:
     @app.get("/healthz", include_in_schema=False)
     def healthy() -> dict[str, str]:
-        """That the process answers; nothing more, since anybody may ask."""
+        """Says that the process answers, and nothing more, since anybody may ask."""
         return {"status": "ok"}
 
     @app.get("/", include_in_schema=False)

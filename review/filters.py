@@ -1,4 +1,4 @@
-"""The filters of the queue as they stand in a URL."""
+"""The queue's filters as URL parameters."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from core.outcomes import DecisionState, ScreeningStatus, Verdict
 from storage.queue import names
 from storage.queue.filters import LONGEST_CURSOR, Filters, Sort
 
-YEARS = (1970, 9990)  # beyond them a moment can leave the calendar when its zone is taken off
+YEARS = (1970, 9990)  # outside them, converting to UTC can leave the calendar
 
 
 def _moment(value: datetime) -> datetime:
@@ -19,15 +19,15 @@ def _moment(value: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, AfterValidator(_moment)]
-# PostgreSQL stores no NUL in text.
+# PostgreSQL cannot store NUL in text.
 Text = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class FilterParams(BaseModel):
-    """What is left out means "any"; what is given must all be true."""
+    """Omitted filters mean "any"; all given ones must match."""
 
-    # A filter that is misspelt must not silently show everything.
+    # A misspelt filter must not silently show everything.
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=False)
 
     verdict: list[Verdict] = Field(default_factory=list, max_length=16, description="Any of these.")
@@ -35,27 +35,29 @@ class FilterParams(BaseModel):
     decision_state: list[DecisionState] = Field(
         default_factory=list, max_length=16, description="Any of these."
     )
-    score_min: Share | None = Field(None, description="Lowest calibrated score; leaves out what has none.")
-    score_max: Share | None = Field(None, description="Highest calibrated score; leaves out what has none.")
-    since: Moment | None = Field(None, description="First seen then or later; UTC where no zone is given.")
-    until: Moment | None = Field(None, description="First seen before this moment.")
-    source: Text | None = Field(None, description="In which the video was first seen, e.g. `upload`.")
+    score_min: Share | None = Field(None, description="Lowest calibrated score; excludes videos without one.")
+    score_max: Share | None = Field(
+        None, description="Highest calibrated score; excludes videos without one."
+    )
+    since: Moment | None = Field(
+        None, description="First seen at this time or later; UTC if no zone is given."
+    )
+    until: Moment | None = Field(None, description="First seen before this time.")
+    source: Text | None = Field(None, description="Where the video was first seen, e.g. `upload`.")
     model_version: Text | None = Field(
-        None, description="Screened by this model; by default each video's latest finished screening."
+        None, description="Screened by this model version; by default each video's latest finished screening."
     )
     text: Text | None = Field(
         None,
-        description=(
-            f"A part of a name, {names.SHORTEST} to {names.LONGEST} characters, upper and lower case alike."
-        ),
+        description=(f"Part of a name, {names.SHORTEST} to {names.LONGEST} characters, ignoring case."),
     )
-    sort: Sort = Field(Sort.SCORE, description="By score, or by the time at which it was first seen.")
+    sort: Sort = Field(Sort.SCORE, description="By score, or by the time when it was first seen.")
     ascending: bool = Field(False, description="Lowest or oldest first.")
 
     @model_validator(mode="before")
     @classmethod
     def _without_blanks(cls, values: Any) -> Any:
-        # An empty field of a form means "any".
+        # An empty form field means "any".
         if not isinstance(values, dict):
             return values
         return {name: value for name, value in values.items() if value not in ("", [""])}
@@ -79,7 +81,7 @@ class FilterParams(BaseModel):
 
 class ListParams(FilterParams):
     cursor: Annotated[str, StringConstraints(max_length=LONGEST_CURSOR)] | None = Field(
-        None, description="`next_cursor` of the page before, with the same filters and order."
+        None, description="`next_cursor` of the previous page, with the same filters and order."
     )
     limit: int = Field(50, ge=1, le=200, description="Videos per page.")
-    count: bool = Field(False, description="Also count what matches, up to 10,000.")
+    count: bool = Field(False, description="Also count the matches, up to 10,000.")

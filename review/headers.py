@@ -1,4 +1,4 @@
-"""Headers that keep a browser from doing what no page of ours asks for."""
+"""Headers that forbid a browser everything our pages do not need."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,8 +27,8 @@ HEADERS = {
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex, nofollow",
 }
-# Of pictures, videos and downloads, and of 304, whose headers a browser adds to what it kept: opened by
-# itself such a thing runs nothing and belongs to no site, whatever the file pretends to be.
+# For pictures, videos and downloads, and for 304, whose headers a browser merges into its cached copy: opened
+# on its own, such a file runs no script and has no origin, whatever it pretends to be.
 SANDBOX = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox"
 NOT_MODIFIED = 304
 FILES = ("image/", "video/", "audio/", "application/octet-stream")
@@ -36,7 +36,7 @@ HSTS = "max-age=31536000"
 
 
 class SecurityHeaders:
-    """Middleware: adds every header that the route has not set itself."""
+    """Middleware that adds every header that a route has not set itself."""
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app, self._https = app, https

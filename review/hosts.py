@@ -1,4 +1,4 @@
-"""Which names this service answers to: not other sites' that are made to lead here (DNS rebinding)."""
+"""The host names that this service answers to, which keeps out DNS rebinding."""
 
 import ipaddress
 import re
@@ -18,7 +18,7 @@ HOST = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{
 
 
 def host_of(value: str) -> str | None:
-    """The host in a `Host` header as names are compared; None where it is none."""
+    """The host in a `Host` header, normalised for comparison; None if it is not valid."""
     found = HOST.fullmatch(value)
     if found is None:
         return None
@@ -39,7 +39,7 @@ def is_address(host: str) -> bool:
 
 
 class TrustedHosts:
-    """Middleware: refuses every request whose `Host` is not one of ours, before anything looks at it."""
+    """Middleware that refuses every request whose `Host` is not one of ours, before anything else sees it."""
 
     def __init__(self, app: ASGIApp, *, review: ReviewSettings) -> None:
         self._app = app
@@ -47,7 +47,7 @@ class TrustedHosts:
         self._any = ANY in named
         self._endings = tuple(each[1:] for each in named if each.startswith("*."))
         self._hosts = {*LOOPBACK, *named, review.host.lower()}
-        # Who listens on every address is found by every address; a rebound name is never one.
+        # A service that listens on every address may be called by any address; a rebound name is never one.
         self._addresses = review.host in EVERYWHERE
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +70,7 @@ class TrustedHosts:
         error = UnknownHost(host=given[:255] or "(none)")
         if not scope["path"].startswith(API):
             return PlainTextResponse(f"{error}\n", status_code=400)
-        # Nothing here may ask for the request's URL, which is made with the very host that is refused.
+        # Nothing here may use the request's URL, which is built from the refused host.
         content = {
             "type": f"urn:facewarden:{error.code}",
             "title": "Bad Request",

@@ -1,4 +1,4 @@
-"""How the API's document describes the problems that a route can answer with."""
+"""How the OpenAPI document describes the problems that a route can answer with."""
 
 from typing import Any, TypeAlias
 
@@ -43,7 +43,7 @@ ALWAYS = (400, 401, 403, 422, 503)
 
 
 def problems(*statuses: int) -> Responses:
-    """The `responses` of a route: the problems that any route can have, and these."""
+    """The `responses` of a route: the problems of any route, plus these."""
     schema = {"$ref": SCHEMA}
     return {
         status: {"description": PROBLEMS[status], "content": {MEDIA_TYPE: {"schema": schema}}}

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 API = "/v1/"
 MEDIA_TYPE = "application/problem+json"
 
-# The first class that fits gives the status.
+# The first matching class gives the status.
 STATUSES: list[tuple[type[FacewardenError], int]] = [
     (errors.NotSignedIn, 401),
     (errors.SignInFailed, 401),
@@ -39,13 +39,13 @@ STATUSES: list[tuple[type[FacewardenError], int]] = [
     (errors.TooManyStreams, 429),
     (errors.RetryableError, 503),
 ]
-RETRY_SECONDS = 5  # after a service did not answer
+RETRY_SECONDS = 5  # when a service does not answer
 SENTENCES = {
     401: "Sign in first.",
     403: "You may not do this.",
     404: "There is no such page.",
-    405: "This address does not take that.",
-    413: "That is too large.",
+    405: "This address does not accept this method.",
+    413: "The request is too large.",
     500: "Something went wrong here. It has been logged.",
 }
 
@@ -58,7 +58,7 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def status_of(error: FacewardenError) -> int:
-    """The HTTP status that says what happened."""
+    """The HTTP status for this error."""
     return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
 
 
@@ -110,7 +110,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
         if isinstance(error, errors.PasswordMustChange):
             return _redirect(request, "/account")
         if isinstance(error, errors.PasswordNeeded):
-            # To the page whose form it was; what was typed into it is not kept.
+            # Back to the page of the form afterwards; what was typed is not kept.
             return _redirect(request, f"/confirm?next={quote(_page_of(request.url.path), safe='')}")
     headers: dict[str, str] = {}
     if status == 401:
@@ -125,7 +125,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 
 def _page_of(path: str) -> str:
-    """The page from which a request that changes accounts or tokens came."""
+    """The page that a request to change accounts or tokens came from."""
     return "/" + "/".join(path.split("/")[1 : 3 if path.startswith("/admin/") else 2])
 
 
@@ -138,15 +138,15 @@ def _to_sign_in(request: Request) -> Response:
 
 def _redirect(request: Request, where: str) -> Response:
     if "HX-Request" in request.headers:
-        # htmx would put the page into a part of this one; this header makes it go there.
+        # htmx would swap the page into a part of this one; this header makes it navigate.
         return Response(status_code=401, headers={"HX-Redirect": where})
     return RedirectResponse(where, status_code=303)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for it
-    # Neither the input (it may be a password) nor the context (it may be no JSON) is sent back.
-    # A key of the body is a stranger's word: what is no text could not be sent at all.
+    # Neither the input (which may be a password) nor the context (which may not be JSON) is sent back. Keys
+    # of the body come from the client and may not be encodable, hence `printable`.
     faults = [
         {
             "at": [part if isinstance(part, int) else printable(part) for part in each["loc"]],
@@ -154,7 +154,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
         }
         for each in error.errors()
     ]
-    first = faults[0] if faults else {"at": ["request"], "reason": "it is not understood"}
+    first = faults[0] if faults else {"at": ["request"], "reason": "it could not be understood"}
     detail = f"{'.'.join(str(part) for part in first['at'])}: {first['reason']}"
     return _answer(request, 422, code="invalid_request", detail=detail, errors=faults)
 
@@ -173,6 +173,6 @@ async def _on_http(request: Request, error: Exception) -> Response:
 async def _on_surprise(request: Request, error: Exception) -> Response:
     log.exception("request failed", path=request.url.path, exc_info=error)
     response = _answer(request, 500, code="internal_error", detail=SENTENCES[500])
-    for name, value in HEADERS.items():  # this answer is made outside of all middleware
+    for name, value in HEADERS.items():  # this answer does not pass through the middleware
         response.headers.setdefault(name, value)
     return response

@@ -1,6 +1,6 @@
-"""HTTP/1.1 for clients that nobody can trust to go on: uvicorn's protocol with an end to every wait.
+"""HTTP/1.1 for clients that may stall: uvicorn's protocol with a limit on every wait.
 
-uvicorn waits for ever for the rest of a request and for a reader that does not read.
+uvicorn itself waits forever for the rest of a request, and for a client that does not read its answer.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ TOO_MANY = 429
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    header_seconds: float  # for the request line and all headers, from the first byte (or the connection) on
-    body_seconds: float  # stretch over which the pace of a body is measured
-    body_bytes: int  # that each such stretch must bring
-    reader_seconds: float  # for a client that takes nothing of its answer
+    header_seconds: float  # for the request line and all headers, from the first byte (or the connection)
+    body_seconds: float  # period over which the rate of a body is measured
+    body_bytes: int  # that must arrive in each such period
+    reader_seconds: float  # for a client that reads nothing of its answer
     connections_per_address: int
-    uncounted: frozenset[str]  # addresses of proxies
+    uncounted: frozenset[str]  # addresses of proxies, whose connections are not counted
 
     @classmethod
     def of(cls, review: ReviewSettings) -> "Patience":
@@ -37,12 +37,12 @@ class Patience:
 
 
 class BoundedProtocol(H11Protocol):
-    """One connection. Its application has the setting `Patience` in `app.state.patience`."""
+    """One connection. The application keeps its `Patience` in `app.state.patience`."""
 
     _header_timer: asyncio.TimerHandle | None = None
     _body_timer: asyncio.TimerHandle | None = None
     _reader_timer: asyncio.TimerHandle | None = None
-    _received = 0  # bytes, in this stretch of a body
+    _received = 0  # bytes of the body in this period
 
     @property
     def _patience(self) -> Patience:
@@ -82,7 +82,7 @@ class BoundedProtocol(H11Protocol):
         self._look(answered=True)
 
     def _look(self, *, answered: bool = False) -> None:
-        """Set the timers that this moment of the exchange asks for."""
+        """Set the timers that this state of the exchange needs."""
         if self.transport.is_closing():
             return
         state = self.conn.their_state
@@ -96,11 +96,11 @@ class BoundedProtocol(H11Protocol):
             self._body_timer = None
         if state is not h11.IDLE:
             self._stop_waiting_for_headers()
-        elif not answered:  # else the next request may take its time: uvicorn's keep-alive timer runs
+        elif not answered:  # otherwise uvicorn's keep-alive timer covers the wait for the next request
             self._wait_for_headers()
 
     def _wait_for_headers(self) -> None:
-        if self._header_timer is None:  # set once: a byte now and then must not put it off
+        if self._header_timer is None:  # set once, so that an occasional byte does not postpone it
             self._header_timer = self.loop.call_later(self._patience.header_seconds, self._refuse, TOO_SLOW)
 
     def _stop_waiting_for_headers(self) -> None:
@@ -114,7 +114,7 @@ class BoundedProtocol(H11Protocol):
 
     def _judge_body(self) -> None:
         answered = self.cycle is not None and self.cycle.response_complete
-        # A pause in reading is ours, not the client's. Who goes on sending after the answer gets one stretch.
+        # While we pause reading, the client is not to blame. After the answer it gets one more period.
         if answered or not (self.flow.read_paused or self._received >= self._patience.body_bytes):
             self._refuse(TOO_SLOW)
         else:
@@ -135,11 +135,11 @@ class BoundedProtocol(H11Protocol):
         self.transport.abort()
 
     def _refuse(self, status: int) -> None:
-        """Say why where nothing has been said yet, and close."""
+        """Answer with the reason if nothing has been sent yet, and close."""
         if self.transport.is_closing():
             return
         if self.cycle is not None:
-            self.cycle.disconnected = True  # whatever the application still says is not for this client
+            self.cycle.disconnected = True  # drops whatever the application still sends
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             headers = [("Connection", "close"), ("Content-Length", "0"), ("Retry-After", "5")]
             answer = h11.Response(status_code=status, headers=headers, reason=b"")

@@ -1,4 +1,4 @@
-"""Templates to HTML: one Jinja2 environment, autoescaped, that refuses names it does not know."""
+"""Renders templates: one Jinja2 environment with autoescaping, in which unknown names are errors."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ STATIC = Path(__file__).parent / "static"
 
 @cache
 def environment() -> Environment:
-    """The environment of all templates; its filters are the words and numbers that reviewers read."""
+    """The environment of all templates; its filters format the words and numbers that reviewers read."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -66,13 +66,13 @@ def page(
 ) -> HTMLResponse:
     """A whole page. `principal` is who is signed in (`review.auth.access.Principal`), or None."""
     content = render(template, request=request, principal=principal, **values)
-    # What a reviewer sees must not come back from a cache once they are signed out.
+    # Pages must not come back from a cache after signing out.
     told = {"Cache-Control": "no-store", "Vary": "HX-Request, Cookie"} | dict(headers or {})
     return HTMLResponse(content, status_code=status_code, headers=told)
 
 
 def static_url(name: str) -> str:
-    """The address of a file in `static/`; it changes with the content, so that browsers may keep it."""
+    """The address of a file in `static/`, which changes with its content so that browsers may cache it."""
     return f"/static/{name}?v={static_digest(name)}"
 
 

@@ -1,4 +1,4 @@
-"""Screening a video again because a reviewer asks for it."""
+"""Screening a video again at a reviewer's request."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 class Asked:
     ticket: Ticket
     model_version: str
-    enqueued: bool  # False: Redis is away, the reconciler will do it
+    enqueued: bool  # False: Redis is down, and the reconciler will enqueue it
 
 
 def ask(
@@ -34,9 +34,9 @@ def ask(
     urgent: bool = False,
     actor: str,
 ) -> Asked:
-    """Request a new attempt; by default with the checkpoint of the settings.
+    """Request a new attempt, by default with the checkpoint of the settings.
 
-    Raises NotFound where the video or the model version is unknown.
+    Raises NotFound if the video or the model version is unknown.
     """
     with transaction(engine) as session:
         video = detail.media(session, video_id)

@@ -1,4 +1,4 @@
-"""What every route may ask for: the settings, the database, the object store."""
+"""Dependencies that any route may use: settings, database, object store."""
 
 from typing import Annotated
 
@@ -28,5 +28,5 @@ Configured = Annotated[Settings, Depends(_settings)]
 Database = Annotated[Engine, Depends(_engine)]
 Objects = Annotated[FolderStore, Depends(_objects)]
 
-# A key in a path: what fits into the database's integers, so that no database is asked for more.
+# A key in a path, limited to the database's integers.
 Id = Annotated[int, Path(ge=1, le=2**31 - 1)]

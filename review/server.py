@@ -1,4 +1,4 @@
-"""The review service as a process: uvicorn, stopped by SIGTERM."""
+"""Runs the review service with uvicorn until SIGTERM."""
 
 from contextlib import suppress
 from types import FrameType
@@ -11,14 +11,14 @@ from review.app import create_app
 from review.protocol import BoundedProtocol, Patience
 from storage.migrate import is_current
 
-# For uploads and downloads that still run; what is open then is cut off.
+# For running uploads and downloads; what is still open after that is cut off.
 GRACE_SECONDS = 5
 
 
 def serve(settings: Settings) -> None:
     """Serve until stopped.
 
-    Raises SettingsError where the database is not migrated, ServiceUnavailable where it does not answer.
+    Raises SettingsError if the database is not migrated, ServiceUnavailable if it does not answer.
     """
     app = create_app(settings)
     if not is_current(app.state.engine):
@@ -32,20 +32,20 @@ def serve(settings: Settings) -> None:
         port=review.port,
         http=BoundedProtocol,
         ws="none",
-        # Believed from nobody unless named: the address counts in the limit on sign-ins.
+        # Trusted only from named proxies, because the address counts in the sign-in limit.
         proxy_headers=bool(review.proxies),
         forwarded_allow_ips=review.proxies or None,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
         access_log=False,
-        log_config=None,  # core.logs has set up logging
+        log_config=None,  # core.logs has already set up logging
     )
-    with suppress(KeyboardInterrupt):  # uvicorn has stopped by then, and raises the signal once more
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
         _Server(config).run()
 
 
 class _Server(uvicorn.Server):
-    """Tells the application of the signal at once: uvicorn itself would wait for streams that never end."""
+    """Tells the application of the signal at once; uvicorn itself would wait for streams that never end."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.config.app.state.stopping.set()  # type: ignore[union-attr]

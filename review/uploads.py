@@ -1,4 +1,4 @@
-"""Taking an upload in: to disk piece by piece, then through the same gate as a file of the bucket."""
+"""Receives an upload: to disk in pieces, then through the same gate as a file in the bucket."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ from storage.objects import INCOMING, FolderStore
 from storage.tables import Video
 
 SOURCE = "upload"
-PIECE_BYTES = 1024**2  # written at once
+PIECE_BYTES = 1024**2  # written at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Upload:
 
 
 def checked_name(name: str) -> str:
-    """The last part of the path that a client gives, without what no file name holds."""
+    """The last part of the path that a client sends, without characters that no file name has."""
     last = name.replace("\\", "/").rpartition("/")[2]
     printable = "".join(char for char in last if char.isprintable()).strip()
     return printable[:255].strip() if printable.strip(". ") else "upload"
@@ -62,11 +62,11 @@ async def receive(
     engine: Engine,
     objects: FolderStore,
 ) -> Upload:
-    """Store the content and ask for its screening; the same content again is the same video.
+    """Store the content and request its screening; the same content again is the same video.
 
-    Raises MediaTooLarge, EmptyFile, NotMedia, UnsupportedMedia, and RetryableError where a service is away.
+    Raises MediaTooLarge, EmptyFile, NotMedia, UnsupportedMedia, and RetryableError if a service is down.
     """
-    # In the object store's folder, whose sweep also takes what a killed server leaves behind.
+    # In the object store's folder, where the sweep also removes what a killed server leaves behind.
     root = settings.objects_folder
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ async def _write(body: AsyncIterator[bytes], file: BinaryIO, name: str, settings
     async def flush() -> None:
         nonlocal checked
         if not checked:
-            gate.sniff(bytes(piece[:HEAD_BYTES]), name)  # before the rest of something else is taken
+            gate.sniff(bytes(piece[:HEAD_BYTES]), name)  # before receiving the rest of something else
             checked = True
         digest.update(piece)
         await to_thread.run_sync(file.write, bytes(piece))
@@ -112,8 +112,8 @@ async def _write(body: AsyncIterator[bytes], file: BinaryIO, name: str, settings
 
 
 def _register(path: Path, digest: str, *, name: str, actor: str, registrar: Registrar) -> Upload:
-    # A sighting is known by name, size and time. The time is taken from the content here, so that an upload
-    # that is repeated is one sighting and another content under the same name is another.
+    # A sighting is identified by name, size and time. Here the time is derived from the content, so that
+    # repeating an upload gives one sighting, and other content under the same name another.
     nanoseconds = int(digest[:15], 16)
     os.utime(path, ns=(nanoseconds, nanoseconds))
     receipt = registrar.register(path, name=name, source=SOURCE)

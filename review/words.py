@@ -1,4 +1,4 @@
-"""Numbers as the words that reviewers read: what a score, a fit and a stability say, and what they do not."""
+"""The words that reviewers read: what a score, a fit and a stability mean, and what they do not."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Literal
 
 Tone = Literal["good", "fair", "poor"]
 
-# Fits and stabilities at which the words change; docs/review.md tells reviewers the same numbers.
+# Fits and stabilities at which the wording changes; docs/review.md gives the same numbers.
 GOOD_R2, FAIR_R2 = 0.7, 0.4
 GOOD_STABILITY, FAIR_STABILITY = 0.6, 0.35
-NOTHING = "-"  # where there is no value
+NOTHING = "-"  # shown for a missing value
 
 NAMES = {
     "fake": "Fake",
@@ -32,7 +32,7 @@ NAMES = {
     "grad_cam": "Grad-CAM",
 }
 
-# Why a face was not scored; a reviewer's own "unsure" is another thing.
+# Why a face was not scored; not to be confused with a reviewer's "unsure".
 REASONS = {
     "small": "too small",
     "blurred": "blurred",
@@ -40,7 +40,7 @@ REASONS = {
     "tilted": "tilted",
     "unsure": "perhaps not a face",
 }
-# What an account can do, in the order in which people meet it.
+# What an account can do, in the order in which people need it.
 ABILITIES = {
     "view": "look at everything",
     "decide": "decide",
@@ -53,14 +53,14 @@ ABILITIES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """What a number says of an explanation."""
+    """What a number says about an explanation."""
 
     tone: Tone
     text: str
 
 
 def named(word: str | None) -> str:
-    """What people call a stored word."""
+    """The name that people read for a stored word."""
     if word is None:
         return NOTHING
     return NAMES.get(word, word.replace("_", " ").capitalize())
@@ -78,7 +78,7 @@ def abilities(permissions: Collection[str]) -> str:
 
 
 def failure(message: str | None, name: str) -> str:
-    """A failure's message below the name of its file, which need not be said again."""
+    """A failure's message without the file name, which stands above it."""
     text = (message or "It could not be screened.").removeprefix(f"{name}: ")
     return text[:1].upper() + text[1:]
 
@@ -90,7 +90,7 @@ def reasons(rejected_faces: Mapping[str, int]) -> str:
 
 
 def fit(r2: float | None) -> Judgement:
-    """What the R² of LIME's linear model, at most 1, says."""
+    """What the R² of LIME's linear model, at most 1, means."""
     if r2 is None:
         return Judgement(tone="poor", text="No fit was measured for this map.")
     if r2 >= GOOD_R2:
@@ -101,7 +101,7 @@ def fit(r2: float | None) -> Judgement:
 
 
 def stability(value: float | None) -> Judgement:
-    """What the agreement of LIME's top segments between seeds, in [0, 1], says."""
+    """What the agreement of LIME's top segments across seeds, in [0, 1], means."""
     if value is None:
         return Judgement(tone="poor", text="Stability was not measured: don't rely on this map.")
     if value >= GOOD_STABILITY:
@@ -114,7 +114,7 @@ def stability(value: float | None) -> Judgement:
 
 
 def percent(value: float | None, digits: int = 0) -> str:
-    """A part of one as a percentage; never rounded to a certainty that is not there."""
+    """A share as a percentage, never rounded to a false certainty."""
     if value is None:
         return NOTHING
     said, smallest = f"{value:.{digits}%}", 10.0 ** -(digits + 2)
@@ -126,7 +126,7 @@ def percent(value: float | None, digits: int = 0) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """A moment in UTC, to the minute."""
+    """A time in UTC, to the minute."""
     return NOTHING if value is None else value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
@@ -142,7 +142,7 @@ def clock(seconds: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """How long something takes, in the largest unit that fits: 45 s, 12 min, 3 h, 2 days."""
+    """A duration in the largest unit that fits: 45 s, 12 min, 3 h, 2 days."""
     if seconds is None:
         return NOTHING
     for unit, length in (("days", 172_800), ("h", 7200), ("min", 120)):
@@ -160,7 +160,7 @@ def since(value: datetime | None, now: datetime | None = None) -> str:
 
 
 def size(count: int | None) -> str:
-    """A number of bytes in decimal units: 1.2 MB."""
+    """A size in decimal units: 1.2 MB."""
     if count is None:
         return NOTHING
     value = float(count)

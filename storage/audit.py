@@ -1,8 +1,8 @@
 """The append-only log of what happened, by whom: each row carries the hash of the row before it.
 
-Whoever changes, removes or slips in a row breaks every hash behind it, unless all of them are written anew.
-Against that, and against cutting off the end, keep the last hash that `verify` gives somewhere else: a later
-`verify` must still find it.
+Changing, removing or inserting a row breaks every later hash, unless all of them are computed again. To
+detect even that, or a log whose end was cut off, keep the last hash that `verify` reports somewhere else: a
+later `verify` must still find it.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from storage.tables import AuditEvent, utc_now
 
-FIRST = "0" * 64  # what the first row follows
-LOCK = 7_166_303  # any fixed number: PostgreSQL's advisory lock of the log's end
+FIRST = "0" * 64  # stands for the row before the first one
+LOCK = 7_166_303  # PostgreSQL's advisory lock on the end of the log; any fixed number will do
 PENDING = "audit.pending"  # key in Session.info
 PAGE = 1000  # rows read at once
 
@@ -27,10 +27,10 @@ def record(session: Session, *, actor: str, action: str, subject: str, **detail:
     """Add one event to the running transaction."""
     pending = session.info.setdefault(PENDING, [])
     if not pending:
-        # Only the commit appends: the log's end is locked last and for the shortest time, so that nobody
-        # who waits for a row of ours can hold the log against us.
+        # Appended only at commit: the end of the log is locked last and as briefly as possible, so that no
+        # transaction that waits for one of our rows can hold the log meanwhile.
         event.listen(session, "before_commit", _append, once=True)
-    # As JSON gives it back (tuples become lists, keys become text): that is what is hashed.
+    # The hash covers what JSON gives back: tuples become lists, keys become text.
     pending.append({"actor": actor, "action": action, "subject": subject, "detail": _plain(detail)})
 
 
@@ -54,7 +54,7 @@ def _append(session: Session) -> None:
 
 
 def _lock(session: Session) -> None:
-    # SQLite needs no lock of ours: a transaction that writes has begun with BEGIN IMMEDIATE.
+    # SQLite needs no extra lock: a transaction that writes began with BEGIN IMMEDIATE.
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
@@ -69,7 +69,7 @@ def event_hash(
     subject: str,
     detail: dict[str, Any],
 ) -> str:
-    """SHA-256 (hex) of the canonical JSON of an event, the hash of the event before it included.
+    """SHA-256 (hex) of the canonical JSON of an event, including the hash of the event before it.
 
     Canonical: keys sorted, no blanks, ASCII only, `at` in UTC with microseconds.
     """
@@ -87,10 +87,10 @@ def event_hash(
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    events: int  # that were checked
-    head: str  # hash of the last sound event: keep it elsewhere
-    broken_at: int | None  # id of the first event that does not fit, null where all do
-    expected_found: bool | None  # whether the hash that was asked for is in the chain; null: none asked
+    events: int  # checked
+    head: str  # hash of the last intact event; keep it elsewhere
+    broken_at: int | None  # id of the first event that does not match; None if all do
+    expected_found: bool | None  # whether the expected hash is in the chain; None: no hash was given
 
     @property
     def sound(self) -> bool:
@@ -98,7 +98,7 @@ class Verification:
 
 
 def verify(session: Session, *, expected: str | None = None) -> Verification:
-    """Follow the whole chain; `expected` is a head that an earlier run gave."""
+    """Check the whole chain; `expected` is the head that an earlier run reported."""
     previous, events, found, after = FIRST, 0, expected == FIRST, 0
     while rows := _rows_after(session, after):
         for row in rows:

@@ -14,20 +14,20 @@ from sqlalchemy.orm import Session
 
 from core.errors import ServiceUnavailable, SettingsError
 
-BUSY_TIMEOUT_SECONDS = 30  # SQLite has one writer at a time; the others wait
+BUSY_TIMEOUT_SECONDS = 30  # SQLite has one writer at a time; others wait this long
 WAL_RETRY_SECONDS = 0.02
-READS = "facewarden_reads"  # execution option of a transaction that only reads
+READS = "facewarden_reads"  # execution option that marks a read-only transaction
 
 
 def connect(url: str) -> Engine:
-    """An engine for `url`. Make one per process and never carry one across a fork."""
+    """An engine for `url`. Create one per process; never share one across a fork."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    # A statement's values may be hashes of passwords and tokens: no traceback shows them.
-    # The URL may ask for another patience (`?timeout=5`): in seconds, of one wait for the writer before us.
+    # Statement parameters may be password or token hashes: keep them out of tracebacks.
+    # The URL may set another timeout (`?timeout=5`), in seconds, for each wait for another writer.
     patience = {} if "timeout" in parsed.query else {"timeout": BUSY_TIMEOUT_SECONDS}
     engine = create_engine(parsed, connect_args=patience, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
@@ -37,7 +37,7 @@ def connect(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:
     del record
-    connection.isolation_level = None  # this module begins transactions itself, see below
+    connection.isolation_level = None  # this module begins transactions itself; see below
     cursor = connection.cursor()
     _use_wal(cursor)
     cursor.execute("PRAGMA synchronous=NORMAL")
@@ -46,8 +46,8 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
 
 
 def _use_wal(cursor: sqlite3.Cursor) -> None:
-    # SQLite's busy timeout does not cover this switch: while another process makes it for a new file, or
-    # takes the log away with its last connection, the answer is "database is locked" at once.
+    # SQLite's busy timeout does not cover switching to WAL: while another process switches a new file, or
+    # removes the log with its last connection, SQLite answers "database is locked" at once.
     deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
         try:
@@ -80,13 +80,13 @@ def transaction(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """One moment's view of the database, which waits for no writer and keeps none waiting.
+    """A consistent snapshot of the database that neither waits for writers nor blocks them.
 
     A write is refused by the database. Raises what `transaction` raises.
     """
     options: dict[str, Any] = {READS: True}
     if engine.dialect.name == "postgresql":
-        # All queries of a page see the same moment, as they do on SQLite.
+        # All queries of a page see the same snapshot, as they do on SQLite.
         options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     reader = engine.execution_options(**options)
     with named_failures(engine), Session(reader, expire_on_commit=False) as session:
@@ -95,7 +95,7 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def named_failures(engine: Engine) -> Iterator[None]:
-    """Turn the driver's complaints into errors that name the setting."""
+    """Turn driver errors into errors that name the setting."""
     try:
         yield
     except (OperationalError, InterfaceError, ProgrammingError) as error:
@@ -110,7 +110,7 @@ def named_failures(engine: Engine) -> Iterator[None]:
 
 
 def _without_tables(error: DatabaseError | InterfaceError) -> bool:
-    # SQLite says it in an OperationalError, PostgreSQL with the SQLSTATE of an undefined table.
+    # SQLite raises an OperationalError; PostgreSQL gives the SQLSTATE of an undefined table.
     return "no such table" in str(error.orig) or getattr(error.orig, "sqlstate", "") == "42P01"
 
 

@@ -1,4 +1,4 @@
-"""Explanations of flagged frames: queued, claimed, stored piece by piece, done or failed (storage.leases)."""
+"""Explanations of flagged frames: queued, claimed, stored each, then done or failed (storage.leases)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from storage.tables import ExplanationRow, FlaggedFrame, Screening
 
 @dataclass(frozen=True, kw_only=True)
 class Claim(leases.Claim):
-    """A flagged frame that a worker explains."""
+    """A flagged frame that a worker is explaining."""
 
     crop_key: str
 
@@ -24,7 +24,9 @@ class Claim(leases.Claim):
 class _Explanations(Leases[FlaggedFrame, Claim]):
     table = FlaggedFrame
     noun = "flagged frame"
-    waiting = working = ExplainStatus.QUEUED  # until it is done: the lease alone tells them apart
+    waiting = working = (
+        ExplainStatus.QUEUED
+    )  # queued until done; only the lease tells whether a worker has it
 
     def describe(self, session: Session, ticket: Ticket, owner: str) -> Claim:
         row = session.execute(
@@ -57,8 +59,8 @@ fail, release, take_back_expired = LEASES.fail, LEASES.release, LEASES.take_back
 
 
 def store(session: Session, claimed: Claim, result: ExplanationResult) -> None:
-    """Store one method's explanation, over an earlier one. Raises StaleAttempt where the claim is lost."""
-    LEASES.hold(session, claimed, {})  # nobody takes the claim back meanwhile
+    """Store one method's explanation, replacing an earlier one. Raises StaleAttempt if the claim was lost."""
+    LEASES.hold(session, claimed, {})  # locks the row, so that the claim cannot be taken back meanwhile
     session.execute(
         delete(ExplanationRow).where(
             ExplanationRow.flagged_frame_id == claimed.ticket.row_id,
@@ -69,13 +71,13 @@ def store(session: Session, claimed: Claim, result: ExplanationResult) -> None:
 
 
 def finish(session: Session, claimed: Claim) -> None:
-    """All methods are stored. Raises StaleAttempt where the claim is lost."""
+    """Mark the frame as explained. Raises StaleAttempt if the claim was lost."""
     LEASES.hold(
         session, claimed, {"explain_status": ExplainStatus.DONE, "explain_error": None, **leases.FREE}
     )
 
 
 def ask_again(session: Session, screening_id: int) -> list[Ticket]:
-    """Queue every flagged frame of a screening for a new explanation."""
+    """Queue all flagged frames of a screening for new explanations."""
     rows = session.scalars(select(FlaggedFrame).where(FlaggedFrame.screening_id == screening_id)).all()
     return [LEASES.ask_again(session, row) for row in rows]

@@ -1,8 +1,8 @@
-"""Names as they are compared."""
+"""How names are compared."""
 
 import unicodedata
 
 
 def folded(text: str) -> str:
-    """`text` without case and in one form for each letter: "Ünïçödé" is found however it was typed."""
+    """`text` case-folded and normalised, so that "Ünïçödé" is found however it was typed."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).casefold())

@@ -1,9 +1,9 @@
-"""The lease of a worker on a row: claimed, renewed, held, given back, taken back.
+"""A worker's lease on a row: claimed, renewed, held, released, taken back.
 
-Every write of a worker is one conditional UPDATE on (id, attempt, owner, status). The attempt is a fencing
-token: whoever took a row back, or asked for it again, has raised it, and the slower worker's write then
-touches no row. It tells nothing about the row: what may be the row's own fault is counted apart, as
-`failures`, from zero whenever the row is asked for again.
+Every write by a worker is one conditional UPDATE on (id, attempt, owner, status). The attempt is a fencing
+token: taking a row back, or requesting it again, raises it, so that a slower worker's write matches no row.
+It says nothing about the row itself: failures that the row may have caused are counted separately, as
+`failures`, starting from zero whenever the row is requested again.
 
     Leases
     |-- storage.screenings      videos to be screened
@@ -38,8 +38,8 @@ class Claim:
 
     ticket: Ticket
     owner: str
-    name: str  # of the work, for messages
-    model_version_id: str  # that has to do it
+    name: str  # what messages call the work
+    model_version_id: str  # the model that has to do it
 
 
 Row = TypeVar("Row", Screening, FlaggedFrame)
@@ -47,36 +47,36 @@ Claimed = TypeVar("Claimed", bound=Claim)
 
 
 class Leases(ABC, Generic[Row, Claimed]):
-    """The leases on the rows of one table."""
+    """Leases on the rows of one table."""
 
     table: type[Row]
-    noun: ClassVar[str]  # what a row is called
-    waiting: ClassVar[str]  # the status of a row that waits for a worker
-    working: ClassVar[str]  # and of one that a worker holds
+    noun: ClassVar[str]  # what messages call a row
+    waiting: ClassVar[str]  # status of a row that waits for a worker
+    working: ClassVar[str]  # status of a row that a worker holds
 
     @abstractmethod
     def describe(self, session: Session, ticket: Ticket, owner: str) -> Claimed:
-        """The claim on a row just taken, with what its worker needs to begin."""
+        """The claim on a row that was just taken, with what its worker needs to begin."""
 
     @abstractmethod
     def failure(self, error: FacewardenError) -> dict[str, Any]:
-        """The columns of a row that ended with `error`, the lease apart."""
+        """The columns, other than the lease, of a row that failed with `error`."""
 
     @abstractmethod
     def give_up(self, session: Session, row: Row, *, name: str, reason: str) -> None:
-        """End a row whose attempts are used up; its lease is off already."""
+        """Fail a row whose attempts are used up; its lease is already cleared."""
 
     @abstractmethod
     def empty(self, row: Row) -> None:
-        """Take from a row what an earlier attempt left in it."""
+        """Clear what an earlier attempt left in a row."""
 
     def begun(self, now: datetime) -> dict[str, Any]:
-        """Further columns of a row just taken."""
+        """More columns to set on a row that was just taken."""
         del now
         return {}
 
     def queued(self, session: Session) -> list[Ticket]:
-        """What SQL says is waiting, whatever Redis says; the oldest first."""
+        """What is waiting according to SQL, whatever Redis says; the oldest first."""
         rows = session.execute(
             select(self.table.id, self.table.attempt)
             .where(self.table.status == self.waiting, self.table.lease_owner.is_(None))
@@ -93,7 +93,7 @@ class Leases(ABC, Generic[Row, Claimed]):
         lease_seconds: float,
         now: datetime | None = None,
     ) -> Claimed | None:
-        """Take the row, or None where it is another's, over, gone, or of a newer attempt."""
+        """Claim the row; None if it is held by another worker, finished, gone, or at a newer attempt."""
         now = now or utc_now()
         statement = (
             update(self.table)
@@ -115,30 +115,31 @@ class Leases(ABC, Generic[Row, Claimed]):
     def renew(
         self, session: Session, claimed: Claimed, *, lease_seconds: float, now: datetime | None = None
     ) -> bool:
-        """Keep the lease for longer; False where it has been lost."""
+        """Extend the lease; False if it was lost."""
         expires = (now or utc_now()) + timedelta(seconds=lease_seconds)
         return _changed_one(session, self._held(claimed).values(lease_expires_at=expires))
 
     def hold(self, session: Session, claimed: Claimed, values: dict[str, Any]) -> None:
-        """Write `values` to the row if the claim still holds; no other worker gets the row meanwhile.
+        """Write `values` to the row if the claim still holds, and lock it until the transaction ends.
 
-        Raises StaleAttempt where it does not; the caller's transaction must then be rolled back.
+        Raises StaleAttempt otherwise; the caller must then roll its transaction back.
         """
-        # With no other values it still is an UPDATE, and takes the row's lock.
+        # Even without other values this is an UPDATE, and locks the row.
         if not _changed_one(session, self._held(claimed).values(lease_owner=claimed.owner).values(**values)):
             raise StaleAttempt(work=f"{self.noun} {claimed.ticket.row_id}", attempt=claimed.ticket.attempt)
 
     def fail(self, session: Session, claimed: Claimed, error: FacewardenError) -> None:
-        """End the row with a reason. Raises StaleAttempt where the claim is lost."""
+        """Fail the row with a reason. Raises StaleAttempt if the claim was lost."""
         self.hold(session, claimed, {**self.failure(error), **FREE})
 
     def release(
         self, session: Session, claimed: Claimed, *, reason: str, max_attempts: int, counts: bool = True
     ) -> Ticket | None:
-        """Give an attempt back that did not work out.
+        """Give back an attempt that did not succeed.
 
-        It `counts` where the row may be the reason, not where the installation is. Returns the next attempt's
-        ticket, or None where the attempts are used up (the row has then failed) or the claim was lost.
+        It `counts` as a failure if the row may be to blame, and does not if the installation is. Returns the
+        next attempt's ticket, or None if the attempts are used up (the row has then failed) or the claim was
+        lost.
         """
         row = session.get(self.table, claimed.ticket.row_id, with_for_update=True)
         if row is None or row.attempt != claimed.ticket.attempt or row.lease_owner != claimed.owner:
@@ -150,7 +151,7 @@ class Leases(ABC, Generic[Row, Claimed]):
     def take_back_expired(
         self, session: Session, *, max_attempts: int, now: datetime | None = None
     ) -> list[Ticket]:
-        """Take rows from workers that fell silent; returns the tickets to enqueue."""
+        """Take rows back from workers that went silent; returns the tickets to enqueue."""
         rows = session.scalars(
             select(self.table)
             .where(self.table.status == self.working, self.table.lease_expires_at < (now or utc_now()))
@@ -164,7 +165,7 @@ class Leases(ABC, Generic[Row, Claimed]):
         return [ticket for ticket in tickets if ticket is not None]
 
     def ask_again(self, session: Session, row: Row) -> Ticket:
-        """Queue a row once more, whatever became of it, with all its attempts."""
+        """Queue a row again, whatever its state, with all its attempts."""
         row.failures = 0
         return self._requeue(session, row)
 

@@ -1,4 +1,4 @@
-"""Bring a database to the schema of this release: Alembic, run from code, safe to run at once."""
+"""Migrate a database to this release's schema with Alembic; safe for several processes to run at once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +12,11 @@ from sqlalchemy import Connection, Engine, text
 
 from storage.engine import named_failures
 
-LOCK = 7_166_302  # any fixed number: PostgreSQL's advisory lock of Facewarden's migrations
+LOCK = 7_166_302  # PostgreSQL's advisory lock for migrations; any fixed number will do
 
 
 def upgrade(engine: Engine) -> None:
-    """Migrate to the newest revision. Processes that start together take turns.
+    """Migrate to the newest revision. Processes that start at the same time take turns.
 
     Raises ServiceUnavailable where the database does not answer.
     """
@@ -45,7 +45,7 @@ def _config() -> Config:
 
 @contextmanager
 def _turn(connection: Connection) -> Iterator[None]:
-    # SQLite needs no lock of ours: the transaction has begun with BEGIN IMMEDIATE.
+    # SQLite needs no extra lock: the transaction began with BEGIN IMMEDIATE.
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     yield

@@ -1,4 +1,4 @@
-"""Model versions: a score means nothing without the one that gave it."""
+"""Model versions: a score means nothing without the version that produced it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ def register(
     input_size: int,
     details: Mapping[str, Any],
 ) -> None:
-    """Make the version known; doing it again changes nothing."""
+    """Register the version; doing so again changes nothing."""
     if session.get(ModelVersionRow, version_id) is None:
         session.add(
             ModelVersionRow(

@@ -1,4 +1,4 @@
-"""Where the bytes lie: videos, flagged frames, crops and overlays, each under the hash of its content.
+"""The object store: videos, flagged frames, crops and overlays, each stored under the hash of its content.
 
 Content addressing makes every write idempotent: a job that runs twice stores nothing twice.
 """
@@ -18,9 +18,9 @@ from typing import BinaryIO, Protocol
 
 from core.errors import FileVanished, ObjectStoreError
 
-INCOMING = ".incoming-"  # content on its way in; a process that was killed leaves it behind
-LEFT_BEHIND_SECONDS = 24 * 3600.0  # no upload or copy takes longer
-LOCK = ".lock"  # shared by those who store, exclusive for one who removes
+INCOMING = ".incoming-"  # a file being written; left behind if its process is killed
+LEFT_BEHIND_SECONDS = 24 * 3600.0  # longer than any upload or copy takes
+LOCK = ".lock"  # shared while storing, exclusive while removing
 KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}(\.[a-z0-9]{1,8})?")
 
 
@@ -28,7 +28,7 @@ KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}(\.[a-z0-9]{1,8})?")
 class StoredObject:
     key: str
     size_bytes: int
-    modified: float  # when it was last stored, seconds of the file system's clock
+    modified: float  # when it was last stored, in seconds of the file system's clock
 
 
 class Sink(Protocol):
@@ -74,7 +74,7 @@ class _FileSink:
 
 
 class FolderStore:
-    """An object store in a folder. A name appears only once its content is whole and on disk."""
+    """An object store in a folder. A name appears only once its content is complete and on disk."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -106,7 +106,7 @@ class FolderStore:
             sink.finish(suffix)
             target = self._path(sink.key)
             target.parent.mkdir(exist_ok=True)
-            # Over one that may be there already, whose age is renewed by that: see `discard`.
+            # Replaces an existing object too, which renews its age: see `discard`.
             with self._locked(fcntl.LOCK_SH):
                 partial.replace(target)
         except OSError as error:
@@ -115,21 +115,21 @@ class FolderStore:
             partial.unlink(missing_ok=True)
 
     def sweep(self, older_than_seconds: float = LEFT_BEHIND_SECONDS) -> int:
-        """Delete what killed processes left half written; returns how many files that were."""
+        """Delete partial files left behind by killed processes; returns how many there were."""
         left = self._left_behind(time.time() - older_than_seconds)
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
 
     def half_written(self, older_than: float) -> int:
-        """How many files killed processes left behind that were last written before `older_than`."""
+        """How many partial files, last written before `older_than`, killed processes left behind."""
         return len(self._left_behind(older_than))
 
     def _left_behind(self, older_than: float) -> list[Path]:
         return [path for path in self._root.glob(f"{INCOMING}*") if _modified(path) < older_than]
 
     def now(self) -> float:
-        """The file system's clock, which may be another machine's."""
+        """The time by the file system's clock, which may be another machine's."""
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             (self._root / LOCK).touch()
@@ -138,7 +138,7 @@ class FolderStore:
             raise ObjectStoreError(key=self._root, reason=error.strerror) from error
 
     def stored(self) -> Iterator[StoredObject]:
-        """All objects, folder by folder; what is no object of ours is left out."""
+        """All objects, folder by folder; other files are skipped."""
         for shard in sorted(self._root.glob("[0-9a-f][0-9a-f]")):
             try:
                 entries = sorted(os.scandir(shard), key=lambda entry: entry.name)
@@ -155,10 +155,10 @@ class FolderStore:
                 yield StoredObject(key=key, size_bytes=status.st_size, modified=status.st_mtime)
 
     def discard(self, key: str, *, older_than: float) -> int | None:
-        """Remove an object that was last stored before `older_than`; its bytes, or None where it was not.
+        """Remove an object last stored before `older_than`; its size in bytes, or None if it was kept.
 
-        No store can come between the look at its age and the removal: both sides hold the lock for that
-        moment. Whoever stored it shortly before has made it young, whoever does so after it stores it anew.
+        Nobody can store it between the check of its age and the removal: both sides hold the lock for that
+        moment. Storing it just before renews its age; storing it just after creates it again.
         """
         path = self._path(key)
         try:
@@ -180,7 +180,7 @@ class FolderStore:
             try:
                 fcntl.flock(descriptor, how)
             except OSError:
-                # A file system without locks: objects are stored all the same, but none is removed.
+                # A file system without locks: objects are still stored, but never removed.
                 if how == fcntl.LOCK_EX:
                     raise
             yield
@@ -210,11 +210,11 @@ class FolderStore:
         return self._path(key).is_file()
 
     def path(self, key: str) -> Path:
-        """The file of `key`, for people who want to look at it."""
+        """The path of the file behind `key`."""
         return self._path(key)
 
     def _path(self, key: str) -> Path:
-        # The pattern has no dots but the suffix's: no key can climb out of the folder.
+        # The pattern allows a dot only in the suffix: no key can escape the folder.
         if not KEY.fullmatch(key):
             raise ObjectStoreError(key=key, reason="that is no key of an object")
         return self._root / key
@@ -223,5 +223,5 @@ class FolderStore:
 def _modified(path: Path) -> float:
     try:
         return path.stat().st_mtime
-    except FileNotFoundError:  # it has just become an object
+    except FileNotFoundError:  # it was renamed into place meanwhile
         return math.inf

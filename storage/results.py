@@ -17,7 +17,7 @@ from storage.tables import FaceRow, FaceTrack, FlaggedFrame, FrameScore, utc_now
 def complete(session: Session, claimed: Claim, result: ScreeningResult) -> list[int]:
     """Store the result and end the screening; returns the ids of the flagged frames.
 
-    Rows of an earlier attempt are replaced. Raises StaleAttempt where the claim is lost: roll back then.
+    Replaces the rows of an earlier attempt. Raises StaleAttempt if the claim was lost; roll back then.
     """
     screenings.hold(
         session,
@@ -104,5 +104,5 @@ def _insert_flagged(
 
 
 def _without(value: object, *names: str) -> dict[str, Any]:
-    """The fields of a value that are columns of the same name: all but `names`."""
+    """The fields of a value that are columns of the same name: all except `names`."""
     return {name: field for name, field in vars(value).items() if name not in names}

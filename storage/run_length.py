@@ -7,11 +7,11 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST = 4096 * 4096  # pixels: a stored row must not blow up memory
+LARGEST = 4096 * 4096  # pixels, so that a stored row cannot exhaust memory
 
 
 class Runs(TypedDict):
-    """A segmentation row by row: `values[i]` comes `lengths[i]` times, `height` x `width` in all."""
+    """A segmentation, row by row: `values[i]` repeats `lengths[i]` times, `height` x `width` in total."""
 
     height: int
     width: int
@@ -27,7 +27,7 @@ def encode(segments: NDArray[np.int32]) -> bytes:
 
 
 def decode(content: bytes) -> NDArray[np.int32]:
-    """Unpack what `encode` packed; raises ValueError where it did not."""
+    """Unpack what `encode` packed. Raises ValueError for anything else."""
     try:
         return _unpack(json.loads(zlib.decompress(content)))
     except (zlib.error, KeyError, TypeError, ValueError, OverflowError) as error:
@@ -35,7 +35,7 @@ def decode(content: bytes) -> NDArray[np.int32]:
 
 
 def runs(content: bytes) -> Runs:
-    """The run lengths in what `encode` packed; raises ValueError where it did not."""
+    """The run lengths in what `encode` packed. Raises ValueError for anything else."""
     return _runs(decode(content))
 
 

@@ -29,7 +29,7 @@ ANSWERS: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Claim(leases.Claim):
-    """A screening that a worker holds; its name is the one under which the video was last seen."""
+    """A screening that a worker holds; `name` is the name under which the video was last seen."""
 
     object_key: str
 
@@ -96,8 +96,8 @@ fail, release, take_back_expired = LEASES.fail, LEASES.release, LEASES.take_back
 def request(session: Session, *, video_id: int, model_version_id: str, again: bool = False) -> Ticket | None:
     """Ask for a screening.
 
-    Returns the ticket to enqueue, or None where the video is already screened or on its way;
-    `again` starts a new attempt whatever is there.
+    Returns the ticket to enqueue, or None if the video is already screened or queued; `again` starts a new
+    attempt regardless.
     """
     row = session.scalar(
         select(Screening).where(
@@ -115,11 +115,11 @@ def request(session: Session, *, video_id: int, model_version_id: str, again: bo
 
 
 def _of_the_video(session: Session, video_id: int) -> dict[str, Any]:
-    """What a new screening repeats of its video."""
+    """The columns that a new screening copies from its video."""
     other = session.scalar(select(Screening).where(Screening.video_id == video_id).limit(1))
     first = select(Sighting.source).where(Sighting.video_id == video_id).order_by(Sighting.id).limit(1)
     return {
-        "latest": other is None,  # else it will be once it is done: a re-screened video stays in the queue
+        "latest": other is None,  # otherwise once it is done: a video screened again stays in the queue
         "added_at": session.scalar(select(Video.created_at).where(Video.id == video_id)),
         "source": session.scalar(first) or "",
         "decision_state": DecisionState.OPEN if other is None else other.decision_state,
@@ -127,7 +127,7 @@ def _of_the_video(session: Session, video_id: int) -> dict[str, Any]:
 
 
 def supersede(session: Session, screening_id: int) -> None:
-    """Let this screening, now done, stand for its video in the queue."""
+    """Make this screening, now done, the one that represents its video in the queue."""
     video = select(Screening.video_id).where(Screening.id == screening_id).scalar_subquery()
     session.execute(
         update(Screening)
@@ -138,14 +138,14 @@ def supersede(session: Session, screening_id: int) -> None:
 
 
 def refuse(session: Session, ticket: Ticket, error: FacewardenError) -> None:
-    """End a screening that no worker needs to see: its input is at fault."""
+    """Fail a screening without a worker, because its input is at fault."""
     session.execute(
         update(Screening).where(Screening.id == ticket.row_id).values(**LEASES.failure(error), **leases.FREE)
     )
 
 
 def stuck(session: Session, now: datetime | None = None) -> list[int]:
-    """Screenings whose lease has run out and that nobody has taken back."""
+    """Screenings whose lease has expired and that nobody has taken back."""
     return list(
         session.scalars(
             select(Screening.id).where(

@@ -1,11 +1,11 @@
-"""Objects that no row names, and rows whose object is gone.
+"""Objects that no row refers to, and rows whose object is missing.
 
-A crash between storing an object and the commit that names it leaves an object behind. It does no harm but
-take space: a later run with the same content stores it again, over the first.
+A crash between storing an object and committing the row that refers to it leaves the object behind. It only
+takes space: a later run with the same content stores it again, replacing the first.
 
-Why nothing that is wanted is removed: storing renews an object's age even where it was there already; only
-what is older than the grace is looked at; whether a row names it is asked again before a batch is removed;
-and the age once more under a lock that every store takes too (`FolderStore.discard`).
+Nothing that is still needed gets removed: storing renews an object's age even if it already existed; only
+objects older than the grace period are considered; references are checked again before a batch is removed;
+and the age is checked once more under a lock that every store takes too (`FolderStore.discard`).
 """
 
 import sqlite3
@@ -27,15 +27,15 @@ from storage.tables import Base, ExplanationRow, FlaggedFrame, Video
 
 log = structlog.get_logger()
 
-# Every column that names objects: a key, or a mapping of names to keys. A test knows if one is missing here.
+# Every column that refers to objects: a key, or a mapping of names to keys. A test finds missing ones.
 COLUMNS: dict[type[Base], tuple[str, ...]] = {
     Video: ("object_key",),
     FlaggedFrame: ("image_key", "crop_key"),
     ExplanationRow: ("overlays",),
 }
-PAGE = 1000  # rows read, objects compared and objects removed at once
-EXAMPLES = 20  # missing objects that are named
-# So few are removed however small the store; more only where they are a small part of it.
+PAGE = 1000  # rows read, and objects compared or removed, at a time
+EXAMPLES = 20  # missing objects listed by key
+# This many may always be removed; more only if they are a small share of the store.
 ALWAYS_REMOVED = 10
 
 Item = TypeVar("Item")
@@ -43,7 +43,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
-    """A row that names an object."""
+    """A row that refers to an object."""
 
     key: str
     table: str
@@ -55,12 +55,12 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    objects: int  # that lie in the store
-    orphans: int  # of these, older than the grace and named by no row
+    objects: int  # in the store
+    orphans: int  # of these, older than the grace period and without a row
     orphan_bytes: int
-    half_written: int  # files of processes that were killed while they stored
-    missing: int  # objects that rows name and that are gone
-    examples: tuple[str, ...]  # the first of these, with what names them
+    half_written: int  # partial files of processes that were killed while storing
+    missing: int  # objects that rows refer to and that are gone
+    examples: tuple[str, ...]  # the first of these, with the rows that refer to them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ def look(
     *,
     heartbeat: Callable[[], None] = lambda: None,
 ) -> Findings:
-    """Compare store and database. `heartbeat` is called between pages: what it raises ends it."""
+    """Compare the store with the database. `heartbeat` is called between pages and may raise to stop."""
     with closing(_Ledger(engine, objects, settings, heartbeat)) as ledger:
         return ledger.findings()
 
@@ -90,9 +90,9 @@ def sweep(
     force: bool = False,
     heartbeat: Callable[[], None] = lambda: None,
 ) -> Swept:
-    """Remove what no row names, and what was left half written.
+    """Remove objects without a row, and partial files.
 
-    Raises Conflict where suspiciously much would go (another database's objects?), unless by `force`.
+    Raises Conflict if suspiciously many would be removed (is this another database's store?), unless `force`.
     """
     with closing(_Ledger(engine, objects, settings, heartbeat)) as ledger:
         found = ledger.findings()
@@ -126,7 +126,7 @@ def _check(found: Findings, settings: SweepSettings) -> None:
 
 
 class _Ledger:
-    """Both sides in a database of SQLite's own on disk, gone with its connection: memory stays bounded."""
+    """Both sides in a temporary SQLite database on disk, so that memory stays bounded."""
 
     def __init__(
         self, engine: Engine, objects: FolderStore, settings: SweepSettings, heartbeat: Callable[[], None]
@@ -143,7 +143,7 @@ class _Ledger:
         self._book.close()
 
     def findings(self) -> Findings:
-        # The rows first: an object that comes later is young.
+        # Rows first: an object stored later is too young to be removed.
         for page in _pages(self._named()):
             self._book.executemany(
                 "INSERT OR IGNORE INTO named (key, tab, row) VALUES (?, ?, ?)",
@@ -162,7 +162,7 @@ class _Ledger:
         )
 
     def removals(self) -> Iterator[int | None]:
-        """Remove the orphans; the bytes of each, None for one that is wanted by now."""
+        """Remove the orphans; yields the bytes of each, or None for one that is needed by now."""
         after = ""
         while True:
             rows = self._book.execute(
@@ -178,12 +178,12 @@ class _Ledger:
                 yield None if key in named_now else self._objects.discard(key, older_than=self._oldest)
 
     def _named(self) -> Iterator[Named]:
-        """All that rows name, table by table in short transactions."""
+        """All references, table by table, in short transactions."""
         for table, columns in COLUMNS.items():
             after = 0
             while True:
                 self._heartbeat()
-                # By Any: that all of these tables have an id is not said in a type.
+                # Any: no type says that all of these tables have an id.
                 wanted: Any = table
                 query = select(wanted.id, *(getattr(table, column) for column in columns))
                 with reading(self._engine) as session:
@@ -201,7 +201,7 @@ class _Ledger:
         self._heartbeat()
         marks = ", ".join("?" for _ in page)
         keys = [each.key for each in page]
-        # The words that are put in are question marks.
+        # Only question marks are interpolated.
         named = {
             key
             for (key,) in self._book.execute(
@@ -220,7 +220,7 @@ class _Ledger:
         return len(page)
 
     def _missing(self) -> Iterator[Named]:
-        """What is still named and still not there: a row or an object may have come or gone meanwhile."""
+        """What is still referred to and still missing: rows and objects may have come or gone meanwhile."""
         for key, table, row in self._book.execute("SELECT key, tab, row FROM named WHERE NOT there"):
             self._heartbeat()
             if not self._objects.exists(key) and self._still_names(key, table, row):

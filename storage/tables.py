@@ -1,7 +1,7 @@
 """The tables. A change here is a new Alembic revision in `migrations/versions`.
 
-Words: a video is content, known by its SHA-256; a sighting is a name under which it (or something that is
-no video) was seen; a screening is one model version's look at one video.
+A video is content, identified by its SHA-256; a sighting is a name under which that content (or a file that
+is not a video) was seen; a screening is one model version's result for one video.
 """
 
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ from storage.folding import folded
 
 
 class Utc(TypeDecorator[datetime]):
-    """A moment: goes in aware, lies in the database as UTC, comes out aware."""
+    """A time-zone-aware moment, stored as UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -50,9 +50,9 @@ class Utc(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a moment without a time zone must not be stored")
+            raise ValueError("a moment without a time zone cannot be stored")
         value = value.astimezone(UTC)
-        # SQLite keeps no zone; a naive UTC text keeps its order under comparison.
+        # SQLite stores no time zone; naive UTC text still compares in order.
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -114,14 +114,14 @@ class Video(Base):
 
 
 class Sighting(Base):
-    """A file under a name. Without a video it was refused, and says why."""
+    """A file seen under a name. Without a video it was refused; the error says why."""
 
     __tablename__ = "sighting"
     __table_args__ = (UniqueConstraint("source", "name", "size_bytes", "mtime_ns"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     source: Mapped[str]  # "bucket:/path", "path", ...
-    name: Mapped[str]  # path below the source, escaped where it is no valid text
+    name: Mapped[str]  # path below the source, escaped where it is not valid text
     folded_name: Mapped[str] = mapped_column(default=_folded_name)  # what a search is compared with
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
@@ -217,13 +217,13 @@ class Screening(Base):
     timings: Mapped[dict[str, Any] | None]  # seconds per stage
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
-    # The last three are of the video, repeated here for the queue's indexes.
-    # Whether this screening stands for its video in the queue: the one that was done last, or the first one
-    # while none is done.
+    # The next three belong to the video and are repeated here for the queue's indexes.
+    # Whether this screening represents its video in the queue: the last one to finish, or the first one while
+    # none has finished.
     latest: Mapped[bool] = mapped_column(default=True, server_default=true())
     added_at: Mapped[datetime] = mapped_column(default=utc_now)  # video.created_at
-    source: Mapped[str] = mapped_column(default="", server_default="")  # in which it was first seen
-    # storage.people.decisions keeps it.
+    source: Mapped[str] = mapped_column(default="", server_default="")  # where it was first seen
+    # Maintained by storage.people.decisions.
     decision_state: Mapped[str] = mapped_column(
         String(16), default=DecisionState.OPEN, server_default=DecisionState.OPEN
     )
@@ -263,16 +263,16 @@ class FaceRow(Base):
     y0: Mapped[float]
     x1: Mapped[float]
     y1: Mapped[float]
-    # Pixels of the upright frame in which the box lies; null in rows of older releases: as the probe says.
+    # Size in pixels of the upright frame that the box refers to; null in rows of older releases.
     frame_width: Mapped[int | None]
     frame_height: Mapped[int | None]
     landmarks: Mapped[list[list[float]]]
     probability: Mapped[float]
     sharpness: Mapped[float]
     yaw: Mapped[float]
-    roll: Mapped[float | None]  # degrees clockwise, once the frame is turned; null in rows of older releases
-    turn: Mapped[int] = mapped_column(default=0, server_default="0")  # as of the screening, for this face
-    rejected_because: Mapped[str | None]  # by the quality gate; null means usable
+    roll: Mapped[float | None]  # degrees clockwise, after the frame is turned; null in rows of older releases
+    turn: Mapped[int] = mapped_column(default=0, server_default="0")  # as Screening.turn, for this face
+    rejected_because: Mapped[str | None]  # by the quality gate; null: usable
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -280,7 +280,7 @@ class FaceRow(Base):
 
 
 class FrameScore(Base):
-    """The raw logit of a usable face, kept so that policies can be re-run without a GPU."""
+    """The raw logit of a usable face, kept so that policies can be run again without a GPU."""
 
     __tablename__ = "frame_score"
 
@@ -312,7 +312,7 @@ class FlaggedFrame(Base):
     explain_error: Mapped[str | None]
     lease_owner: Mapped[str | None]
     lease_expires_at: Mapped[datetime | None]
-    # As storage.leases calls them.
+    # The names that storage.leases uses.
     attempt: Mapped[int] = synonym("explain_attempt")
     failures: Mapped[int] = synonym("explain_failures")
     status: Mapped[str] = synonym("explain_status")
@@ -341,23 +341,27 @@ class ExplanationRow(Base):
 
 
 class Account(Base):
-    """Someone who signs in, or a machine that comes with tokens. Accounts are disabled, never deleted."""
+    """A person who signs in, or a machine that uses tokens. Accounts are disabled, never deleted."""
 
     __tablename__ = "account"
     __table_args__ = (_one_of("role", Role), CheckConstraint("name = lower(name)", name="name_lowercase"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
-    password_hash: Mapped[str | None]  # Argon2id; null can never sign in
+    password_hash: Mapped[str | None]  # Argon2id; null: cannot sign in
     role: Mapped[str] = mapped_column(String(16))
     active: Mapped[bool] = mapped_column(default=True)
-    must_change: Mapped[bool] = mapped_column(default=False)  # the password, before anything else
-    blind: Mapped[bool] = mapped_column(default=False)  # the reviewer's choice: scores hidden until decided
+    must_change: Mapped[bool] = mapped_column(
+        default=False
+    )  # the password must be changed before anything else
+    blind: Mapped[bool] = mapped_column(
+        default=False
+    )  # the reviewer's choice: scores are hidden until they decide
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class LoginSession(Base):
-    """A browser that has signed in. Only the hash of its cookie is kept."""
+    """A browser that has signed in. Only a hash of its cookie is stored."""
 
     __tablename__ = "login_session"
 
@@ -367,11 +371,13 @@ class LoginSession(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
     last_seen_at: Mapped[datetime] = mapped_column(default=utc_now)
-    confirmed_at: Mapped[datetime | None]  # the password was given once more; a sign-in alone leaves it null
+    confirmed_at: Mapped[
+        datetime | None
+    ]  # when the password was last entered again; signing in does not set it
 
 
 class ApiToken(Base):
-    """A machine's key to the API. Only its hash is kept; it is revoked, never deleted."""
+    """A machine's key to the API. Only a hash is stored; tokens are revoked, never deleted."""
 
     __tablename__ = "api_token"
 
@@ -383,25 +389,29 @@ class ApiToken(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
-    parent_id: Mapped[int | None] = mapped_column(index=True)  # the token that made this one: it ends with it
+    parent_id: Mapped[int | None] = mapped_column(
+        index=True
+    )  # the token that created this one; this one ends with it
     last_used_at: Mapped[datetime | None]
 
 
 class SignInAttempt(Base):
-    """A try at signing in, kept for a day to limit how often anyone may guess."""
+    """A sign-in attempt, kept for a day to limit guessing."""
 
     __tablename__ = "sign_in_attempt"
     __table_args__ = (Index(None, "name", "at"), Index(None, "address", "at"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(String(64))  # as typed, lowercase, cut; need not be an account's
+    name: Mapped[str] = mapped_column(
+        String(64)
+    )  # as typed, lowercased and truncated; may not belong to any account
     address: Mapped[str] = mapped_column(String(64))  # IPv4 address or IPv6 /64 network
     at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
     succeeded: Mapped[bool] = mapped_column(default=False)
 
 
 class Decision(Base):
-    """What a reviewer said about a video, and what they saw then. The latest of an account counts."""
+    """What a reviewer decided about a video, and what they saw. The latest decision of an account counts."""
 
     __tablename__ = "decision"
     __table_args__ = (_one_of("outcome", DecisionOutcome), Index(None, "video_id", "id"))
@@ -418,7 +428,7 @@ class Decision(Base):
 
 
 class ReviewClaim(Base):
-    """A reviewer's lease on a video: no other reviewer gets it until then."""
+    """A reviewer's lease on a video: no other reviewer gets it until it expires."""
 
     __tablename__ = "review_claim"
 
@@ -429,7 +439,7 @@ class ReviewClaim(Base):
 
 
 class ReviewSkip(Base):
-    """A reviewer who does not want this video next."""
+    """A video that this reviewer does not want to be offered again."""
 
     __tablename__ = "review_skip"
 
@@ -439,10 +449,10 @@ class ReviewSkip(Base):
 
 
 class AuditEvent(Base):
-    """What happened, by whom. Triggers refuse to change or delete a row; storage.audit chains the rows."""
+    """What happened, and who did it. Triggers refuse changes and deletions; storage.audit chains the rows."""
 
     __tablename__ = "audit_event"
-    # Unique: no two rows can follow the same one, whoever writes them.
+    # Unique: no two rows can follow the same one.
     __table_args__ = (
         Index(None, "previous_hash", unique=True),
         Index(None, "actor", "id"),

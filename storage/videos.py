@@ -1,4 +1,4 @@
-"""Videos by content, and the names under which content (or its lack) was seen."""
+"""Videos by content, and the names under which files were seen."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ DIGITS = re.compile("[0-9a-f]{1,64}")  # of a SHA-256
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """A file as a source shows it: the same four values mean the same file."""
+    """A file as a source lists it: the same four values mean the same file."""
 
     source: str
     name: str
@@ -39,13 +39,13 @@ def add(
 
 
 def sight(session: Session, seen: Seen, *, video_id: int) -> None:
-    """Note that the video was seen under this name; a refusal noted before is taken back."""
+    """Record that the video was seen under this name, clearing an earlier refusal."""
     row = _sighting(session, seen)
     row.video_id, row.error_code, row.error_message = video_id, None, None
 
 
 def refuse(session: Session, seen: Seen, *, code: str, message: str) -> None:
-    """Note a file that never became a video, and why."""
+    """Record a file that was refused, and why."""
     row = _sighting(session, seen)
     row.video_id, row.error_code, row.error_message = None, code, message
 
@@ -70,18 +70,18 @@ def called(session: Session, key: str) -> Select[int | None] | CompoundSelect[in
     name = folded(key)
     sightings = select(Sighting.video_id).where(Sighting.video_id.is_not(None))
     if len(name) >= names.SHORTEST:
-        sightings = names.matching(session, name)  # by the index, which knows no whole names
+        sightings = names.matching(session, name)  # by the trigram index, which does not match whole names
     sightings, digits = sightings.where(Sighting.name == key), key.lower()
     if not DIGITS.fullmatch(digits):
         return sightings
-    # No LIKE, which no index answers; "g" follows each digit.
+    # Not LIKE, which would use no index; "g" sorts after every hex digit.
     return union(sightings, select(Video.id).where(Video.sha256 >= digits, Video.sha256 < digits + "g"))
 
 
 def seen_in(session: Session, source: str, *, but: str | None = None) -> Iterator[Seen]:
-    """Everything that was ever seen in a source, so that a restart hashes nothing again.
+    """Everything ever seen in a source, so that a restart does not hash it again.
 
-    What was refused with the error code `but` is left out.
+    Files refused with the error code `but` are left out.
     """
     statement = select(Sighting.name, Sighting.size_bytes, Sighting.mtime_ns).where(Sighting.source == source)
     if but is not None:

@@ -1,4 +1,4 @@
-"""What admins do: accounts, tokens, the audit log; as pages and as JSON."""
+"""Administration: accounts, tokens and the audit log, as pages and as JSON."""
 
 from fastapi import APIRouter
 

@@ -45,7 +45,7 @@ def _page(
         accounts=found,
         roles=list(Role),
         error="" if error is None else str(error),
-        one_time=one_time,  # name and password, shown this once
+        one_time=one_time,  # name and password, shown only once
     )
 
 
@@ -57,7 +57,7 @@ def add_account(
     role: Annotated[Role, Form()],
     name: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    """A new account; the answer is the only page that shows its one-time password."""
+    """Add an account; only this answer shows its one-time password."""
     try:
         password, added = add(engine, name=name, role=role, actor=principal.name)
     except PermanentError as error:
@@ -67,7 +67,7 @@ def add_account(
 
 @router.post("/{account_id}/password")
 def reset_password(request: Request, engine: Database, principal: AccountKeeper, account_id: Id) -> Response:
-    """A new one-time password, shown once; the account is signed out everywhere."""
+    """Set a new one-time password, shown once; the account is signed out everywhere."""
     try:
         name, password = reset(engine, account_id, actor=principal.name)
     except PermanentError as error:
@@ -83,7 +83,7 @@ def set_role(
     account_id: Id,
     role: Annotated[Role, Form()],
 ) -> Response:
-    """Another role, in force from the next request on."""
+    """Set another role, effective from the next request."""
     try:
         with transaction(engine) as session:
             accounts.set_role(session, account_id, role, actor=principal.name)
@@ -100,7 +100,7 @@ def set_active(
     account_id: Id,
     active: Annotated[bool, Form()],
 ) -> Response:
-    """Enable or disable."""
+    """Enable or disable an account."""
     try:
         with transaction(engine) as session:
             accounts.set_active(session, account_id, active, actor=principal.name)

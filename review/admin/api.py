@@ -1,4 +1,4 @@
-"""/v1: who is asking, accounts, tokens and the audit log as JSON."""
+"""/v1: the caller, accounts, tokens and the audit log as JSON."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -47,7 +47,7 @@ class AccountOut(BaseModel):
 
 
 class AccountMade(AccountOut):
-    one_time_password: str | None = Field(description="Shown this once; null for a service.")
+    one_time_password: str | None = Field(description="Shown only once; null for a service.")
 
 
 class NewAccount(_Body):
@@ -62,7 +62,7 @@ class AccountChange(_Body):
 
 class OneTimePassword(BaseModel):
     name: str
-    one_time_password: str = Field(description="Shown this once.")
+    one_time_password: str = Field(description="Shown only once.")
 
 
 class TokenOut(BaseModel):
@@ -78,7 +78,7 @@ class TokenOut(BaseModel):
 
 
 class TokenMade(TokenOut):
-    token: str = Field(description="Shown this once.")
+    token: str = Field(description="Shown only once.")
 
 
 class NewToken(_Body):
@@ -105,15 +105,15 @@ class Events(BaseModel):
 
 class VerificationOut(BaseModel):
     sound: bool
-    events: int = Field(description="How many were checked.")
-    head: str = Field(description="Hash of the last sound event; keep it elsewhere and ask for it later.")
-    broken_at: int | None = Field(description="Id of the first event that does not fit.")
-    expected_found: bool | None = Field(description="Whether the hash asked for is in the chain.")
+    events: int = Field(description="Number of events checked.")
+    head: str = Field(description="Hash of the last intact event; keep it elsewhere and check for it later.")
+    broken_at: int | None = Field(description="Id of the first event that does not match.")
+    expected_found: bool | None = Field(description="Whether the expected hash is in the chain.")
 
 
 @router.get("/me", tags=["accounts"])
 def me(principal: Anybody) -> Me:
-    """Who is asking, and what they may do."""
+    """Who you are, and what you may do."""
     return Me(
         account_id=principal.account_id,
         name=principal.name,
@@ -133,7 +133,7 @@ def list_accounts(engine: Database, _: Admin) -> list[AccountOut]:
 
 @router.post("/accounts", tags=["accounts"], status_code=201)
 def add_account(engine: Database, principal: AccountKeeper, body: NewAccount) -> AccountMade:
-    """A new account, with a one-time password for the first sign-in."""
+    """Add an account, with a one-time password for the first sign-in."""
     password, account = add(engine, name=body.name, role=body.role, actor=principal.name)
     return AccountMade(**asdict(account), one_time_password=password)
 
@@ -142,7 +142,7 @@ def add_account(engine: Database, principal: AccountKeeper, body: NewAccount) ->
 def change_account(
     engine: Database, principal: AccountKeeper, account_id: Id, body: AccountChange
 ) -> AccountOut:
-    """Another role, or enable or disable."""
+    """Change an account's role, or enable or disable it."""
     with transaction(engine) as session:
         account = accounts.get(session, account_id)
         if body.role is not None:
@@ -154,7 +154,7 @@ def change_account(
 
 @router.post("/accounts/{account_id}/password", tags=["accounts"])
 def reset_password(engine: Database, principal: AccountKeeper, account_id: Id) -> OneTimePassword:
-    """A new one-time password; the account is signed out everywhere."""
+    """Set a new one-time password; the account is signed out everywhere."""
     name, password = reset(engine, account_id, actor=principal.name)
     return OneTimePassword(name=name, one_time_password=password)
 
@@ -168,7 +168,7 @@ def list_tokens(engine: Database, _: Admin) -> list[TokenOut]:
 
 @router.post("/tokens", tags=["tokens"], status_code=201)
 def create_token(engine: Database, principal: TokenMaker, body: NewToken) -> TokenMade:
-    """A token for an account. A token makes one within its own account, scopes and days; it ends with it."""
+    """Create a token for an account. One created by a token stays within its account, scopes and expiry."""
     with transaction(engine) as session:
         view, token = tokens.create(
             session,
@@ -184,7 +184,7 @@ def create_token(engine: Database, principal: TokenMaker, body: NewToken) -> Tok
 
 @router.delete("/tokens/{token_id}", tags=["tokens"])
 def revoke_token(engine: Database, principal: Admin, token_id: Id) -> TokenOut:
-    """End a token."""
+    """Revoke a token."""
     with transaction(engine) as session:
         return TokenOut(**asdict(tokens.revoke(session, token_id, actor=principal.name)))
 
@@ -219,7 +219,7 @@ def verify_log(
     _: Admin,
     expected: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$")] = None,
 ) -> VerificationOut:
-    """Follow the log's whole chain, and look for a hash that was kept."""
+    """Check the log's whole chain, and look for a hash that was kept."""
     with reading(engine) as session:
         found = audit.verify(session, expected=expected)
     return VerificationOut(sound=found.sound, **asdict(found))

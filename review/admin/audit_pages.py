@@ -1,4 +1,4 @@
-"""/admin/audit: what happened, by whom, and whether the log's chain holds."""
+"""/admin/audit: what happened, by whom, and whether the log's chain is intact."""
 
 from typing import Annotated
 
@@ -64,7 +64,7 @@ def _page(
 
 @router.post("/verify")
 def verify(request: Request, engine: Database, principal: Admin) -> Response:
-    """Follow the whole chain, now."""
+    """Check the whole chain now."""
     with reading(engine) as session:
         verification = audit.verify(session)
     return _page(request, engine, principal, verification=verification)

@@ -1,4 +1,4 @@
-"""Passwords that an admin hands on: shown once, changed by the account at its first sign-in."""
+"""One-time passwords, which an admin hands over: shown once, and changed at the first sign-in."""
 
 from sqlalchemy import Engine
 
@@ -9,7 +9,7 @@ from storage.people import accounts
 
 
 def add(engine: Engine, *, name: str, role: Role, actor: str) -> tuple[str | None, accounts.AccountView]:
-    """The one-time password (a service has none) and the new account."""
+    """Add an account; returns its one-time password (None for a service) and the account."""
     password = None if role == Role.SERVICE else passwords.one_time_password()
     hashed = None if password is None else passwords.hash_password(password)
     with transaction(engine) as session:
@@ -17,7 +17,7 @@ def add(engine: Engine, *, name: str, role: Role, actor: str) -> tuple[str | Non
 
 
 def reset(engine: Engine, account_id: int, *, actor: str) -> tuple[str, str]:
-    """The account's name and its new one-time password."""
+    """Set a new one-time password; returns the account's name and the password."""
     password = passwords.one_time_password()
     hashed = passwords.hash_password(password)
     with transaction(engine) as session:

@@ -1,4 +1,4 @@
-"""/admin/tokens: the API tokens of everybody."""
+"""/admin/tokens: everybody's API tokens."""
 
 from typing import Annotated
 
@@ -46,7 +46,7 @@ def _page(
         days=tokens.USUAL_DAYS,
         longest_days=tokens.LONGEST_DAYS,
         error="" if error is None else str(error),
-        new_token=new_token,  # shown this once
+        new_token=new_token,  # shown only once
     )
 
 
@@ -60,7 +60,7 @@ def create_token(
     name: Annotated[str, Form(max_length=200)] = "",
     days: Annotated[float, Form()] = tokens.USUAL_DAYS,
 ) -> Response:
-    """A token for any account; the answer is the only page that ever shows it."""
+    """Create a token for any account; only this answer ever shows it."""
     try:
         with transaction(engine) as session:
             _, token = tokens.create(
@@ -73,7 +73,7 @@ def create_token(
 
 @router.post("/{token_id}/revoke")
 def revoke_token(engine: Database, principal: Admin, token_id: Id) -> Response:
-    """End anybody's token."""
+    """Revoke anybody's token."""
     with transaction(engine) as session:
         tokens.revoke(session, token_id, actor=principal.name)
     return RedirectResponse("/admin/tokens", status_code=303)

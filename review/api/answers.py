@@ -1,4 +1,4 @@
-"""How the API answers: entity tags, pictures."""
+"""Answers of the API: entity tags, stored objects."""
 
 import hashlib
 
@@ -13,14 +13,14 @@ from review.problem_schema import Responses
 from storage.objects import FolderStore
 from storage.people import decisions
 
-UNCHANGED: Responses = {304: {"description": "You have it already."}}
+UNCHANGED: Responses = {304: {"description": "The client already has it."}}
 
-# The content under a key never changes, but who may see it can: a browser keeps it and asks first.
+# The content of a key never changes, but who may see it can: a browser caches it and asks each time.
 REVALIDATED = "private, no-cache"
 
 
 def tagged(request: Request, answer: BaseModel) -> Response:
-    """`answer` as JSON with an entity tag; 304 where the client has it already."""
+    """`answer` as JSON with an entity tag, or 304 if the client already has it."""
     content = answer.model_dump_json().encode()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": REVALIDATED}
@@ -30,7 +30,7 @@ def tagged(request: Request, answer: BaseModel) -> Response:
 
 
 def knows(request: Request, tag: str) -> bool:
-    """Whether the client says that it has the content of this tag (RFC 9110, 13.1.2)."""
+    """Whether the client already has the content of this tag (RFC 9110, 13.1.2)."""
     given = request.headers.get("If-None-Match", "")
     return given.strip() == "*" or tag in {each.strip().removeprefix("W/") for each in given.split(",")}
 
@@ -44,7 +44,7 @@ def stored(
     filename: str | None = None,
     inline: bool = True,
 ) -> Response:
-    """A stored object, whole or in the ranges asked for. Raises FileVanished where it is gone."""
+    """A stored object, whole or in the requested ranges. Raises FileVanished if it is gone."""
     path = objects.path(key)
     if not path.is_file():
         raise FileVanished(name=filename or key)
@@ -63,7 +63,7 @@ def stored(
 
 
 def refuse_while_blind(session: Session, principal: Principal, video_id: int) -> None:
-    """Raises HiddenUntilDecided where the reviewer wants to decide without the machine's answer."""
+    """Raises HiddenUntilDecided if the reviewer is in blind mode and has not decided yet."""
     if principal.blind and not decisions.has_decided(
         session, video_id=video_id, account_id=principal.account_id
     ):

@@ -1,4 +1,4 @@
-"""The OpenAPI document, with what FastAPI does not put into it."""
+"""The OpenAPI document, with additions to what FastAPI generates."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from review.problem_schema import Problem
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """The document of `app`: its problems are problem+json alone, which no response model can say."""
+    """The document of `app`, with problems as problem+json only, which response models cannot express."""
     made: dict[str, Any] = app.openapi()
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas = made.setdefault("components", {}).setdefault("schemas", {})

@@ -1,4 +1,4 @@
-"""How the whole is doing, and by which models."""
+"""The dashboard's figures and the model versions."""
 
 from typing import Annotated
 

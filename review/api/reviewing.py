@@ -1,4 +1,4 @@
-"""Claims, decisions, screening again."""
+"""Claims, decisions, and screening again."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ router = APIRouter(tags=["reviewing"])
 
 @router.get("/videos/{video_id}/decisions", responses=problems(404))
 def list_decisions(engine: Database, principal: Viewer, video_id: Id) -> list[schemas.Decision]:
-    """All decisions on a video, the oldest first; to a blind reviewer their own until they have decided."""
+    """All decisions on a video, the oldest first; blind reviewers see only their own until they decide."""
     with reading(engine) as session:
         detail.media(session, video_id)  # raises NotFound
         history = decisions.history(session, video_id)
@@ -34,7 +34,7 @@ def list_decisions(engine: Database, principal: Viewer, video_id: Id) -> list[sc
 def decide(
     engine: Database, settings: Configured, principal: Reviewer, video_id: Id, body: schemas.NewDecision
 ) -> schemas.Decided:
-    """Decide on a video. Your earlier decision is kept, the new one counts; your claim ends."""
+    """Decide on a video. Your earlier decision is kept, but the new one counts. Your claim ends."""
     with transaction(engine) as session:
         decided = decisions.has_decided(session, video_id=video_id, account_id=principal.account_id)
         state = decisions.decide(
@@ -52,7 +52,7 @@ def decide(
 
 @router.post("/videos/{video_id}/claim", responses=problems(404, 409))
 def claim(engine: Database, settings: Configured, principal: Reviewer, video_id: Id) -> schemas.Claimed:
-    """Take a video, or keep it for longer: no other reviewer gets it meanwhile."""
+    """Claim a video, or extend your claim; no other reviewer gets it meanwhile."""
     with transaction(engine) as session:
         expires_at = claims.claim(
             session,
@@ -65,7 +65,7 @@ def claim(engine: Database, settings: Configured, principal: Reviewer, video_id:
 
 @router.delete("/videos/{video_id}/claim", status_code=204, responses=problems())
 def release(engine: Database, principal: Reviewer, video_id: Id) -> Response:
-    """Give a video back. One that is not yours stays where it is."""
+    """Release a video. Does nothing if it is not yours."""
     with transaction(engine) as session:
         claims.release(session, video_id=video_id, account_id=principal.account_id)
     return Response(status_code=204)
@@ -73,7 +73,7 @@ def release(engine: Database, principal: Reviewer, video_id: Id) -> Response:
 
 @router.post("/videos/{video_id}/skip", status_code=204, responses=problems(404))
 def skip(engine: Database, principal: Reviewer, video_id: Id) -> Response:
-    """Give a video back and don't be handed it again."""
+    """Release a video and do not be offered it again."""
     with transaction(engine) as session:
         claims.skip(session, video_id=video_id, account_id=principal.account_id)
     return Response(status_code=204)
@@ -82,12 +82,12 @@ def skip(engine: Database, principal: Reviewer, video_id: Id) -> Response:
 @router.post(
     "/claims",
     response_model=schemas.Claimed,
-    responses={204: {"description": "Nothing is left that these filters name."}, **problems()},
+    responses={204: {"description": "No matching video is left."}, **problems()},
 )
 def claim_next(
     engine: Database, settings: Configured, principal: Reviewer, params: Annotated[FilterParams, Query()]
 ) -> schemas.Claimed | Response:
-    """Take the first video of the queue that is nobody's and that you have neither skipped nor decided."""
+    """Claim the first free video of the queue that you have neither skipped nor decided."""
     filters = visible(params, principal)
     with transaction(engine) as session:
         video_id = claims.claim_next(
@@ -106,9 +106,9 @@ def claim_next(
 def screen_again(
     engine: Database, settings: Configured, principal: Rescreener, video_id: Id, body: schemas.NewScreening
 ) -> schemas.Requested:
-    """Screen a video again: with the model of this installation, or with another that it knows.
+    """Screen a video again, with the model of this installation or another known one.
 
-    A worker that has loaded that model must be running; what is known of the video by other models stays.
+    A worker with that model must be running. Results of other models are kept.
     """
     asked = rescreening.ask(
         engine,

@@ -1,4 +1,4 @@
-"""What the API gives and takes. Times are UTC, boxes pixels of the upright full frame, scores in [0, 1]."""
+"""What the API returns and accepts. Times are UTC, boxes pixels of the upright frame, scores in [0, 1]."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ from storage import run_length
 from storage.run_length import Runs
 
 Box = tuple[float, float, float, float]
-Overlays = Annotated[list[str], BeforeValidator(sorted)]  # of the names and keys that are stored
+Overlays = Annotated[list[str], BeforeValidator(sorted)]  # the names of a stored mapping of names to keys
 
 
 def _unpacked(segments: bytes | None) -> Runs | None:
@@ -27,13 +27,13 @@ def _unpacked(segments: bytes | None) -> Runs | None:
 
 
 class _Given(BaseModel):
-    """Read from a value of storage."""
+    """Made from a value of the read model."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
 class _Taken(BaseModel):
-    """A request's body."""
+    """A request body."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,30 +45,30 @@ class Claim(_Given):
 
 
 class Video(_Given):
-    """One video as its screening by one model version shows it."""
+    """One video with its screening by one model version."""
 
     video_id: int
     screening_id: int
-    sha256: str = Field(description="Of the content, hex.")
-    name: str = Field(description="Under which it was last seen.")
-    names: int = Field(description="How many different names it has.")
+    sha256: str = Field(description="SHA-256 of the content, hex.")
+    name: str = Field(description="Name under which it was last seen.")
+    names: int = Field(description="Number of different names.")
     media_kind: MediaKind
     size_bytes: int
-    source: str = Field(description="In which it was first seen.")
+    source: str = Field(description="Where it was first seen.")
     added_at: datetime = Field(description="When it was first seen.")
     finished_at: datetime | None
     status: ScreeningStatus
     verdict: Verdict | None
     score: float | None = Field(description="Calibrated probability of a fake.")
-    score_hidden: bool = Field(description="You review blind and have not decided yet.")
-    partial: bool = Field(description="Not all of it could be decoded.")
+    score_hidden: bool = Field(description="You review in blind mode and have not decided yet.")
+    partial: bool = Field(description="Part of it could not be decoded.")
     coverage: float | None = Field(description="Decoded samples / expected samples.")
-    turn: int = Field(description="Degrees clockwise by which it was turned so that its faces stand.")
+    turn: int = Field(description="Degrees clockwise by which it was turned so that faces are upright.")
     rejected_faces: dict[str, int] = Field(
-        description="Faces that were not fit for judging, by reason: turned, tilted, small, blurred, unsure."
+        description="Faces that could not be judged, by reason: turned, tilted, small, blurred, unsure."
     )
     longest_unseen_seconds: float | None = Field(
-        description="The longest stretch of the video that nobody looked at."
+        description="The longest part of the video without a usable sample."
     )
     duration_seconds: float | None
     model_version: str
@@ -76,7 +76,7 @@ class Video(_Given):
     error_code: str | None
     error_message: str | None
     decision_state: DecisionState
-    decision: DecisionOutcome | None = Field(description="The last decision, whoever's.")
+    decision: DecisionOutcome | None = Field(description="The last decision by anybody.")
     my_decision: DecisionOutcome | None = Field(description="Your last decision.")
     claim: Claim | None
     flagged_frame_id: int | None = Field(description="The most suspicious frame.")
@@ -84,21 +84,21 @@ class Video(_Given):
 
 class Count(_Given):
     value: int
-    more: bool = Field(description="There are more than that; nobody counted them.")
+    more: bool = Field(description="There are more than this; counting stopped.")
 
 
 class VideoPage(BaseModel):
     items: list[Video]
-    next_cursor: str | None = Field(description="Null: this is the last page.")
-    count: Count | None = Field(description="Where it was asked for.")
+    next_cursor: str | None = Field(description="Null on the last page.")
+    count: Count | None = Field(description="If requested.")
 
 
 class Counts(_Given):
     to_review: Count = Field(description="Flagged or unjudged, and open.")
     second_opinion: Count
     decided: Count = Field(description="Flagged or unjudged, and decided.")
-    verdicts: dict[str, Count] = Field(description="Open ones.")
-    statuses: dict[str, Count] = Field(description="Those that are not done.")
+    verdicts: dict[str, Count] = Field(description="Open videos.")
+    statuses: dict[str, Count] = Field(description="Videos whose screening is not done.")
 
 
 class FrameScore(_Given):
@@ -107,29 +107,31 @@ class FrameScore(_Given):
     time_seconds: float
     frame_index: int
     box: Box
-    frame_width: int | None = Field(description="Pixels of the frame in which the box lies.")
+    frame_width: int | None = Field(description="Width in pixels of the frame that the box refers to.")
     frame_height: int | None
-    score: float | None = Field(description="Calibrated; null where the face was not classified.")
-    usable: bool = Field(description="Passed the quality gate and counts for the score.")
+    score: float | None = Field(description="Calibrated; null if the face was not classified.")
+    usable: bool = Field(description="Passed the quality gate and counts towards the score.")
     rejected_because: str | None
-    turn: int = Field(description="Degrees clockwise by which the frame was turned so that the face stands.")
-    roll: float | None = Field(description="Degrees clockwise by which the head is tilted then.")
-    probability: float = Field(description="That it is a face, says the detector.")
+    turn: int = Field(
+        description="Degrees clockwise by which the frame was turned so that the face is upright."
+    )
+    roll: float | None = Field(description="Degrees clockwise by which the head is tilted after turning.")
+    probability: float = Field(description="The detector's probability that it is a face.")
 
 
 class Track(_Given):
     """One person over time."""
 
     number: int
-    stream: int = Field(description="Of the file's streams of pictures; 0 is what players show.")
+    stream: int = Field(description="Video stream of the file; 0 is the one that players show.")
     start_seconds: float
     end_seconds: float
     frames: int
     usable_frames: int
     score: float | None
-    supported: bool = Field(description="Has enough usable frames for a say in the verdict.")
+    supported: bool = Field(description="Has enough usable frames to count for the verdict.")
     flagged_ranges: list[tuple[float, float]] = Field(
-        description="Its flagged parts: from and to, in seconds, by time."
+        description="Flagged parts: start and end in seconds, in order."
     )
     faces: list[FrameScore]
 
@@ -139,8 +141,8 @@ class ExplanationSummary(_Given):
     method: ExplanationMethod
     seed: int | None
     r2: float | None = Field(description="How well the local model fits, at most 1.")
-    stability: float | None = Field(description="How much other seeds agree, 0 to 1.")
-    overlays: Overlays = Field(description="Names of its pictures.")
+    stability: float | None = Field(description="How much other seeds agree, from 0 to 1.")
+    overlays: Overlays = Field(description="Names of its overlay pictures.")
 
 
 class FlaggedFrame(_Given):
@@ -149,7 +151,7 @@ class FlaggedFrame(_Given):
     track: int
     time_seconds: float
     box: Box
-    frame_width: int | None = Field(description="Pixels of the frame in which the box lies.")
+    frame_width: int | None = Field(description="Width in pixels of the frame that the box refers to.")
     frame_height: int | None
     score: float
     explain_status: ExplainStatus
@@ -164,7 +166,7 @@ class Screening(_Given):
     status: ScreeningStatus
     verdict: Verdict | None
     score: float | None
-    latest: bool = Field(description="Stands for the video in the queue.")
+    latest: bool = Field(description="Represents the video in the queue.")
     finished_at: datetime | None
 
 
@@ -175,7 +177,7 @@ class Decision(_Given):
     reason: str | None
     note: str | None
     blind: bool = Field(description="The score was hidden.")
-    model_version: str | None = Field(description="Whose answer the reviewer saw.")
+    model_version: str | None = Field(description="Whose result the reviewer saw.")
     created_at: datetime
 
 
@@ -203,23 +205,27 @@ class VideoDetail(_Given):
     queued_at: datetime
     started_at: datetime | None
     raw_score: float | None = Field(description="The logit behind the score.")
-    unseen: list[str] = Field(description="What was not looked at, in words.")
-    looks: float | None = Field(description="At faces and stretches, of which the worst made the score.")
+    unseen: list[str] = Field(description="What was not examined, in words.")
+    looks: float | None = Field(
+        description="Number of faces and stretches of which the worst gave the score."
+    )
     probe: dict[str, Any] | None = Field(description="Container, codec, size, duration.")
     timings: dict[str, Any] | None = Field(description="Seconds per stage.")
     tracks: list[Track]
     flagged_frames: list[FlaggedFrame]
-    screenings: list[Screening] = Field(description="By all model versions, the latest request first.")
-    decisions: list[Decision] = Field(description="The oldest first.")
-    sightings: list[Sighting] = Field(description="The oldest first.")
+    screenings: list[Screening] = Field(
+        description="By all model versions, the most recently requested first."
+    )
+    decisions: list[Decision] = Field(description="Oldest first.")
+    sightings: list[Sighting] = Field(description="Oldest first.")
 
 
 class Segments(BaseModel):
-    """A segmentation as run lengths over the rows of the crop: `values[i]` comes `lengths[i]` times."""
+    """A segmentation as run lengths over the rows of the crop: `values[i]` repeats `lengths[i]` times."""
 
     height: int
     width: int
-    values: list[int] = Field(description="Numbers of segments.")
+    values: list[int] = Field(description="Segment numbers.")
     lengths: list[int]
 
 
@@ -228,15 +234,15 @@ class Explanation(_Given):
     video_id: int
     flagged_frame_id: int
     method: ExplanationMethod
-    parameters: dict[str, Any] = Field(description="All that is needed to make it again.")
+    parameters: dict[str, Any] = Field(description="Everything needed to reproduce it.")
     seed: int | None
     segments: Annotated[Segments | None, BeforeValidator(_unpacked)]
-    weights: list[float] = Field(description="Per segment; above 0 speaks for fake.")
+    weights: list[float] = Field(description="Per segment; above 0 points to fake.")
     intercept: float | None
-    local_prediction: float | None = Field(description="Of the local model, for the crop itself.")
+    local_prediction: float | None = Field(description="The local model's prediction for the crop itself.")
     r2: float | None
     stability: float | None
-    overlays: Overlays = Field(description="Names of its pictures.")
+    overlays: Overlays = Field(description="Names of its overlay pictures.")
 
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]
@@ -250,30 +256,32 @@ class NewDecision(_Taken):
 
 class Decided(BaseModel):
     video_id: int
-    decision_state: DecisionState = Field(description="Of the video, now.")
+    decision_state: DecisionState = Field(description="The video's new state.")
 
 
 class Claimed(BaseModel):
     video_id: int
-    expires_at: datetime = Field(description="Until then it is yours alone; claim again to keep it.")
+    expires_at: datetime = Field(description="Until then it is yours alone; claim again to extend it.")
 
 
 class NewScreening(_Taken):
     model_version: Annotated[Words, StringConstraints(max_length=64)] | None = Field(
-        None, description="A known model version; by default the one that this installation screens with."
+        None, description="A known model version; by default the one of this installation."
     )
-    urgent: bool = Field(False, description="Before all that wait.")
+    urgent: bool = Field(False, description="Ahead of everything that is waiting.")
 
 
 class Requested(BaseModel):
     screening_id: int
     attempt: int
     model_version: str
-    enqueued: bool = Field(description="False: Redis is away; the screening begins once it is back.")
+    enqueued: bool = Field(description="False: Redis is down; screening starts once it is back.")
 
 
 class Uploaded(BaseModel):
     video_id: int
     sha256: str
     name: str
-    intake: Intake = Field(description="`queued`: a screening is on its way; `known`: it was there already.")
+    intake: Intake = Field(
+        description="`queued`: a screening was requested; `known`: the content was already there."
+    )

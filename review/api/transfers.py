@@ -1,4 +1,4 @@
-"""Uploads in, exports out."""
+"""Uploads and exports."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ from storage.engine import transaction
 
 router = APIRouter(tags=["transfers"])
 
-UNLIMITED = 2**62  # bytes, to the framework: the setting's limit is checked while the body comes
+UNLIMITED = 2**62  # bytes, for the framework; our own limit is checked while the body arrives
 CLIENT_LEFT = 400
 BODY = {
     "requestBody": {
@@ -43,7 +43,7 @@ class ExportParams(FilterParams):
 class UploadParams(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field("upload", max_length=500, description="File name, for people to find it by.")
+    name: str = Field("upload", max_length=500, description="File name by which people can find it.")
 
 
 @router.post(
@@ -51,7 +51,7 @@ class UploadParams(BaseModel):
     status_code=201,
     response_model=schemas.Uploaded,
     responses={
-        200: {"model": schemas.Uploaded, "description": "The content was there already."},
+        200: {"model": schemas.Uploaded, "description": "The content was already there."},
         **problems(413, 415),
     },
     openapi_extra=BODY,
@@ -66,7 +66,7 @@ async def upload(
     principal: Uploader,
     params: Annotated[UploadParams, Query()],
 ) -> schemas.Uploaded | Response:
-    """Upload a video or image of any format that is screened (docs/formats.md) as the request's body.
+    """Upload a video or image in any supported format (docs/formats.md) as the request body.
 
     The same content again is the same video. Ask `/v1/videos/{video_id}` for the verdict.
     """
@@ -84,7 +84,7 @@ async def upload(
             objects=objects,
         )
     except ClientDisconnect:
-        return Response(status_code=CLIENT_LEFT)  # nobody reads it
+        return Response(status_code=CLIENT_LEFT)  # the client has gone
     if taken.intake is Intake.KNOWN:
         response.status_code = 200
     response.headers["Location"] = f"/v1/videos/{taken.video_id}"
@@ -98,7 +98,7 @@ async def upload(
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "Every video that matches, one per line.",
+            "description": "All matching videos, one per line.",
             "content": {"text/csv": {}, "application/jsonl": {}},
         },
         **problems(),
@@ -107,7 +107,7 @@ async def upload(
 def export_videos(
     engine: Database, principal: Exporter, params: Annotated[ExportParams, Query()]
 ) -> StreamingResponse:
-    """All videos that match, as CSV (safe to open in a spreadsheet) or JSON Lines."""
+    """All matching videos as CSV (safe to open in a spreadsheet) or JSON Lines."""
     filters = visible(params, principal)
     lines = export(engine, filters, principal, params.format)
     with transaction(engine) as session:

@@ -1,4 +1,4 @@
-"""Lists of videos and one video in full."""
+"""Lists of videos, and single videos in full."""
 
 from typing import Annotated
 
@@ -24,7 +24,7 @@ Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 
 
 def visible(params: FilterParams, principal: Principal) -> Filters:
-    """The filters; raises HiddenUntilDecided where they would tell a blind reviewer the machine's answer."""
+    """The filters. Raises HiddenUntilDecided if they would show a blind reviewer the machine's answer."""
     if not principal.blind:
         return params.to_filters()
     by_score = "sort" in params.model_fields_set and params.sort is Sort.SCORE
@@ -37,7 +37,7 @@ def visible(params: FilterParams, principal: Principal) -> Filters:
 def list_videos(
     engine: Database, principal: Viewer, params: Annotated[ListParams, Query()]
 ) -> schemas.VideoPage:
-    """Videos by filter and order, page by page."""
+    """List videos by filter and order, page by page."""
     filters = visible(params, principal)
     with reading(engine) as session:
         page = listing.page(
@@ -54,7 +54,7 @@ def list_videos(
 
 @router.get("/counts", responses=problems())
 def count_videos(engine: Database, principal: Viewer) -> schemas.Counts:
-    """What waits, by verdict and by status; no number is counted beyond 10,000."""
+    """What is waiting, by verdict and status; counting stops at 10,000."""
     if principal.blind:
         raise HiddenUntilDecided
     with reading(engine) as session:
@@ -68,7 +68,7 @@ def get_video(
     principal: Viewer,
     video_id: Id,
     model_version: Annotated[
-        Text | None, Query(description="By default the screening that stands for the video in the queue.")
+        Text | None, Query(description="By default the screening that represents the video in the queue.")
     ] = None,
 ) -> schemas.VideoDetail:
     """One video with its tracks, frame scores, flagged frames, explanations, timings and history."""
@@ -81,7 +81,7 @@ def get_video(
 
 
 def _blinded(answer: schemas.VideoDetail, found: VideoDetail, principal: Principal) -> schemas.VideoDetail:
-    """Without what the machine and the other reviewers say."""
+    """Without what the machine and other reviewers said."""
     for track in answer.tracks:
         track.score, track.flagged_ranges = None, []
         for face in track.faces:

@@ -1,1 +1,1 @@
-"""Who asks, and whether they may: sign-in, sessions, cookies, confirmation."""
+"""Authentication and permissions: sign-in, sessions, cookies, confirmation."""

@@ -1,4 +1,4 @@
-"""Who is asking, and whether they may: every route but the sign-in asks `require`."""
+"""Who sends a request and whether they may: every route except the sign-in depends on `require`."""
 
 import hmac
 from collections.abc import Awaitable, Callable
@@ -50,7 +50,7 @@ ROLE_PERMISSIONS = {
     Role.VIEWER: frozenset({Permission.VIEW}),
     Role.REVIEWER: _REVIEWER,
     Role.ADMIN: frozenset(Permission),
-    Role.SERVICE: frozenset(Permission),  # what its tokens' scopes leave of it
+    Role.SERVICE: frozenset(Permission),  # limited by the scopes of its tokens
 }
 SCOPE_PERMISSIONS = {
     Scope.READ: Permission.VIEW,
@@ -63,44 +63,44 @@ SCOPE_PERMISSIONS = {
 
 
 def usable_scopes(role: Role) -> list[Scope]:
-    """The scopes that give a token of this role a right."""
+    """The scopes that are of use to a token of this role."""
     return [scope for scope in Scope if scope in ROLE_SCOPES[role]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """Who is asking."""
+    """Who sends a request."""
 
     account_id: int
     name: str
     role: Role
     permissions: frozenset[Permission]
     via: Literal["session", "token"]
-    csrf_token: str | None  # of the session; a token needs none
-    blind: bool  # scores are hidden until they have decided
-    must_change: bool = False  # a one-time password, good for nothing but setting another
+    csrf_token: str | None  # the session's; a token needs none
+    blind: bool  # scores are hidden until they decide
+    must_change: bool = False  # has a one-time password, which only allows setting another
     session_id: str | None = None
     token_id: int | None = None
-    confirmed_at: datetime | None = None  # when this session's password was last given once more
+    confirmed_at: datetime | None = None  # when the password was last entered again in this session
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
 
     def confirmed(self, minutes: float) -> bool:
-        """Whether the password was given once more, by this session and within the last `minutes`."""
+        """Whether this session had the password entered again within the last `minutes`."""
         return self.confirmed_at is not None and utc_now() - self.confirmed_at < timedelta(minutes=minutes)
 
 
-# For the OpenAPI document: the routes themselves take the cookie of a session as well.
+# For the OpenAPI document: the routes also accept a session's cookie.
 _bearer = HTTPBearer(auto_error=False, description="An API token: `Authorization: Bearer fw_…`.")
 
 
 def identify(
     request: Request, engine: Database, settings: Configured, _: Annotated[object, Depends(_bearer)]
 ) -> Principal | None:
-    """Who is asking, by API token or by session cookie; None where nobody is known.
+    """The sender of a request, by API token or session cookie; None if neither is valid.
 
-    A token that is sent counts alone: a bad one is not made up for by a cookie.
+    If a token is sent, only the token counts: a cookie does not make up for a bad one.
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme:
@@ -160,9 +160,9 @@ def require(
     by_token: bool = True,
     confirmed: bool = False,
 ) -> Callable[..., Awaitable[Principal]]:
-    """A dependency that gives the principal who holds all `permissions`.
+    """A dependency that returns the principal if they have all `permissions`.
 
-    `confirmed` asks a session (never a token) to have given its password once more, just now.
+    With `confirmed`, a session (but not a token) must have had its password entered again recently.
 
     It raises NotSignedIn (401, or a redirect to /sign-in for pages), NotAllowed, PasswordMustChange,
     PasswordNeeded (for pages a redirect to /confirm) and SessionOnly (403); and ForgedRequest (403) where an
@@ -173,7 +173,7 @@ def require(
     async def allowed(request: Request, settings: Configured, principal: MaybeSomebody) -> Principal:
         if principal is None:
             raise NotSignedIn
-        request.state.principal = principal  # for the page that tells of an error
+        request.state.principal = principal  # for error pages
         if principal.via == "session" and request.method not in SAFE_METHODS:
             await _refuse_forgery(request, principal.csrf_token or "")
         if principal.via == "token" and not by_token:
@@ -182,13 +182,22 @@ def require(
             raise PasswordMustChange(name=principal.name)
         missing = [permission for permission in permissions if permission not in principal.permissions]
         if missing:
-            raise NotAllowed(name=principal.name, permission=missing[0])
+            raise NotAllowed(name=principal.name, needed=_needed(principal, missing[0]))
         minutes = settings.review.confirm_minutes
         if confirmed and principal.via == "session" and not principal.confirmed(minutes):
             raise PasswordNeeded(minutes=f"{minutes:g}")
         return principal
 
     return allowed
+
+
+def _needed(principal: Principal, permission: Permission) -> str:
+    """What the principal lacks: a role, or a scope of the token."""
+    if permission in ROLE_PERMISSIONS[principal.role]:
+        scope = next(scope for scope, given in SCOPE_PERMISSIONS.items() if given == permission)
+        return f"a token with the scope {scope}"
+    role = next(role for role in Role if permission in ROLE_PERMISSIONS[role])
+    return f"the role {role}"
 
 
 async def _refuse_forgery(request: Request, expected: str) -> None:
@@ -201,23 +210,23 @@ async def _refuse_forgery(request: Request, expected: str) -> None:
     if given is None:
         raise ForgedRequest(reason="it has no CSRF token")
     if not hmac.compare_digest(given.encode(), expected.encode()):
-        raise ForgedRequest(reason="its CSRF token is another's")
+        raise ForgedRequest(reason="its CSRF token belongs to another session")
 
 
 def _is_small_form(request: Request) -> bool:
-    """Whether the body may be read whole: an upload's, which has no limit here, must not be."""
+    """Whether the body is small enough to read whole, which an upload's is not."""
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     length = request.headers.get("Content-Length", "")
     return kind == FORM and length.isdecimal() and int(length) <= FORM_BYTES
 
 
 def refuse_other_sites(request: Request) -> None:
-    """Raises ForgedRequest where the browser says that another site's page sent the request."""
+    """Raises ForgedRequest if the browser says that another site sent the request."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         raise ForgedRequest(reason="another site sent it")
 
 
-# What is a person's own, and no token's.
+# For people only, not tokens.
 SignedIn = Annotated[Principal, Depends(require(by_token=False))]
 Newcomer = Annotated[Principal, Depends(require(by_token=False, with_one_time_password=True))]
 Viewer = Annotated[Principal, Depends(require(Permission.VIEW))]
@@ -226,7 +235,7 @@ Uploader = Annotated[Principal, Depends(require(Permission.UPLOAD))]
 Exporter = Annotated[Principal, Depends(require(Permission.VIEW, Permission.EXPORT))]
 Rescreener = Annotated[Principal, Depends(require(Permission.RESCREEN))]
 Admin = Annotated[Principal, Depends(require(Permission.ADMIN))]
-# Who gets in, and as what: neither a leaked token nor a stolen cookie may decide on it.
+# For managing access: neither a leaked token nor a stolen cookie is enough.
 Confirmed = Annotated[Principal, Depends(require(by_token=False, confirmed=True))]
 AccountKeeper = Annotated[Principal, Depends(require(Permission.ADMIN, by_token=False, confirmed=True))]
 TokenMaker = Annotated[Principal, Depends(require(Permission.ADMIN, confirmed=True))]

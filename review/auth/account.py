@@ -1,4 +1,4 @@
-"""One's own account: password, blind mode, API tokens."""
+"""The user's own account: password, blind mode, API tokens."""
 
 from typing import Annotated
 
@@ -27,7 +27,7 @@ Field = Annotated[str, Form(max_length=LONGEST_FIELD)]
 
 @router.get("/account")
 def account_page(request: Request, engine: Database, principal: Newcomer, done: str = "") -> Response:
-    """The page of one's own account."""
+    """The page of the user's own account."""
     return _page(request, engine, principal, done=DONE.get(done, ""))
 
 
@@ -56,7 +56,7 @@ def _page(
         shortest_password=passwords.SHORTEST,
         error="" if error is None else str(error),
         done=done,
-        new_token=new_token,  # shown this once
+        new_token=new_token,  # shown only once
     )
 
 
@@ -70,13 +70,13 @@ def change_password(
     new: Field = "",
     again: Field = "",
 ) -> Response:
-    """A new password: it takes the old one, ends every session of the account and starts this one anew."""
+    """Change the password, which needs the old one; ends all other sessions of the account."""
     try:
         _compare(new, again=again, current=current)
-        # Whoever sits at an open browser must not be able to guess here without limit either.
+        # Limited like sign-ins, so that nobody can guess at an unattended browser.
         address = sign_ins.network(request.client.host if request.client else None)
         check(engine, settings.review, name=principal.name, password=current, address=address)
-        # Last: it takes long for a password that is made to take long.
+        # Last, because a crafted password can take long to check.
         passwords.accept_password(new, name=principal.name)
     except (InvalidValue, AccessError, TooManySignIns) as error:
         return _page(request, engine, principal, error=error)
@@ -91,14 +91,14 @@ def change_password(
 
 def _compare(new: str, *, again: str, current: str) -> None:
     if new != again:
-        raise InvalidValue(field="password", reason="the two new ones differ")
+        raise InvalidValue(field="password", reason="the two new passwords differ")
     if new == current:
-        raise InvalidValue(field="password", reason="the new one is the old one")
+        raise InvalidValue(field="password", reason="the new password is the same as the old one")
 
 
 @router.post("/account/blind")
 def set_blind(engine: Database, principal: SignedIn, blind: Annotated[bool, Form()] = False) -> Response:
-    """Whether scores stay hidden until this reviewer has decided."""
+    """Hide or show scores until this reviewer has decided."""
     with transaction(engine) as session:
         accounts.set_blind(session, principal.account_id, blind, actor=principal.name)
     return RedirectResponse("/account", status_code=303)
@@ -113,7 +113,7 @@ def create_token(
     name: Field = "",
     days: Annotated[float, Form()] = tokens.USUAL_DAYS,
 ) -> Response:
-    """A token of one's own; the answer is the only page that ever shows it."""
+    """Create a token for the user; only this answer ever shows it."""
     try:
         with transaction(engine) as session:
             _, token = tokens.create(
@@ -131,7 +131,7 @@ def create_token(
 
 @router.post("/account/tokens/{token_id}/revoke")
 def revoke_token(engine: Database, principal: SignedIn, token_id: Id) -> Response:
-    """End one of one's own tokens."""
+    """Revoke one of the user's own tokens."""
     with transaction(engine) as session:
         tokens.revoke(session, token_id, actor=principal.name, account_id=principal.account_id)
     return RedirectResponse("/account", status_code=303)

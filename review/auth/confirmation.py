@@ -1,4 +1,4 @@
-"""Giving one's password once more, before what decides who gets in and as what."""
+"""Entering the password again before changing accounts or tokens."""
 
 from typing import Annotated
 
@@ -65,7 +65,7 @@ def _form(
 
 
 def _said(error: FacewardenError | None, principal: Principal) -> str:
-    """Who is signed in has a name and is not disabled: only the password can be wrong."""
+    """The error for somebody who is signed in: only the password can be wrong."""
     if isinstance(error, SignInFailed):
         return WRONG.format(name=principal.name)
     return "" if error is None else str(error)
@@ -80,7 +80,7 @@ def confirm(
     password: Annotated[str, Form(max_length=LONGEST_FIELD)],
     wanted: Annotated[str, Form(alias="next", max_length=LONGEST_FIELD)] = "",
 ) -> Response:
-    """Back to where it was asked for, with a new cookie."""
+    """Redirect back to where it was needed, with a new cookie."""
     try:
         token = _confirm(request, engine, settings.review, principal, password)
     except (SignInFailed, TooManySignIns) as error:
@@ -94,7 +94,7 @@ def confirm(
 def confirm_as_json(
     request: Request, settings: Configured, engine: Database, principal: SignedIn, body: Confirmation
 ) -> Response:
-    """Give the session's password once more; the answer sets the session's new cookie. No token can."""
+    """Enter the session's password again; the answer sets a new session cookie. Not for API tokens."""
     token = _confirm(request, engine, settings.review, principal, body.password.get_secret_value())
     response = Response(status_code=204)
     cookies.set_session(request, response, settings.review, token)
@@ -104,7 +104,7 @@ def confirm_as_json(
 def _confirm(
     request: Request, engine: Engine, settings: ReviewSettings, principal: Principal, password: str
 ) -> str:
-    """The new token of the session's cookie. Guesses count as failed sign-ins do."""
+    """Confirm the session; returns its new cookie token. Wrong guesses count as failed sign-ins."""
     address = sign_ins.network(request.client.host if request.client else None)
     check(engine, settings, name=principal.name, password=password, address=address)
     with transaction(engine) as session:

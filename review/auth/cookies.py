@@ -1,12 +1,12 @@
-"""The cookies of the review service: never readable by scripts, never sent by other sites."""
+"""The cookies of the review service: not readable by scripts, not sent with requests from other sites."""
 
 from fastapi import Request, Response
 
 from core.settings import ReviewSettings
 
 SESSION = "facewarden_session"
-DOOR = "facewarden_door"  # ties the sign-in form to the browser that loaded it
-DOOR_SECONDS = 3600
+LOGIN_CSRF = "facewarden_login_csrf"  # ties the sign-in form to the browser that loaded it
+LOGIN_CSRF_SECONDS = 3600
 
 
 def _secure(request: Request, settings: ReviewSettings) -> bool:
@@ -14,7 +14,7 @@ def _secure(request: Request, settings: ReviewSettings) -> bool:
 
 
 def _name(base: str, *, secure: bool) -> str:
-    # Browsers take a `__Host-` cookie from this very host over HTTPS only: no neighbour can plant one.
+    # Browsers accept a `__Host-` cookie only from this exact host over HTTPS, so no subdomain can set one.
     return f"__Host-{base}" if secure else base
 
 
@@ -30,12 +30,12 @@ def clear_session(request: Request, response: Response, settings: ReviewSettings
     _set(request, response, settings, SESSION, "", seconds=0)
 
 
-def door_token(request: Request, settings: ReviewSettings) -> str | None:
-    return request.cookies.get(_name(DOOR, secure=_secure(request, settings)))
+def login_csrf_token(request: Request, settings: ReviewSettings) -> str | None:
+    return request.cookies.get(_name(LOGIN_CSRF, secure=_secure(request, settings)))
 
 
-def set_door(request: Request, response: Response, settings: ReviewSettings, token: str) -> None:
-    _set(request, response, settings, DOOR, token, seconds=DOOR_SECONDS)
+def set_login_csrf(request: Request, response: Response, settings: ReviewSettings, token: str) -> None:
+    _set(request, response, settings, LOGIN_CSRF, token, seconds=LOGIN_CSRF_SECONDS)
 
 
 def _set(

@@ -39,7 +39,7 @@ def sign_in_page(
     principal: MaybeSomebody,
     wanted: Annotated[str, Query(alias="next", max_length=LONGEST_FIELD)] = "",
 ) -> Response:
-    """The form; or straight on, for whoever is signed in."""
+    """The form, or a redirect if already signed in."""
     if principal is not None:
         return RedirectResponse(local(wanted), status_code=303)
     return _form(request, settings.review, wanted=wanted)
@@ -55,7 +55,7 @@ def sign_in(
     csrf_token: Field = "",
     wanted: Annotated[str, Form(alias="next", max_length=LONGEST_FIELD)] = "",
 ) -> Response:
-    """A new session and its cookie; whatever session the browser had before ends."""
+    """Start a session and set its cookie; ends any session that the browser had."""
     review = settings.review
     try:
         _refuse_forgery(request, review, csrf_token)
@@ -77,10 +77,10 @@ def sign_in(
 
 
 def check(engine: Engine, settings: ReviewSettings, *, name: str, password: str, address: str) -> int:
-    """The id of the account whose name and password these are.
+    """The id of the account with this name and password.
 
-    Raises SignInFailed, which does not say what was wrong, after the same work in every case; and
-    TooManySignIns before any.
+    Raises SignInFailed, which does not say what was wrong, after the same amount of work in every case, or
+    TooManySignIns before doing any.
     """
     name = printable(name.strip().lower())
     limits = Limits(
@@ -94,7 +94,7 @@ def check(engine: Engine, settings: ReviewSettings, *, name: str, password: str,
         found = accounts.password_hash(session, name)
     account_id, stored = found or (None, None)
     if not passwords.check_password(password, stored) or account_id is None or stored is None:
-        # A name that is no account's may be a password typed into the wrong field: it is not logged.
+        # An unknown name may be a password typed into the wrong field, so it is not logged.
         log.warning("sign-in failed", account=name if account_id else "(unknown)", address=address)
         raise SignInFailed
     renewed = passwords.hash_password(password) if passwords.outdated(stored) else None
@@ -124,30 +124,30 @@ def _form(
     name: str = "",
     error: FacewardenError | None = None,
 ) -> Response:
-    # One token for all tabs of this browser: opening a second one must not spoil the first.
-    door = cookies.door_token(request, settings) or secrets.token_urlsafe()
+    # One token for all tabs of this browser: opening a second tab must not invalidate the first.
+    token = cookies.login_csrf_token(request, settings) or secrets.token_urlsafe()
     status = 200 if error is None else status_of(error)
     response = page(
         request,
         "sign_in.html",
         status_code=status,
-        csrf_token=door,
+        csrf_token=token,
         next=wanted,
         name=name,
         error="" if error is None else str(error),
     )
-    cookies.set_door(request, response, settings, door)
+    cookies.set_login_csrf(request, response, settings, token)
     if isinstance(error, TooManySignIns):
         response.headers["Retry-After"] = str(error.fields["seconds"])
     return response
 
 
 def _refuse_forgery(request: Request, settings: ReviewSettings, given: str) -> None:
-    """Nobody may be signed in as somebody else by another site's form."""
+    """Raises ForgedRequest if another site's form would sign somebody in (login CSRF)."""
     refuse_other_sites(request)
-    expected = cookies.door_token(request, settings)
+    expected = cookies.login_csrf_token(request, settings)
     if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
-        raise ForgedRequest(reason="it has no CSRF token of this browser")
+        raise ForgedRequest(reason="it does not have the CSRF token of this browser")
 
 
 def _end_session(request: Request, settings: ReviewSettings, session: Session) -> None:
@@ -157,7 +157,7 @@ def _end_session(request: Request, settings: ReviewSettings, session: Session) -
 
 
 def local(wanted: str) -> str:
-    """`wanted` where it is a path of this service, else the queue: no link may lead elsewhere."""
-    # Browsers read a backslash as a slash, and drop tabs and newlines.
+    """`wanted` if it is a path of this service, otherwise the queue: no link may lead elsewhere."""
+    # Browsers treat a backslash as a slash, and drop tabs and newlines.
     plain = wanted.isprintable() and "\\" not in wanted
     return wanted if plain and wanted.startswith("/") and not wanted.startswith("//") else HOME

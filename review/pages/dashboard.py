@@ -1,4 +1,4 @@
-"""The dashboard: how the queue, the machine and the reviewers are doing."""
+"""The dashboard: figures of the queue, the machine and the reviewers."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ def dashboard_page(
     principal: Viewer,
     days: Annotated[int, Query(ge=1, le=LONGEST_DAYS)] = 30,
 ) -> Response:
-    """Figures of the last `days` days."""
+    """The figures of the last `days` days."""
     with reading(engine) as session:
         found = dashboard(session, days=days)
     return page(
@@ -65,7 +65,7 @@ def _throughput(found: Dashboard) -> dict[str, object]:
 
 
 def _drift(found: Dashboard) -> dict[str, object]:
-    """The mean score and the flagged part, day by day."""
+    """The mean score and the share of flagged videos, day by day."""
     days = [each.day for each in found.days]
     flagged = [
         sum(each.verdicts.get(verdict, 0) for verdict in Verdict if verdict.flagged) / each.screened
@@ -81,14 +81,14 @@ def _drift(found: Dashboard) -> dict[str, object]:
 
 
 def _spread(found: Dashboard) -> list[plots.Bar]:
-    """How the scores of the whole period lie over [0, 1]."""
+    """The distribution of the scores of the whole period."""
     totals = [sum(each.scores[number] for each in found.days) for number in range(BINS)]
     return plots.histogram(totals, "screened")
 
 
 def kappa_words(kappa: float | None) -> str:
-    """What a kappa says of the agreement."""
+    """A kappa in words."""
     if kappa is None:
-        return "not enough videos that two reviewers answered"
+        return "too few videos with answers from two reviewers"
     word = next((word for least, word in KAPPA_WORDS if kappa >= least), "slight or none")
     return f"{named(word)} agreement beyond chance"

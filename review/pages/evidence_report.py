@@ -71,7 +71,7 @@ def _made(
 
 
 def _to_html(values: Mapping[str, Any], found: VideoDetail, objects: FolderStore) -> str:
-    """`values` as one HTML file that needs nothing else: styles and pictures are within it."""
+    """`values` as one self-contained HTML file, with styles and pictures embedded."""
     return render(
         "evidence.html",
         report=values,
@@ -83,7 +83,7 @@ def _to_html(values: Mapping[str, Any], found: VideoDetail, objects: FolderStore
 
 
 def _data_url(objects: FolderStore, key: str) -> str:
-    """The picture as a `data:` address; empty where the object is gone: the rest counts."""
+    """The picture as a `data:` URL; empty if the object is gone, so that the rest can be exported."""
     try:
         content = objects.read(key)
     except FileVanished:
@@ -93,6 +93,6 @@ def _data_url(objects: FolderStore, key: str) -> str:
 
 
 def _headers(values: dict[str, Any], suffix: str) -> dict[str, str]:
-    # A download: shown within the service, its own styles would be against the service's policy.
+    # A download: shown by the service, its inline styles would violate the service's policy.
     name = f"evidence-{values['file']['sha256'][:12]}.{suffix}"
     return {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}

@@ -24,13 +24,13 @@ from storage.read import progress
 router = APIRouter()
 log = structlog.get_logger()
 
-LOOK_SECONDS = 1.5  # between looks at the database
-COUNTS_SECONDS = 4.0  # the counts are made at most this often, however many pages are open
-# A stream ends and the browser comes again: whoever was signed out meanwhile is then refused.
+LOOK_SECONDS = 1.5  # between queries of the database
+COUNTS_SECONDS = 4.0  # minimum time between counts, however many pages are open
+# A stream ends and the browser reconnects; whoever has been signed out meanwhile is then refused.
 LIFE_SECONDS = 120.0
 RETRY_MILLISECONDS = 2000
-AGAIN_SECONDS = 30  # until a page that was refused asks again, as in live.js
-MOST_VIDEOS = 50  # that one page may follow
+AGAIN_SECONDS = 30  # before a refused page retries, as in live.js
+MOST_VIDEOS = 50  # that one page can follow
 
 
 class Feed:
@@ -56,14 +56,14 @@ class Feed:
 
 def _feed(request: Request) -> Feed:
     state = request.app.state
-    if not hasattr(state, "feed"):  # in the event loop: nobody comes between
+    if not hasattr(state, "feed"):  # no race: this runs in the event loop
         state.feed = Feed(state.engine)
     feed: Feed = state.feed
     return feed
 
 
 async def _place(request: Request, settings: Configured, principal: Viewer) -> AsyncIterator[None]:
-    """One of the few streams that an account may have open. Raises TooManyStreams where all are taken."""
+    """Take one of the streams that an account may have open. Raises TooManyStreams if none is left."""
     state, account, limit = request.app.state, principal.account_id, settings.review.streams_per_account
     if not hasattr(state, "streams"):
         state.streams = Counter()
@@ -73,7 +73,7 @@ async def _place(request: Request, settings: Configured, principal: Viewer) -> A
     opened[account] += 1
     try:
         yield
-    finally:  # also where the client has left
+    finally:  # also when the client disconnects
         opened[account] -= 1
 
 
@@ -84,7 +84,7 @@ async def events(
     principal: Viewer,
     video: Annotated[list[int] | None, Query(max_length=MOST_VIDEOS)] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """`counts` by tab, and `video` for each video asked for; each when it has changed."""
+    """Sends `counts` by tab, or `video` for each requested video, whenever they change."""
     feed, stopping = _feed(request), request.app.state.stopping
     yield ServerSentEvent(retry=RETRY_MILLISECONDS)
     told: dict[str, ServerSentEvent] = {}
@@ -93,7 +93,7 @@ async def events(
         try:
             found = await _look(feed, engine, principal, video or [])
         except FacewardenError as error:
-            log.warning("no live news", reason=str(error))
+            log.warning("no live updates", reason=str(error))
             found = {}
         for key, event in found.items():
             if told.get(key) != event:
@@ -105,12 +105,12 @@ async def events(
 async def _look(
     feed: Feed, engine: Engine, principal: Principal, videos: list[int]
 ) -> dict[str, ServerSentEvent]:
-    """What there is to tell, by what it is about."""
+    """The current events, by subject."""
     if videos:
         states = await run_in_threadpool(_states, engine, principal, videos)
         return {f"video {state['video_id']}": ServerSentEvent(event="video", data=state) for state in states}
     counts = await feed.counts()
-    if principal.blind:  # the counts of the other tabs tell nothing of a video, but of how many are flagged
+    if principal.blind:  # the other counts would tell how many videos are flagged
         counts = {tab.key: counts[tab.key] for tab in BLIND_TABS[1:] if tab.key in counts}
     return {"counts": ServerSentEvent(event="counts", data=counts)}
 
@@ -121,6 +121,6 @@ def _states(engine: Engine, principal: Principal, videos: list[int]) -> list[dic
     states = [asdict(state) for state in found]
     if principal.blind:
         for state in states:
-            # That there is something to explain says that it was flagged.
+            # Having something to explain would reveal that it was flagged.
             del state["verdict"], state["score"], state["flagged"], state["explained"]
     return states

@@ -1,14 +1,14 @@
-"""Plots as numbers that a template draws as SVG: bars and lines over the days, shares of a whole."""
+"""Plots as numbers for templates to draw as SVG: bars and lines over days, shares of a whole."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-WIDTH, HEIGHT = 640.0, 180.0  # of the drawing, in its own units
+WIDTH, HEIGHT = 640.0, 180.0  # size of the drawing, in SVG units
 LEFT, BOTTOM, TOP = 40.0, 22.0, 8.0  # room for the labels
 GRID_LINES = 4
-MOST_LABELS = 7  # days named below the axis
+MOST_LABELS = 7  # days labelled below the axis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +17,8 @@ class Bar:
     y: float
     width: float
     height: float
-    kind: str  # class of the drawing
-    label: str  # what a pointer reads
+    kind: str  # CSS class
+    label: str  # shown on hover
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +30,14 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    path: str  # of an SVG path; broken where there is no value
+    path: str  # SVG path data; interrupted where a value is missing
     points: list[Point]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    labels: list[tuple[float, str]]  # x and text of named days
-    grid: list[tuple[float, str]]  # y and text of values
+    labels: list[tuple[float, str]]  # x and text of labelled days
+    grid: list[tuple[float, str]]  # y and text of labelled values
 
 
 def ceiling(largest: float) -> float:
@@ -51,14 +51,14 @@ def ceiling(largest: float) -> float:
 
 
 def axis(days: Sequence[date], top: float, *, percent: bool = False) -> Axis:
-    """Named days and values of a plot whose values reach from 0 to `top`."""
+    """Labels for the days and the values of a plot over [0, `top`]."""
     every = max(1, -(-len(days) // MOST_LABELS))
     labels = [(_middle(number, len(days)), f"{day:%d %b}") for number, day in enumerate(days)]
-    # Of whole numbers only lines at whole numbers.
+    # Whole numbers only get lines at whole numbers.
     lines = GRID_LINES if percent else next(n for n in (4, 5, 3, 2, 1) if top % n == 0)
     values = [top * number / lines for number in range(lines + 1)]
     return Axis(
-        # Counted from today, so that today is always named.
+        # Counted back from today, so that today is always labelled.
         labels=labels[::-1][::every][::-1],
         grid=[(_height(value, top), f"{value:.0%}" if percent else f"{value:,.0f}") for value in values],
     )
@@ -67,7 +67,7 @@ def axis(days: Sequence[date], top: float, *, percent: bool = False) -> Axis:
 def bars(
     days: Sequence[date], series: Mapping[str, Sequence[int]], top: float, *, names: Mapping[str, str]
 ) -> list[Bar]:
-    """Bars beside one another, one per series and day, from 0 to `top`."""
+    """Grouped bars, one per series and day, over [0, `top`]."""
     slot = (WIDTH - LEFT) / max(1, len(days))
     width = 0.72 * slot / max(1, len(series))
     return [
@@ -86,7 +86,7 @@ def bars(
 
 
 def line(days: Sequence[date], values: Sequence[float | None], top: float) -> Line:
-    """A line from day to day over [0, `top`]; a day without a value breaks it."""
+    """A line over the days and [0, `top`]; a day without a value interrupts it."""
     points: list[Point | None] = [
         None
         if value is None
@@ -102,7 +102,7 @@ def line(days: Sequence[date], values: Sequence[float | None], top: float) -> Li
 
 
 def shares(numbers: Mapping[str, int]) -> list[Bar]:
-    """One bar across, divided by the parts of the whole; empty parts are left out."""
+    """One horizontal bar divided into shares; empty shares are left out."""
     total = sum(numbers.values())
     found: list[Bar] = []
     x = 0.0
@@ -117,7 +117,7 @@ def shares(numbers: Mapping[str, int]) -> list[Bar]:
 
 
 def histogram(counts: Sequence[int], kind: str) -> list[Bar]:
-    """Bars of equal width over [0, 1], as high as their part of the fullest one."""
+    """Bars of equal width over [0, 1], with heights relative to the highest one."""
     fullest = max(counts, default=0)
     if not fullest:
         return []

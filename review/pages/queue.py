@@ -1,4 +1,4 @@
-"""The queue: what waits for a reviewer, the most suspicious first."""
+"""The queue: what is waiting for a reviewer, the most suspicious first."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ router = APIRouter()
 
 @router.get("/queue")
 def queue(request: Request, engine: Database, principal: Viewer, query: Queued) -> Response:
-    """One page of the queue; htmx asks for the list alone."""
+    """One page of the queue; htmx requests only the list."""
     list_only = request.headers.get("HX-Target") == "list"
     with reading(engine) as session:
         found = listing.page(
@@ -48,7 +48,7 @@ def queue(request: Request, engine: Database, principal: Viewer, query: Queued) 
 
 
 def _around(session: Session) -> dict[str, Any]:
-    """What the whole page shows besides the list."""
+    """What the full page shows around the list."""
     return {
         "counts": tab_counts(listing.counts(session)),
         "sources": choices.sources(session),
@@ -58,7 +58,7 @@ def _around(session: Session) -> dict[str, Any]:
 
 @router.post("/queue/next")
 def take_next(settings: Configured, engine: Database, principal: Reviewer, query: Queued) -> Response:
-    """Take the first free video of the queue as it is filtered, and show it."""
+    """Claim the first free video of the filtered queue and show it."""
     with transaction(engine) as session:
         video_id = claims.claim_next(
             session,

@@ -1,6 +1,6 @@
-"""What the queue shows, as its address says it: `/queue?tab=review&q=clip&min=60`.
+"""The query of the queue's address: `/queue?tab=review&q=clip&min=60`.
 
-A video's page carries the same query, so that "next" stays within what the reviewer chose.
+A video's page carries the same query, so that "next" stays within the reviewer's selection.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from storage.queue import names
 from storage.queue.listing import Filters, QueueCounts, Sort
 
 PER_PAGE = 50
-LONGEST = 500  # characters of a parameter
+LONGEST = 500  # characters per parameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ FAILED = Tab(key="failed", name="Failed", statuses=(ScreeningStatus.FAILED,))
 EVERYTHING = Tab(key="all", name="All")
 TABS = (REVIEW, UNJUDGED, SECOND, DECIDED, CLEAR, UNSCORED, PROGRESS, FAILED, EVERYTHING)
 
-# In blind mode no tab may tell the verdict of what it lists.
+# In blind mode no tab may reveal the verdict of the videos it lists.
 BLIND_REVIEW = Tab(
     key="review", name="To review", statuses=(ScreeningStatus.DONE,), states=(DecisionState.OPEN,)
 )
@@ -54,7 +54,7 @@ def tabs(*, blind: bool) -> tuple[Tab, ...]:
 
 
 def tab_counts(counts: QueueCounts) -> dict[str, str]:
-    """What stands beside the tabs' names, by key."""
+    """The counts shown beside the tabs' names, by key."""
     waiting = [counts.statuses[status] for status in PROGRESS.statuses if status in counts.statuses]
     unscored = [counts.verdicts[verdict] for verdict in UNSCORED.verdicts if verdict in counts.verdicts]
     groups = {
@@ -75,10 +75,10 @@ def tab_counts(counts: QueueCounts) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueQuery:
-    """The parameters as they were given; an empty one is as good as none."""
+    """The parameters as given; an empty one means "not given"."""
 
     tab: str = ""
-    q: str = ""  # a part of a name
+    q: str = ""  # part of a name
     verdict: str = ""
     source: str = ""
     least: str = ""  # score in percent
@@ -94,7 +94,7 @@ class QueueQuery:
         return known.get(self.tab or REVIEW.key, known[REVIEW.key])
 
     def filters(self, *, blind: bool) -> Filters:
-        """Raises InvalidQuery for a parameter that says nothing. A blind reviewer's have no score in them."""
+        """The filters, without scores for a blind reviewer. Raises InvalidQuery for an invalid parameter."""
         tab = self.chosen(blind=blind)
         by_score = not blind
         return Filters(
@@ -113,14 +113,14 @@ class QueueQuery:
         )
 
     def _text(self) -> str | None:
-        # While somebody types the first letters nothing is sought yet; that is no error.
+        # Too short to search while somebody is typing; that is not an error.
         return self.q if len(folded(self.q).strip()) >= names.SHORTEST else None
 
     def _verdicts(self) -> tuple[Verdict, ...]:
         try:
             return (Verdict(self.verdict),)
         except ValueError as error:
-            raise InvalidQuery(parameter="verdict", reason=f"{self.verdict} is no verdict") from error
+            raise InvalidQuery(parameter="verdict", reason=f"{self.verdict} is not a verdict") from error
 
     def _sort(self) -> Sort:
         if self.sort not in {"", "score", "newest", "oldest"}:
@@ -128,7 +128,7 @@ class QueueQuery:
         return Sort.TIME if self.sort in {"newest", "oldest"} else Sort.SCORE
 
     def address(self, **changed: str) -> str:
-        """The query part of an address, without what is empty; a changed filter starts on the first page."""
+        """The query string without empty parameters and cursor: a changed filter starts on the first page."""
         named = {
             "tab": self.tab,
             "q": self.q,
@@ -144,7 +144,7 @@ class QueueQuery:
         return urlencode({name: value for name, value in named.items() if value})
 
     def export_address(self, *, blind: bool) -> str:
-        """The query part of `/v1/export` for all that these filters match."""
+        """The query string of `/v1/export` for everything that these filters match."""
         filters = self.filters(blind=blind)
         named: dict[str, object] = {
             "verdict": list(filters.verdicts),
@@ -166,7 +166,7 @@ class QueueQuery:
 
     @property
     def narrowed(self) -> bool:
-        """Whether more than a tab was chosen."""
+        """Whether anything besides a tab was chosen."""
         return any(
             (self.q, self.verdict, self.source, self.least, self.most, self.since, self.until, self.model)
         )
@@ -190,11 +190,11 @@ def _day(name: str, text: str, *, days: int = 0) -> datetime | None:
     try:
         day = date.fromisoformat(text) + timedelta(days=days)
     except (ValueError, OverflowError) as error:
-        raise InvalidQuery(parameter=name, reason=f"{text} is no day like 2026-11-21") from error
+        raise InvalidQuery(parameter=name, reason=f"{text} is not a date like 2026-11-21") from error
     return datetime.combine(day, time(), UTC)
 
 
-NO_NUL = r"^[^\x00]*$"  # PostgreSQL stores none in text
+NO_NUL = r"^[^\x00]*$"  # PostgreSQL cannot store NUL in text
 Text = Annotated[str, Query(max_length=LONGEST, pattern=NO_NUL)]
 
 

@@ -1,7 +1,7 @@
-"""The timeline of frame scores per face track, as numbers that a template draws.
+"""The timeline of frame scores per face track, as numbers for a template to draw.
 
-Along the time everything is a percentage, so that the drawing fits any width without being distorted; upwards
-it is pixels.
+Horizontal positions are percentages, so that the drawing fits any width undistorted; vertical ones are
+pixels.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -11,13 +11,13 @@ from itertools import pairwise
 from review.words import clock, percent, unfit
 
 HEIGHT = 52  # pixels of a lane
-MARGIN = 7  # pixels above a score of 1 and below a score of 0, so that no mark is cut off
+MARGIN = 7  # pixels above a score of 1 and below a score of 0, so that marks are not cut off
 LONGEST_GAP_SAMPLES = (
-    2.5  # sample distances; a line over a longer gap would claim scores that nobody measured
+    2.5  # sample distances; a line across a longer gap would suggest scores that were not measured
 )
-MOST_MARKS = 600  # of a lane: more could not be told apart, and hours of them would make the page slow
-NO_TIME = 0.001  # seconds that a single picture is given, so that nothing is divided by none
-TICKS = 5  # parts of the axis, at most: their labels must fit a narrow screen
+MOST_MARKS = 600  # per lane: more could not be told apart and would make the page slow
+NO_TIME = 0.001  # seconds, the duration of a still picture, to avoid dividing by zero
+TICKS = 5  # maximum parts of the axis, whose labels must fit a narrow screen
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between ticks
 
 
@@ -28,13 +28,13 @@ class Sample:
     time_seconds: float
     score: float | None  # calibrated frame score, [0, 1]; None: not scored
     reason: str | None  # why it was not scored
-    flagged: bool = False  # one of the flagged frames
+    flagged: bool = False  # whether it is one of the flagged frames
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
     x: str  # percentage of the width
-    y: float  # pixels from above
+    y: float  # pixels from the top
     time_seconds: float
     kind: str  # "scored", "flagged" or "rejected"
     label: str
@@ -52,7 +52,7 @@ class Segment:
 class Band:
     """A flagged part."""
 
-    x: str  # percentage at which it begins
+    x: str  # start, in percent of the width
     width: str  # percentage
     label: str
 
@@ -60,14 +60,14 @@ class Band:
 @dataclass(frozen=True, kw_only=True)
 class Lane:
     number: int
-    letter: str  # what the page calls the track
+    letter: str  # the track's name on the page
     score: float | None
-    summary: str  # for those who do not see the drawing
+    summary: str  # for screen readers
     marks: list[Mark]
     segments: list[Segment]
     bands: list[Band]
-    seen_from: str  # percentage at which the face comes
-    seen_for: str  # percentage that it stays
+    seen_from: str  # start of the face's presence, in percent
+    seen_for: str  # length of its presence, in percent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class Tick:
 
 
 def letter(number: int) -> str:
-    """A, B, ... Z, AA, AB, ...: a name for track `number`, from 0."""
+    """The name of track `number`, from 0: A, B, ... Z, AA, AB, ..."""
     text = ""
     number += 1
     while number:
@@ -88,17 +88,17 @@ def letter(number: int) -> str:
 
 
 def height_of(score: float) -> float:
-    """Where a score in [0, 1] lies in a lane, in pixels from above."""
+    """The position of a score in [0, 1] within a lane, in pixels from the top."""
     return round(MARGIN + (1 - score) * (HEIGHT - 2 * MARGIN), 1)
 
 
 def has_time(duration: float) -> bool:
-    """Whether it is more than one picture."""
+    """Whether it is more than a still picture."""
     return duration > NO_TIME
 
 
 def share(seconds: float, duration: float) -> str:
-    """A time as a percentage of the video."""
+    """A time as a percentage of the duration."""
     part = seconds / duration if duration > 0 else 0.0
     return f"{100 * min(1.0, max(0.0, part)):.3f}%"
 
@@ -113,7 +113,7 @@ def lane(
     ranges: Sequence[Sequence[float]] = (),
     blind: bool = False,
 ) -> Lane:
-    """One track's drawing, with its flagged `ranges`; `blind` draws where the face is and no score."""
+    """The drawing of one track with its flagged `ranges`; `blind` leaves out scores and flags."""
     ordered = sorted(samples, key=lambda sample: sample.time_seconds)
     first, last = (ordered[0].time_seconds, ordered[-1].time_seconds) if ordered else (0.0, 0.0)
     bands = [] if blind or not has_time(duration) else [_band(start, end, duration) for start, end in ranges]
@@ -146,7 +146,7 @@ def _band(start: float, end: float, duration: float) -> Band:
 
 
 def _thinned(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """At most about MOST_MARKS: of neighbours the highest, and every flagged frame."""
+    """About MOST_MARKS samples at most: the highest of neighbouring ones, and all flagged frames."""
     if len(samples) <= MOST_MARKS:
         return samples
     together = -(-len(samples) // MOST_MARKS)
@@ -172,7 +172,7 @@ def _mark(sample: Sample, duration: float, *, blind: bool) -> Mark:
 
 
 def _segments(samples: Sequence[Sample], duration: float) -> Iterable[Segment]:
-    """Lines between neighbours that were both scored."""
+    """Lines between neighbouring samples that both have a score."""
     distances = sorted(b.time_seconds - a.time_seconds for a, b in pairwise(samples))
     longest = LONGEST_GAP_SAMPLES * distances[len(distances) // 2] if distances else 0.0
     for a, b in pairwise(samples):
@@ -187,7 +187,7 @@ def _segments(samples: Sequence[Sample], duration: float) -> Iterable[Segment]:
 
 
 def ticks(duration: float) -> list[Tick]:
-    """The marks of the time axis, at round times."""
+    """The ticks of the time axis, at round times."""
     if duration <= 0:
         return []
     step = next((step for step in STEPS if duration / step <= TICKS), duration)
@@ -202,5 +202,5 @@ def _anchor(part: float) -> str:
 
 
 def duration_of(stated: float | None, times: Collection[float]) -> float:
-    """The length that the timeline shows: what the file states, or else the last sample."""
+    """The duration that the timeline shows: as the file states, but at least to the last sample."""
     return max([stated or 0.0, *times, NO_TIME])

@@ -1,4 +1,4 @@
-"""The upload page: files dropped here are screened like those of the bucket."""
+"""The upload page: files dropped here are screened like those in the bucket."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -13,7 +13,7 @@ router = APIRouter()
 
 @router.get("/upload")
 def upload_page(request: Request, settings: Configured, principal: Uploader) -> Response:
-    """The files themselves go to `POST /v1/uploads`."""
+    """The page only; files go to `POST /v1/uploads`."""
     return page(
         request,
         "upload.html",

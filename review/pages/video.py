@@ -1,4 +1,4 @@
-"""One video: seen, understood, decided on."""
+"""The page of one video, and the decision on it."""
 
 from typing import Annotated
 
@@ -45,7 +45,7 @@ def video_page(
     video_id: VideoId,
     done: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
-    """The player, the timeline, the explanations, the decision. `done` is what was just decided elsewhere."""
+    """Player, timeline, explanations and decision. `done` is the outcome just decided on another video."""
     with reading(engine) as session:
         found = detail.video(session, video_id, query.model or None, account_id=principal.account_id)
     claim = found.item.claim
@@ -64,7 +64,7 @@ def video_page(
 
 
 def flash(done: str) -> str:
-    """What to say of the decision that led here."""
+    """A message about the decision that led here."""
     if done not in set(DecisionOutcome):
         return ""
     return f"Decided: {named(done)}. Here is the next one."
@@ -81,7 +81,7 @@ def decide(
     reason: Annotated[str, Form(max_length=200, pattern=NO_NUL)] = "",
     note: Annotated[str, Form(max_length=4000, pattern=NO_NUL)] = "",
 ) -> Response:
-    """Store the decision and take the next video."""
+    """Store the decision and claim the next video."""
     with transaction(engine) as session:
         before = decisions.has_decided(session, video_id=video_id, account_id=principal.account_id)
         decisions.decide(
@@ -102,7 +102,7 @@ def decide(
 def skip(
     settings: Configured, engine: Database, principal: Reviewer, query: Queued, video_id: VideoId
 ) -> Response:
-    """Leave the video to others and take the next one."""
+    """Leave the video to others and claim the next one."""
     with transaction(engine) as session:
         claims.skip(session, video_id=video_id, account_id=principal.account_id)
         following = _take_next(session, settings, principal, query)
@@ -113,7 +113,7 @@ def skip(
 def claim(
     settings: Configured, engine: Database, principal: Reviewer, query: Queued, video_id: VideoId
 ) -> Response:
-    """Take this video, so that nobody else works on it."""
+    """Claim this video, so that nobody else works on it."""
     with transaction(engine) as session:
         claims.claim(
             session,
@@ -126,7 +126,7 @@ def claim(
 
 @router.post("/videos/{video_id}/release")
 def release(engine: Database, principal: Reviewer, query: Queued, video_id: VideoId) -> Response:
-    """Give the video back."""
+    """Release the video."""
     with transaction(engine) as session:
         claims.release(session, video_id=video_id, account_id=principal.account_id)
     return onwards(query, None)
@@ -142,8 +142,8 @@ def _take_next(session: Session, settings: Settings, principal: Principal, query
 
 
 def onwards(query: QueueQuery, video_id: int | None, *, done: str = "") -> Response:
-    """To the video, or, where there is none, to the queue; within what the reviewer chose."""
+    """Redirect to the video, or to the queue if there is none, keeping the selection."""
     path = "/queue" if video_id is None else f"/videos/{video_id}"
     address = query.address(done=done)
-    # 303: the browser fetches the next page instead of sending the form again.
+    # 303: the browser fetches the next page with GET.
     return RedirectResponse(f"{path}?{address}" if address else path, status_code=303)

@@ -1,4 +1,4 @@
-"""What the page of one video shows, worked out from what is stored: no template decides anything."""
+"""What the page of one video shows, computed here so that templates hold no logic."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ from storage.read.detail import ModelDetail, TrackDetail, VideoDetail
 from storage.read.explanation import StoredExplanation
 from storage.read.flagged_frames import FlaggedFrameDetail
 
-SHOWN_LANES = 6  # the others, less suspicious, are folded away
-LEAST_STAGE = 960  # pixels: a small video is shown at this width where there is room
-MOST_OF = 0.8  # of a face's time: flagged for longer it counts as flagged throughout
-NAMED_PARTS = 3  # flagged parts that are named in words
+SHOWN_LANES = 6  # the others, which are less suspicious, are folded away
+LEAST_STAGE = 960  # pixels: small videos are enlarged to this width if there is room
+MOST_OF = 0.8  # share of a face's time; if more of it is flagged, it counts as flagged throughout
+NAMED_PARTS = 3  # flagged parts listed in words
 MAPS = {"boundaries": "Boundaries", "heat": "Heat map", "positive": "Positive only"}
 
 
@@ -33,11 +33,11 @@ class Caveat:
 
 @dataclass(frozen=True, kw_only=True)
 class Map:
-    """An explanation as pictures with what can be said of it."""
+    """An explanation as pictures, with what can be said about it."""
 
     id: int
     method: str
-    pictures: dict[str, str]  # what a picture is called, by its stored name
+    pictures: dict[str, str]  # label of each picture, by its stored name
     said: list[Judgement]
     parameters: str
 
@@ -49,7 +49,7 @@ class FlaggedFace:
     colour: int
     time_seconds: float
     score: float
-    waiting: bool  # explanations are on their way
+    waiting: bool  # explanations are still being made
     error: str | None
     lime: Map | None
     grad_cam: Map | None
@@ -57,30 +57,30 @@ class FlaggedFace:
 
 @dataclass(frozen=True, kw_only=True)
 class Meaning:
-    """The score and the thresholds it was compared with."""
+    """The score and the thresholds it is compared with."""
 
     score: float
-    fake: float | None  # threshold of "fake", where the model version states one
+    fake: float | None  # threshold of "fake", if the model version has one
     suspect: float | None
     sentence: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoPage:
-    item: QueueItem  # blinded where it must be
+    item: QueueItem  # blinded if necessary
     hidden: bool  # the score is hidden until the reviewer decides
-    still: bool  # an image
+    still: bool  # whether it is an image
     width: int  # pixels of the upright frame
     height: int
-    stage: tuple[int, int]  # width and height that the stage asks for, pixels
+    stage: tuple[int, int]  # preferred width and height of the stage, pixels
     duration: float  # seconds
     lanes: list[Lane]
     folded: list[Lane]  # beyond SHOWN_LANES
     colours: dict[int, int]  # of tracks, by number
-    streams: dict[int, int]  # of pictures, in which each track is, by number
+    streams: dict[int, int]  # the video stream of each track, by number
     ticks: list[Tick]
-    limits: list[tuple[str, float]]  # kind and height of a threshold's line
-    boxes: dict[str, Any]  # for the script that draws over the video
+    limits: list[tuple[str, float]]  # kind and height of each threshold line
+    boxes: dict[str, Any]  # data for the script that draws over the video
     faces: list[FlaggedFace]
     meaning: Meaning | None
     caveats: list[Caveat]
@@ -89,7 +89,7 @@ class VideoPage:
 
 
 def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
-    """`blind`: the reviewer wants to see no score before deciding."""
+    """Build the page. `blind`: the reviewer is in blind mode."""
     item = blinded(detail.item) if blind else detail.item
     hidden = item.score_hidden
     probe = detail.probe or {}
@@ -124,7 +124,7 @@ def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
 
 
 def _upright(probe: Mapping[str, Any]) -> tuple[int, int]:
-    """Width and height of the first frame as a player shows it; the probe gives them turned upright."""
+    """Width and height of the first frame as a player shows it; the probe has them upright."""
     return int(probe.get("width") or 16), int(probe.get("height") or 9)
 
 
@@ -156,7 +156,7 @@ def _lane(detail: VideoDetail, track: TrackDetail, duration: float, *, hidden: b
 
 
 def _thresholds(model: ModelDetail) -> dict[str, float]:
-    """The stored thresholds, the lower one only where it differs."""
+    """The stored thresholds, the lower one only if it differs."""
     found = {} if model.fake_threshold is None else {"fake": model.fake_threshold}
     if model.suspect_threshold not in (None, model.fake_threshold):
         found["suspect"] = model.suspect_threshold
@@ -166,7 +166,7 @@ def _thresholds(model: ModelDetail) -> dict[str, float]:
 def _boxes(
     detail: VideoDetail, colours: Mapping[int, int], width: int, height: int, *, hidden: bool
 ) -> dict[str, Any]:
-    elsewhere = {track.number for track in detail.tracks if track.stream != 0}  # no player shows these
+    elsewhere = {track.number for track in detail.tracks if track.stream != 0}  # players do not show these
     return {
         "width": width,
         "height": height,
@@ -197,7 +197,7 @@ def _boxes(
 
 
 def _on_stage(face: FaceResult, width: int, height: int) -> tuple[float, float, float, float]:
-    """The face's box in a picture of `width` and `height`: frames of other sizes are shown as large."""
+    """The face's box in a picture of `width` and `height`, to which players scale frames of other sizes."""
     x0, y0, x1, y1 = face.box
     x_scale, y_scale = width / (face.frame_width or width), height / (face.frame_height or height)
     return x0 * x_scale, y0 * y_scale, x1 * x_scale, y1 * y_scale
@@ -275,7 +275,7 @@ def _meaning(detail: VideoDetail, thresholds: Mapping[str, float]) -> Meaning | 
 
 
 def _parts(worst: TrackDetail | None) -> str:
-    """Where it is flagged, unless that is all of the time that the face is there."""
+    """Where it is flagged, unless that is nearly all of the time that the face is visible."""
     if worst is None or not worst.flagged_ranges:
         return ""
     shown = worst.end_seconds - worst.start_seconds
@@ -306,9 +306,9 @@ def _caveats(detail: VideoDetail, *, hidden: bool) -> list[Caveat]:
         found.append(Caveat(tone="poor" if item.coverage < 0.5 else "fair", text=text))
     found += [Caveat(tone="poor", text=f"Not looked at: {what}.") for what in detail.unseen]
     if item.turn:
-        lies = "stands on its head" if item.turn == 180 else "lies on its side"
+        lies = "is upside down" if item.turn == 180 else "lies on its side"
         text = (
-            f"The picture {lies}, and the file does not say so. The faces were turned upright to be judged "
+            f"The picture {lies}, but the file does not say so. The faces were turned upright to be judged "
             f"({item.turn}° clockwise); the player shows the file as it is."
         )
         found.append(Caveat(tone="fair", text=text))
@@ -329,7 +329,7 @@ def _caveats(detail: VideoDetail, *, hidden: bool) -> list[Caveat]:
 
 
 def _elsewhere(detail: VideoDetail) -> list[Caveat]:
-    """Faces that the page tells of and the player cannot show."""
+    """A caveat for faces that the player cannot show."""
     letters = [timeline.letter(track.number) for track in detail.tracks if track.stream != 0]
     if not letters:
         return []
@@ -341,7 +341,7 @@ def _elsewhere(detail: VideoDetail) -> list[Caveat]:
 
 
 def _sampled(probe: Mapping[str, Any]) -> str:
-    """The number of frames is that of the picture alone where a video lies behind it."""
+    """Sampled frames; the total is left out if it does not cover a video behind a picture."""
     sampled, frames = probe["expected_samples"], probe.get("frames")
     return f"{sampled} of {frames}" if frames and frames >= sampled else f"{sampled}"
 

@@ -1,1 +1,1 @@
-"""What leaves the service: evidence of a verdict, exports of the queue."""
+"""What can be exported: the evidence report of a video, and lists of the queue."""

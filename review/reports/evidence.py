@@ -1,8 +1,8 @@
-"""The evidence report of one video: what a reviewer hands on.
+"""The evidence report of one video, for reviewers to pass on.
 
-Everything that led to the verdict is in it: hashes of the file and of the weights, parameters, seeds, every
-frame score, the flagged faces with their explanations, the decisions. `content_sha256` covers all of it, so
-that the HTML, the JSON and what the installation stores can be compared.
+It contains everything that led to the verdict: hashes of the file and of the weights, parameters, seeds,
+every frame score, the flagged faces with their explanations, and the decisions. `content_sha256` covers all
+of it, so that the HTML, the JSON and what the installation stores can be compared.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ from storage.read.explanation import StoredExplanation
 from storage.read.flagged_frames import FlaggedFrameDetail
 
 FORMAT = "facewarden-evidence/1"  # raise the number when a field changes its meaning
-NOT_OF_A_FACE = {"track_number", "landmarks"}  # it stands under its track
+NOT_OF_A_FACE = {"track_number", "landmarks"}  # listed under its track
 
 
 def report(session: Session, detail: VideoDetail, *, made_by: str, made_at: datetime) -> dict[str, Any]:
-    """The report as values for JSON: times in UTC, seconds, pixels, scores in [0, 1].
+    """The report as JSON values: times in UTC, seconds, pixels, scores in [0, 1].
 
-    Pictures stand in it by the SHA-256 of their content.
+    Pictures are represented by the SHA-256 of their content.
     """
     content = {
         "file": _file(detail),
@@ -50,7 +50,7 @@ def report(session: Session, detail: VideoDetail, *, made_by: str, made_at: date
 
 
 def content_hash(content: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical JSON of a report's content: keys sorted, no blanks, UTF-8."""
+    """SHA-256 of the canonical JSON of a report's content: sorted keys, no whitespace, UTF-8."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -150,7 +150,7 @@ def digest(key: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """`value` as JSON has it: moments as text, tuples as lists."""
+    """`value` as JSON represents it: times as text, tuples as lists."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, Mapping):

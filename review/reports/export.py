@@ -1,4 +1,4 @@
-"""Everything that matches, as CSV or JSON Lines, row by row: no answer is ever held in memory."""
+"""Exports all matches as CSV or JSON Lines, row by row, so that no answer is held in memory."""
 
 import csv
 import json
@@ -15,10 +15,10 @@ from storage.queue import listing
 from storage.queue.filters import Filters
 from storage.queue.listing import Page, QueueItem
 
-ROWS = 500  # read at once, each time in a short transaction of its own
+ROWS = 500  # read at a time, each in a short transaction of its own
 
-# A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection"), and file names are a
-# stranger's. The apostrophe makes it text.
+# A spreadsheet treats a cell that begins like this as a formula (OWASP, "CSV Injection"), and file names are
+# untrusted. The apostrophe makes it text.
 FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 COLUMNS = (
@@ -54,7 +54,7 @@ MEDIA_TYPES = {Format.CSV: "text/csv; charset=utf-8", Format.JSONL: "application
 
 
 def export(engine: Engine, filters: Filters, principal: Principal, format_: Format) -> Iterator[str]:
-    """The lines; the first page is read before this returns, so that its errors come before any line."""
+    """The lines. The first page is read before this returns, so that errors come before any line."""
     first = _page(engine, filters, principal, None)
     rows = _rows(engine, filters, principal, first)
     write: Callable[[Iterator[dict[str, Any]]], Iterator[str]] = _csv if format_ is Format.CSV else _jsonl
@@ -89,11 +89,11 @@ def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
         writer.writerow([cell(_flat(value)) for value in row.values()])
         yield _taken(line)
-    yield _taken(line)  # the heading, where there was no row
+    yield _taken(line)  # the heading, if there was no row
 
 
 def _flat(value: Any) -> Any:
-    """Counts as the text of one cell."""
+    """Counts as text for one cell."""
     if not isinstance(value, dict):
         return value
     return ", ".join(f"{name} {number}" for name, number in value.items())
@@ -107,7 +107,7 @@ def _taken(line: StringIO) -> str:
 
 
 def cell(value: Any) -> Any:
-    """`value` as no spreadsheet runs it."""
+    """`value`, escaped so that no spreadsheet runs it."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_BEGINS) else value
 
 

@@ -1,4 +1,4 @@
-// Deciding by keyboard: 1 to 4 choose, Enter confirms. Two keys, so that none of them decides by mistake.
+// Deciding by keyboard: 1 to 4 choose, Enter confirms. Two keys, so that no single one decides by mistake.
 import { announce, csrf, typing } from "./live.js";
 
 const form = document.getElementById("decide");
@@ -28,7 +28,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// Whoever works on a video for longer than the lease keeps it; a page that is only left open does not.
+// Working on a video renews the lease; merely leaving the page open does not.
 if (form?.dataset.claimed) {
   let active = false;
   for (const sign of ["keydown", "pointerdown", "pointermove", "wheel"]) {
@@ -42,5 +42,5 @@ if (form?.dataset.claimed) {
   }, (Number(form.dataset.minutes) * 60_000) / 3);
 }
 
-// One decision for one press.
+// One decision per press.
 form?.addEventListener("submit", () => setTimeout(() => (form.querySelector("[name=then]").disabled = true)));

@@ -1,4 +1,4 @@
-// Flagged faces as tabs; in each the kind of LIME map and the opacity of the overlays.
+// Flagged faces as tabs, with a choice of LIME map and the opacity of the overlays.
 import { typing } from "./live.js";
 
 const tabs = () => [...document.querySelectorAll("#findings [role=tab]")];
@@ -26,7 +26,7 @@ function fade() {
   document.getElementById("opacity-value").textContent = `${slider.value}%`;
 }
 
-// The findings may be swapped for newer ones: listen from outside.
+// The findings may be swapped for newer ones, so listen on the document.
 document.addEventListener("click", (event) => {
   const tab = event.target.closest("#findings [role=tab]");
   if (tab) choose(tab);

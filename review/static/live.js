@@ -1,8 +1,8 @@
-// Server-sent events, and what every page with keys needs.
+// Server-sent events, and helpers for pages with keyboard shortcuts.
 
-const AGAIN = 30_000; // milliseconds until a stream that was refused (too many tabs) is asked for again
+const AGAIN = 30_000; // milliseconds before retrying a stream that was refused (too many tabs)
 
-// Calls `handlers[event](data)` for the events of `address`; the browser connects again by itself.
+// Calls `handlers[event](data)` for the events of `address`; the browser reconnects by itself.
 export function follow(address, handlers) {
   let source = null;
   const open = () => {
@@ -12,9 +12,9 @@ export function follow(address, handlers) {
       source.addEventListener(name, (event) => handler(JSON.parse(event.data)));
     }
     source.addEventListener("error", () => {
-      if (source?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+      if (source?.readyState !== EventSource.CLOSED) return; // the browser retries by itself
       source = null;
-      announce("Live news pause: too many tabs are open. Load the page again to see what is new.");
+      announce("Live updates are paused because too many tabs are open. Reload the page to see what is new.");
       setTimeout(() => document.hidden || open(), AGAIN);
     });
   };
@@ -22,7 +22,7 @@ export function follow(address, handlers) {
     source?.close();
     source = null;
   };
-  // A hidden tab needs no news, and browsers allow few connections to one host.
+  // A hidden tab needs no updates, and browsers allow few connections per host.
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   addEventListener("pagehide", close);
   addEventListener("pageshow", (event) => event.persisted && open());
@@ -30,7 +30,7 @@ export function follow(address, handlers) {
   return close;
 }
 
-// Whether a key was meant for a field, a menu or the browser, and not for the page.
+// Whether a key press was meant for a field, a menu or the browser rather than the page.
 export function typing(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return true;
   return Boolean(event.target.closest("input:not([type=range], [type=radio], [type=checkbox]), select, textarea, [contenteditable]"));

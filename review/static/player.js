@@ -1,15 +1,15 @@
-// The player: face boxes over the picture, the timeline that jumps, and a flipbook where no codec is there.
+// The player: face boxes over the picture, a clickable timeline, and a flipbook if the browser lacks the codec.
 import { announce, follow, typing } from "./live.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const data = JSON.parse(document.getElementById("video-data").textContent);
-const stage = document.getElementById("stage"); // null where the file could not be read at all
+const stage = document.getElementById("stage"); // null if the file could not be read at all
 const video = document.getElementById("player");
 const boxes = document.getElementById("boxes");
 const lanes = document.querySelector(".lanes");
 const duration = Number(lanes?.dataset.duration ?? 0);
 const byId = (id) => document.getElementById(id);
-let flipbookTime = null; // set once the browser cannot play
+let flipbookTime = null; // set once the browser has failed to play
 
 const clock = (seconds) => {
   const tenths = Math.max(0, Math.round(seconds * 10));
@@ -21,7 +21,7 @@ const clock = (seconds) => {
 
 const now = () => flipbookTime ?? video?.currentTime ?? 0;
 
-// Boxes: between two samples the box glides; beyond them it stays for half the usual distance.
+// Boxes move smoothly between two samples, and stay for half the usual distance around a single one.
 const distance = (faces) => {
   const gaps = faces.slice(1).map((face, i) => face[0] - faces[i][0]).sort((a, b) => a - b);
   return gaps.length ? gaps[Math.floor(gaps.length / 2)] : 0.5;
@@ -101,7 +101,7 @@ export function seek(time) {
     flipbookTime = there;
     turnPage();
   } else if (video) {
-    // At the very end browsers show no frame of it.
+    // At the very end browsers show no frame.
     video.currentTime = Math.min(there, Math.max(0, (video.duration || duration) - 0.01));
   }
   showTime();
@@ -168,7 +168,7 @@ if (video) {
   video.addEventListener("pause", showPlaying);
   for (const name of ["seeked", "timeupdate", "loadeddata"]) video.addEventListener(name, showTime);
   video.addEventListener("error", cannotPlay);
-  // Sound without a picture: the codec of the picture is unknown here.
+  // Sound but no picture: the browser lacks the video codec.
   video.addEventListener("loadedmetadata", () => video.videoWidth === 0 && cannotPlay());
   if (video.error) cannotPlay();
 }
@@ -179,7 +179,7 @@ function tell(text) {
   message.textContent = text;
 }
 
-// Pictures that browsers cannot show (HEIC, TIFF, JPEG 2000 in most of them): the frame that was judged.
+// Pictures that the browser cannot show (usually HEIC, TIFF, JPEG 2000): show the frame that was judged.
 const still = byId("still");
 function cannotShow() {
   still.removeEventListener("error", cannotShow);
@@ -189,7 +189,7 @@ function cannotShow() {
     still.alt = "The picture under review, as it was judged";
   } else {
     still.hidden = true;
-    boxes.setAttribute("hidden", ""); // a box on nothing tells nothing
+    boxes.setAttribute("hidden", ""); // a box without a picture is useless
   }
   tell(
     kept
@@ -202,7 +202,7 @@ if (still) {
   if (still.complete && still.naturalWidth === 0) cannotShow();
 }
 
-// Flipbook: the flagged frames, which the server kept as JPEG.
+// Flipbook: the flagged frames, which the server keeps as JPEG.
 function cannotPlay() {
   if (flipbookTime !== null) return;
   flipbookTime = data.flagged[0]?.time ?? 0;
@@ -245,7 +245,7 @@ addEventListener("resize", drawBoxes);
 if (boxes) new ResizeObserver(drawBoxes).observe(boxes);
 showTime();
 
-// Explanations and verdicts that come while the page is open.
+// Explanations and verdicts that arrive while the page is open.
 let known = null;
 follow(`/events?video=${location.pathname.split("/")[2]}`, {
   video(state) {

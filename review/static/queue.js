@@ -1,4 +1,4 @@
-// The queue: j and k walk, Enter opens, / searches, n takes the next one; the counts stay up to date.
+// The queue: j and k move, Enter opens, / searches, n takes the next video; the counts stay up to date.
 import { follow, typing } from "./live.js";
 
 const list = () => document.getElementById("list");
@@ -37,14 +37,14 @@ document.addEventListener("keydown", (event) => {
   action();
 });
 
-// A click anywhere in a row opens it, as its link does.
+// Clicking anywhere in a row opens it, like its link.
 document.addEventListener("click", (event) => {
   const row = event.target.closest("[data-row]");
   if (row && !event.target.closest("a, button")) row.querySelector("a.name").click();
 });
 
 document.addEventListener("htmx:afterSwap", () => {
-  // The list may be the same again: who has chosen a row in it keeps it, who types elsewhere keeps typing.
+  // The list may be unchanged: keep the chosen row, but do not take the focus from somebody who is typing.
   const kept = rows().findIndex((row) => address(row) === chosenAddress);
   chosen = -1;
   if (kept >= 0 && document.activeElement === document.body) choose(kept);
@@ -54,7 +54,7 @@ document.addEventListener("htmx:afterSwap", () => {
   document.getElementById("announce").textContent = found ? `${found} videos shown` : "Nothing matches";
 });
 
-// An empty filter says nothing: it does not belong into the address.
+// Leave empty filters out of the address.
 document.addEventListener("htmx:configRequest", (event) => {
   const { parameters } = event.detail;
   for (const [name, value] of Object.entries(parameters)) if (value === "") delete parameters[name];

@@ -1,4 +1,4 @@
-// Asks for a new screening; the page follows it by itself.
+// Requests a new screening; the page then follows it.
 import { csrf } from "./live.js";
 
 const button = document.getElementById("rescreen");
@@ -13,7 +13,7 @@ button?.addEventListener("click", async () => {
       body: JSON.stringify({ urgent: document.getElementById("urgent").checked }),
     });
     if (answer.ok) {
-      said.textContent = "Queued. This page shows the result once it is there.";
+      said.textContent = "Queued. This page will show the result when it is ready.";
       return;
     }
     const problem = await answer.json().catch(() => ({}));

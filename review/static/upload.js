@@ -1,4 +1,4 @@
-// Files dropped here go to the API one after another; each row then follows its video until the verdict.
+// Uploads dropped files one after another; each row then follows its video until the verdict.
 import { announce, csrf, follow } from "./live.js";
 
 const drop = document.getElementById("drop");
@@ -53,11 +53,11 @@ async function next() {
 function send(file, row) {
   if (file.size > Number(drop.dataset.limit)) {
     finish(row, "Too large", "failed");
-    say(row, "The file is above the limit.");
+    say(row, "The file is larger than the limit.");
     return Promise.resolve();
   }
   return new Promise((done) => {
-    const request = new XMLHttpRequest(); // fetch tells nothing of how far an upload is
+    const request = new XMLHttpRequest(); // fetch does not report upload progress
     const bar = row.querySelector("progress");
     request.upload.addEventListener("progress", (event) => {
       if (!event.lengthComputable) return;
@@ -67,7 +67,7 @@ function send(file, row) {
     request.addEventListener("load", () => answered(request, row));
     request.addEventListener("error", () => {
       finish(row, "Failed", "failed");
-      say(row, "The connection broke off. Drop the file again.");
+      say(row, "The connection was lost. Drop the file again.");
     });
     request.addEventListener("loadend", done);
     request.open("POST", `/v1/uploads?name=${encodeURIComponent(file.name)}`);
@@ -89,8 +89,8 @@ function answered(request, row) {
     say(row, answer.detail ?? `The server answered ${request.status}.`);
     return;
   }
-  row.querySelector("progress").removeAttribute("value"); // under way, nobody knows how far
-  say(row, answer.intake === "known" ? "Known already" : named.queued);
+  row.querySelector("progress").removeAttribute("value"); // in progress, for an unknown time
+  say(row, answer.intake === "known" ? "Already known" : named.queued);
   rows.set(answer.video_id, row);
   listen();
 }
@@ -124,10 +124,10 @@ function show(state) {
 
 document.getElementById("files").addEventListener("change", (event) => {
   take(event.target.files);
-  event.target.value = ""; // the same file can be chosen again
+  event.target.value = ""; // so that the same file can be chosen again
 });
 
-// The whole page takes a drop: a file that misses the frame must not replace the page.
+// The whole page accepts drops: a file that misses the frame must not replace the page.
 let depth = 0;
 const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
 addEventListener("dragenter", (event) => {

@@ -1,4 +1,4 @@
-// Pictures are blurred and videos muted until the reviewer says otherwise; the choice stays in this browser.
+// Pictures are blurred and videos muted until the reviewer chooses otherwise; the browser keeps the choice.
 // A classic script in the head: it runs before the first paint.
 (() => {
   "use strict";
@@ -29,7 +29,7 @@
     try {
       localStorage.setItem(`wellness.${name}`, value);
     } catch {
-      // It holds for this page then.
+      // Then it holds for this page only.
     }
     show(name, value);
   };
@@ -46,7 +46,7 @@
       if (keys[event.key]) toggle(keys[event.key]);
     });
   });
-  // Another tab's choice holds here too.
+  // Follow a choice made in another tab.
   addEventListener("storage", (event) => {
     const name = event.key?.replace("wellness.", "");
     if (name in defaults) show(name, stored(name));

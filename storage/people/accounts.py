@@ -52,9 +52,9 @@ def add(
     actor: str,
     must_change: bool = True,
 ) -> AccountView:
-    """A new account. A service has no password; everybody else changes it at the first sign-in.
+    """A new account. A service has no password; everybody else must change theirs at the first sign-in.
 
-    Raises InvalidValue for a name or a lack of password that cannot be, Conflict where the name is taken.
+    Raises InvalidValue for an invalid name or a missing password, Conflict if the name is taken.
     """
     name = accept_name(name)
     if (password_hash is None) != (role == Role.SERVICE):
@@ -76,7 +76,7 @@ def add(
 
 
 def accept_name(name: str) -> str:
-    """`name` as it is stored. Raises InvalidValue where it is no name of an account."""
+    """`name` as it is stored. Raises InvalidValue if it is not a valid account name."""
     name = name.strip().lower()
     if not NAME.fullmatch(name):
         reason = "it has 1 to 64 letters a to z, digits, and . _ @ - between them"
@@ -85,7 +85,7 @@ def accept_name(name: str) -> str:
 
 
 def add_first_admin(session: Session) -> str | None:
-    """The one-time password of a new admin where there is no account at all; else None."""
+    """Create an admin if there is no account at all; returns its one-time password, else None."""
     if session.scalar(select(func.count()).select_from(Account)):
         return None
     password = passwords.one_time_password()
@@ -113,7 +113,7 @@ def find(session: Session, name: str) -> AccountView:
 
 
 def password_hash(session: Session, name: str) -> tuple[int, str | None] | None:
-    """Id and hash of an active account, or None: what a sign-in is checked against."""
+    """Id and hash of an active account, to check a sign-in against; None if there is none."""
     row = session.execute(
         select(Account.id, Account.password_hash).where(Account.name == name, Account.active)
     ).first()
@@ -123,7 +123,7 @@ def password_hash(session: Session, name: str) -> tuple[int, str | None] | None:
 def set_password(
     session: Session, account_id: int, hashed: str, *, actor: str, must_change: bool = False
 ) -> None:
-    """A new password; every session of the account ends.
+    """Set a password and end every session of the account.
 
     Raises NotFound, InvalidValue for a service.
     """
@@ -138,12 +138,12 @@ def set_password(
 
 
 def renew_hash(session: Session, account_id: int, hashed: str) -> None:
-    """The same password under newer parameters."""
+    """Store the same password hashed with newer parameters."""
     _row(session, account_id).password_hash = hashed
 
 
 def set_role(session: Session, account_id: int, role: Role, *, actor: str) -> AccountView:
-    """Raises NotFound; Conflict where nobody would be left to administer; InvalidValue for services."""
+    """Raises NotFound; Conflict if no admin would be left; InvalidValue for services."""
     row = _row(session, account_id)
     if (role == Role.SERVICE) != (row.role == Role.SERVICE):
         raise InvalidValue(field="role", reason="a person cannot become a service, nor a service a person")
@@ -156,9 +156,9 @@ def set_role(session: Session, account_id: int, role: Role, *, actor: str) -> Ac
 
 
 def set_active(session: Session, account_id: int, active: bool, *, actor: str) -> AccountView:
-    """Enable or disable; a disabled account's sessions end and its tokens are refused.
+    """Enable or disable an account. Disabling ends its sessions, and its tokens are refused.
 
-    Raises NotFound; Conflict where nobody would be left to administer.
+    Raises NotFound; Conflict if no admin would be left.
     """
     row = _row(session, account_id)
     if active != row.active:
@@ -194,7 +194,7 @@ def _row(session: Session, account_id: int) -> Account:
 def _keep_an_admin(session: Session, row: Account) -> None:
     if row.role != Role.ADMIN or not row.active:
         return
-    # Locked in one order, so that two admins who disable each other at once cannot both succeed.
+    # Locked in one order, so that two admins disabling each other cannot both succeed.
     admins = session.scalars(
         select(Account.id)
         .where(Account.role == Role.ADMIN, Account.active)

@@ -1,4 +1,4 @@
-"""Who reviews what: a claim is a lease on one video, so that no two reviewers work on the same one."""
+"""Who reviews what: a claim is a lease on a video, so that two reviewers never work on the same one."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,13 +15,13 @@ from storage.queue.filters import Filters, Position
 from storage.queue.plan import Found
 from storage.tables import Account, Decision, ReviewClaim, ReviewSkip, Screening, Video, utc_now
 
-TRIED = 20  # videos looked at together; more reviewers than that never ask at the same moment
+TRIED = 20  # videos tried at a time; more reviewers hardly ever ask at the same moment
 
 
 def claim(session: Session, *, video_id: int, account_id: int, minutes: float) -> datetime:
-    """Take the video, or keep it for longer; returns when the lease ends.
+    """Claim the video, or extend the claim; returns when it expires.
 
-    Raises NotFound where there is no such video, HeldByAnother where another reviewer has it.
+    Raises NotFound if there is no such video, HeldByAnother if another reviewer has it.
     """
     if session.scalar(select(Video.id).where(Video.id == video_id)) is None:
         raise NotFound(what="Video", key=video_id)
@@ -34,9 +34,9 @@ def claim(session: Session, *, video_id: int, account_id: int, minutes: float) -
 
 
 def claim_next(session: Session, *, account_id: int, filters: Filters, minutes: float) -> int | None:
-    """Take the first video of the queue that is nobody's; its id, or None where there is none.
+    """Claim the first free video of the queue; returns its id, or None if there is none.
 
-    What the account has skipped or already answered is left out.
+    Videos that the account has skipped or already decided are left out.
     """
     after: Position | None = None
     while found := _free(session, account_id, filters, after):
@@ -55,11 +55,11 @@ def _free(session: Session, account_id: int, filters: Filters, after: Position |
     )
     skipped = exists().where(ReviewSkip.video_id == Screening.video_id, ReviewSkip.account_id == account_id)
     answered = exists().where(Decision.video_id == Screening.video_id, Decision.account_id == account_id)
-    return plan.find(session, filters, limit=TRIED, after=after, besides=[~held, ~skipped, ~answered])
+    return plan.find(session, filters, limit=TRIED, after=after, extra_filters=[~held, ~skipped, ~answered])
 
 
 def _take(session: Session, video_id: int, account_id: int, minutes: float) -> datetime | None:
-    """One statement, so that of many who try exactly one succeeds."""
+    """A single statement, so that exactly one of several claimants succeeds."""
     now = utc_now()
     values = {"account_id": account_id, "claimed_at": now, "expires_at": now + timedelta(minutes=minutes)}
     insert: Any = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
@@ -72,7 +72,7 @@ def _take(session: Session, video_id: int, account_id: int, minutes: float) -> d
             where=or_(ReviewClaim.account_id == account_id, ReviewClaim.expires_at <= now),
         )
     )
-    # Not the row count: of an upsert the drivers do not all tell it.
+    # Not the row count: not all drivers report it for an upsert.
     if session.scalar(statement.returning(ReviewClaim.video_id)) is None:
         return None
     _record(session, "video.claimed", video_id, account_id)
@@ -80,7 +80,7 @@ def _take(session: Session, video_id: int, account_id: int, minutes: float) -> d
 
 
 def release(session: Session, *, video_id: int, account_id: int) -> bool:
-    """Give the video back; False where the account did not have it."""
+    """Release the video; False if the account did not have it."""
     statement = delete(ReviewClaim).where(
         ReviewClaim.video_id == video_id, ReviewClaim.account_id == account_id
     )
@@ -92,7 +92,7 @@ def release(session: Session, *, video_id: int, account_id: int) -> bool:
 
 
 def skip(session: Session, *, video_id: int, account_id: int) -> None:
-    """Don't hand this video to the account again; a claim of it ends. Raises NotFound."""
+    """Release the video and do not offer it to the account again. Raises NotFound."""
     if session.scalar(select(Video.id).where(Video.id == video_id)) is None:
         raise NotFound(what="Video", key=video_id)
     release(session, video_id=video_id, account_id=account_id)

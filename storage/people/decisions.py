@@ -1,7 +1,7 @@
-"""What reviewers decide. Every decision is kept; of each reviewer the last one counts.
+"""Reviewers' decisions. All are kept; each reviewer's last one counts.
 
-A video is open until somebody decides. It then waits for a second reviewer if the first one asks for it, if
-it was drawn for double review, or if the reviewers contradict each other without a majority.
+A video is open until somebody decides. It then waits for a second reviewer if the first one asks for one, if
+it was drawn for double review, or if the reviewers disagree without a majority.
 """
 
 from collections import Counter, defaultdict
@@ -17,7 +17,7 @@ from core.outcomes import DecisionOutcome, DecisionState
 from storage import audit
 from storage.tables import Account, Decision, ReviewClaim, Screening, Video, utc_now
 
-# What counts as an answer when two reviewers are compared; asking for another reviewer is none.
+# What counts as an answer when comparing reviewers; asking for a second opinion does not.
 ANSWERS = (DecisionOutcome.FAKE, DecisionOutcome.GENUINE, DecisionOutcome.UNSURE)
 
 
@@ -30,7 +30,7 @@ class DecisionView:
     reason: str | None
     note: str | None
     blind: bool  # the score was hidden from the reviewer
-    screening_id: int | None  # that the reviewer saw
+    screening_id: int | None  # the one that the reviewer saw
     model_version: str | None  # of that screening
     score: float | None  # that screening's score now, [0, 1]
     created_at: datetime
@@ -40,18 +40,18 @@ class DecisionView:
 class PairAgreement:
     first: str  # account names
     second: str
-    videos: int  # both answered
-    observed: float  # part of the videos with the same answer, [0, 1]
-    kappa: float | None  # None where chance alone would agree on everything
+    videos: int  # answered by both
+    observed: float  # share of the videos with the same answer, [0, 1]
+    kappa: float | None  # None if chance alone would agree on everything
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    videos: int  # answered by two reviewers or more
-    observed: float | None  # of their first two answers, [0, 1]; None without such videos
+    videos: int  # answered by at least two reviewers
+    observed: float | None  # agreement of the first two answers, [0, 1]; None without such videos
     kappa: float | None
     matrix: dict[str, dict[str, int]]  # first reviewer's answer -> second's -> videos
-    pairs: list[PairAgreement]  # the most videos first
+    pairs: list[PairAgreement]  # most videos first
 
 
 def decide(
@@ -65,14 +65,14 @@ def decide(
     blind: bool = False,
     double_review: float = 0.0,
 ) -> DecisionState:
-    """Store a decision, end the account's claim and say what state the video now is in.
+    """Store a decision, end the account's claim, and return the video's new state.
 
-    `double_review` is the part of all videos, in [0, 1], that two reviewers must see; which ones they are
-    follows from the video's hash, so that nobody can tell or choose.
+    `double_review` is the share of all videos, in [0, 1], that two reviewers must see. The video's hash
+    determines which ones, so that nobody can choose.
 
-    Raises NotFound where there is no such video, HeldByAnother while another reviewer has claimed it.
+    Raises NotFound if there is no such video, HeldByAnother while another reviewer has claimed it.
     """
-    # The row's lock: two reviewers who decide at once must see each other's decision.
+    # Locks the row: two reviewers deciding at once must see each other's decision.
     sha256 = session.scalar(select(Video.sha256).where(Video.id == video_id).with_for_update())
     if sha256 is None:
         raise NotFound(what="Video", key=video_id)
@@ -117,26 +117,26 @@ def _end_claim(session: Session, video_id: int, account_id: int) -> None:
 
 
 def drawn(sha256: str, part: float) -> bool:
-    """Whether the video is among the `part` of all videos that two reviewers see."""
+    """Whether the video is in the share `part` of all videos that two reviewers must see."""
     return int(sha256[:8], 16) < part * 2**32
 
 
 def _state(answers: dict[int, str], *, twice: bool) -> DecisionState:
-    """The state that follows from the last answer of each account, in the order in which they were given."""
+    """The state that follows from each account's last answer, in the order given."""
     if not answers:
         return DecisionState.OPEN
     if list(answers.values())[-1] == DecisionOutcome.SECOND_OPINION:
         return DecisionState.SECOND_OPINION
     given = Counter(answers.values())
     if given[DecisionOutcome.FAKE] and given[DecisionOutcome.FAKE] == given[DecisionOutcome.GENUINE]:
-        return DecisionState.SECOND_OPINION  # as many say the contrary
+        return DecisionState.SECOND_OPINION  # a tie
     if twice and sum(given[answer] for answer in ANSWERS) < 2:
         return DecisionState.SECOND_OPINION
     return DecisionState.DECIDED
 
 
 def _last_answers(session: Session, video_ids: Sequence[int]) -> dict[int, dict[int, str]]:
-    """By video: each account's last outcome; the account that decided last comes last."""
+    """For each video the last outcome of each account, in the order of these decisions."""
     query = select(Decision.video_id, Decision.account_id, Decision.outcome)
     found: dict[int, dict[int, str]] = defaultdict(dict)
     for video_id, account_id, outcome in session.execute(
@@ -180,10 +180,10 @@ def has_decided(session: Session, *, video_id: int, account_id: int) -> bool:
 
 
 def agreement(session: Session, *, since: datetime | None = None) -> Agreement:
-    """How much reviewers agree beyond chance, on videos that two or more of them answered since then.
+    """How much reviewers agree beyond chance, on videos that at least two answered since then.
 
-    Cohen's kappa (Cohen 1960, "A coefficient of agreement for nominal scales"): over all videos between the
-    first two reviewers to answer, and for each pair of reviewers. Each one's last answer counts.
+    Cohen's kappa (Cohen 1960, "A coefficient of agreement for nominal scales"): over all videos for the
+    first two reviewers who answered, and for each pair of reviewers. Each reviewer's last answer counts.
     """
     query = select(Decision.video_id, Decision.account_id, Account.name, Decision.outcome)
     query = query.join(Account, Account.id == Decision.account_id).where(Decision.outcome.in_(ANSWERS))
@@ -193,7 +193,7 @@ def agreement(session: Session, *, since: datetime | None = None) -> Agreement:
     by_video: dict[int, dict[int, str]] = defaultdict(dict)
     for video_id, account_id, name, outcome in session.execute(query.order_by(Decision.id)):
         names[account_id] = name
-        by_video[video_id][account_id] = outcome  # keeps the place of the account's first answer
+        by_video[video_id][account_id] = outcome  # keeps the position of the account's first answer
     pooled: list[tuple[str, str]] = []
     pairs: dict[tuple[int, int], list[tuple[str, str]]] = defaultdict(list)
     for answers in by_video.values():
@@ -231,7 +231,7 @@ def kappa(answers: Sequence[tuple[str, str]]) -> float | None:
     second = Counter(other for _, other in answers)
     by_chance = sum(first[answer] * second[answer] for answer in first) / len(answers) ** 2
     if by_chance == 1:
-        return None  # both always gave the same one answer
+        return None  # both always gave the same single answer
     return (_observed(answers) - by_chance) / (1 - by_chance)
 
 

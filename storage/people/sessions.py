@@ -13,12 +13,12 @@ from core.roles import Role
 from storage.tables import Account, LoginSession, utc_now
 
 TOKEN_BYTES = 32
-SEEN_EVERY = timedelta(minutes=1)  # `last_seen_at` is written no more often: reading must not cost a write
+SEEN_EVERY = timedelta(minutes=1)  # `last_seen_at` is updated at most this often, so that reads rarely write
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignedIn:
-    """A valid session and the account behind it, as it is now."""
+    """A valid session with the current state of its account."""
 
     session_id: str
     account_id: int
@@ -27,8 +27,8 @@ class SignedIn:
     must_change: bool
     blind: bool
     csrf_token: str
-    confirmed_at: datetime | None  # when the password was last given once more
-    stale: bool  # `last_seen_at` should be written
+    confirmed_at: datetime | None  # when the password was last entered again
+    stale: bool  # `last_seen_at` should be updated
 
 
 def start(
@@ -38,7 +38,7 @@ def start(
     hours: float,
     now: datetime | None = None,
 ) -> str:
-    """A new session; returns the token for the cookie."""
+    """Start a session; returns the token for the cookie."""
     now = now or utc_now()
     token = secrets.token_urlsafe(TOKEN_BYTES)
     session.add(
@@ -55,10 +55,9 @@ def start(
 
 
 def confirm(session: Session, session_id: str, *, now: datetime | None = None) -> str:
-    """Note that the password was given once more; returns a new token for the cookie.
+    """Record that the password was entered again; returns a new token for the cookie.
 
-    Whoever has got hold of the old one gains nothing. The CSRF token stays, so that other tabs go on.
-    Raises NotFound.
+    A stolen old token gains nothing. The CSRF token stays, so that other tabs keep working. Raises NotFound.
     """
     now = now or utc_now()
     row = session.get(LoginSession, session_id)
@@ -70,14 +69,14 @@ def confirm(session: Session, session_id: str, *, now: datetime | None = None) -
 
 
 def hashed(token: str) -> str:
-    # The token has 256 random bits: a plain hash is as good as a slow one.
+    # The token has 256 random bits, so a plain hash is as good as a slow one.
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def find(
     session: Session, token: str, *, idle_minutes: float, now: datetime | None = None
 ) -> SignedIn | None:
-    """Who this cookie's token stands for; None where it is unknown, over, idle too long or disabled."""
+    """The session of this token; None if unknown, expired or idle too long, or its account is disabled."""
     now = now or utc_now()
     row = session.execute(
         select(LoginSession, Account)
@@ -106,7 +105,7 @@ def find(
 
 
 def touch(session: Session, session_id: str, *, now: datetime | None = None) -> None:
-    """Note that the session is in use."""
+    """Record that the session is in use."""
     session.execute(
         update(LoginSession).where(LoginSession.id == session_id).values(last_seen_at=now or utc_now())
     )
@@ -123,5 +122,5 @@ def end_all(session: Session, account_id: int) -> None:
 
 
 def sweep(session: Session, *, now: datetime | None = None) -> None:
-    """Drop what is over."""
+    """Delete expired sessions."""
     session.execute(delete(LoginSession).where(LoginSession.expires_at <= (now or utc_now())))

@@ -1,6 +1,6 @@
-"""Tries at signing in, counted so that nobody can guess for long.
+"""Sign-in attempts, counted to limit guessing.
 
-A try is written down before its password is looked at: tries that run at once cannot slip under the limit.
+An attempt is recorded before its password is checked, so that concurrent attempts cannot slip past the limit.
 """
 
 import ipaddress
@@ -16,7 +16,7 @@ from storage.tables import SignInAttempt, utc_now
 
 KEPT = timedelta(days=1)
 LONGEST_NAME = 64
-LOCK = 7_166_304  # any fixed number: PostgreSQL's advisory lock of the counting
+LOCK = 7_166_304  # PostgreSQL's advisory lock for counting; any fixed number will do
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Limits:
 
 
 def network(address: str | None) -> str:
-    """What is counted as one address: an IPv4 address, or the /64 network of an IPv6 one."""
+    """What counts as one address: an IPv4 address, or the /64 network of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address((address or "").partition("%")[0])
     except ValueError:
@@ -44,9 +44,9 @@ def network(address: str | None) -> str:
 
 
 def begin(session: Session, *, name: str, address: str, limits: Limits, now: datetime | None = None) -> int:
-    """Note a try, as failed until `succeed` is told of it; returns its id.
+    """Record an attempt, as failed until `succeed` is called; returns its id.
 
-    Raises TooManySignIns where the name or the address has failed too often of late.
+    Raises TooManySignIns if the name or the address has failed too often recently.
     """
     now = now or utc_now()
     name = name[:LONGEST_NAME]
@@ -68,7 +68,7 @@ def begin(session: Session, *, name: str, address: str, limits: Limits, now: dat
 
 
 def _of_name(session: Session, failures: Select[datetime], name: str, address: str) -> Select[datetime]:
-    """The failures that count against the name when it comes from this address."""
+    """The failures that count against the name for sign-ins from this address."""
     failures = failures.where(SignInAttempt.name == name)
     success = select(func.max(SignInAttempt.at)).where(
         SignInAttempt.name == name, SignInAttempt.address == address, SignInAttempt.succeeded
@@ -76,17 +76,17 @@ def _of_name(session: Session, failures: Select[datetime], name: str, address: s
     last = session.scalar(success)
     if last is None:
         return failures
-    # From where its owner signed in today, strangers elsewhere cannot lock the name.
+    # Strangers elsewhere cannot lock out an address from which the owner signed in today.
     return failures.where(SignInAttempt.address == address, SignInAttempt.at > last)
 
 
 def _refuse(session: Session, query: Select[datetime], limit: int, window: timedelta, now: datetime) -> None:
-    # The limit-th newest failure: once it leaves the window there is room for another try.
+    # The limit-th newest failure: once it leaves the window, another attempt is allowed.
     oldest = session.scalar(query.order_by(SignInAttempt.at.desc()).offset(limit - 1).limit(1))
     if oldest is not None:
         raise TooManySignIns(seconds=max(1, ceil((oldest + window - now).total_seconds())))
 
 
 def succeed(session: Session, attempt_id: int) -> None:
-    """The try's password was right."""
+    """Mark the attempt as successful."""
     session.execute(update(SignInAttempt).where(SignInAttempt.id == attempt_id).values(succeeded=True))

@@ -1,4 +1,4 @@
-"""API tokens: keys of machines, with scopes and an end. Only their hashes are kept."""
+"""API tokens: machines' keys, with scopes and an expiry. Only their hashes are stored."""
 
 import secrets
 from collections.abc import Collection
@@ -14,9 +14,9 @@ from storage import audit
 from storage.people.sessions import SEEN_EVERY, TOKEN_BYTES, hashed
 from storage.tables import Account, ApiToken, utc_now
 
-PREFIX = "fw_"  # by which scanners of leaked secrets can know one
+PREFIX = "fw_"  # lets scanners for leaked secrets recognise one
 LONGEST_DAYS = 366
-USUAL_DAYS = 90  # unless another number is asked for
+USUAL_DAYS = 90  # by default
 LONGEST_NAME = 64
 
 
@@ -39,7 +39,7 @@ class TokenView:
 
 @dataclass(frozen=True, kw_only=True)
 class Bearer:
-    """A valid token and the account behind it, as it is now."""
+    """A valid token with the current state of its account."""
 
     token_id: int
     account_id: int
@@ -48,7 +48,7 @@ class Bearer:
     scopes: frozenset[Scope]
     must_change: bool
     blind: bool
-    stale: bool  # `last_used_at` should be written
+    stale: bool  # `last_used_at` should be updated
 
 
 def create(
@@ -62,11 +62,11 @@ def create(
     parent_id: int | None = None,
     now: datetime | None = None,
 ) -> tuple[TokenView, str]:
-    """A new token: what is stored, and the token itself, which is never seen again.
+    """Create a token; returns what is stored, and the token itself, which cannot be shown again.
 
-    `parent_id` is the token that asks for it, which it may not go beyond. Raises NotFound for the account,
-    NotSignedIn where the parent is over, TokenTooWeak where the new one would be more, InvalidValue for the
-    rest.
+    `parent_id` is the token that requests it and whose rights it may not exceed. Raises NotFound for the
+    account, NotSignedIn if the parent has expired, TokenTooWeak if the new token would exceed it, and
+    InvalidValue for other faults.
     """
     account = session.get(Account, account_id)
     if account is None or not account.active:
@@ -114,8 +114,8 @@ def create(
 def _within(
     session: Session, parent_id: int, account: Account, scopes: Collection[Scope], now: datetime
 ) -> datetime:
-    """When the parent ends; raises where a token of these scopes for this account would be more than it."""
-    # Locked: who revokes the parent at this moment must find the child, or this must find it revoked.
+    """When the parent expires; raises if a token with these scopes for this account would exceed it."""
+    # Locked: whoever revokes the parent now must see the child, or this must see the parent revoked.
     parent = session.scalar(select(ApiToken).where(ApiToken.id == parent_id).with_for_update())
     if parent is None or parent.revoked_at is not None or parent.expires_at <= now:
         raise NotSignedIn
@@ -142,7 +142,7 @@ def _view(row: ApiToken, account: str) -> TokenView:
 
 
 def find(session: Session, token: str, *, now: datetime | None = None) -> Bearer | None:
-    """Who this token stands for; None where it is unknown, revoked, over or its account disabled."""
+    """The bearer of this token; None if it is unknown, revoked or expired, or its account is disabled."""
     now = now or utc_now()
     row = session.execute(
         select(ApiToken, Account)
@@ -170,12 +170,12 @@ def find(session: Session, token: str, *, now: datetime | None = None) -> Bearer
 
 
 def touch(session: Session, token_id: int, *, now: datetime | None = None) -> None:
-    """Note that the token is in use."""
+    """Record that the token is in use."""
     session.execute(update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now or utc_now()))
 
 
 def listed(session: Session, *, account_id: int | None = None) -> list[TokenView]:
-    """Tokens, of one account or of all, the newest first."""
+    """Tokens of one account or of all, the newest first."""
     query = select(ApiToken, Account.name).join(Account, Account.id == ApiToken.account_id)
     if account_id is not None:
         query = query.where(ApiToken.account_id == account_id)
@@ -183,7 +183,7 @@ def listed(session: Session, *, account_id: int | None = None) -> list[TokenView
 
 
 def revoke(session: Session, token_id: int, *, actor: str, account_id: int | None = None) -> TokenView:
-    """End a token; `account_id` limits whose. Raises NotFound."""
+    """Revoke a token, of `account_id` only if given. Raises NotFound."""
     row = session.execute(
         select(ApiToken, Account.name)
         .join(Account, Account.id == ApiToken.account_id)
@@ -198,16 +198,16 @@ def revoke(session: Session, token_id: int, *, actor: str, account_id: int | Non
 
 
 def keep_within(session: Session, account_id: int, role: Role) -> None:
-    """Take from an account's tokens the scopes that were of no use under `role`.
+    """Remove from an account's tokens the scopes that are useless under `role`.
 
-    Earlier releases gave such, and a role that is taken away leaves them.
+    Earlier releases granted them, and lowering a role leaves them behind.
     """
     for token in session.scalars(select(ApiToken).where(ApiToken.account_id == account_id)):
         token.scopes = sorted(ROLE_SCOPES[role] & {Scope(scope) for scope in token.scopes})
 
 
 def revoke_all(session: Session, account_id: int, *, actor: str) -> None:
-    """End every token of an account."""
+    """Revoke every token of an account."""
     query = (
         select(ApiToken, Account.name)
         .join(Account, Account.id == ApiToken.account_id)
@@ -218,7 +218,7 @@ def revoke_all(session: Session, account_id: int, *, actor: str) -> None:
 
 
 def _revoke(session: Session, token: ApiToken, account: str, actor: str) -> None:
-    # Those that it made, and those that they made: whoever stole it may have made one to stay.
+    # Also the tokens it created, and theirs: whoever stole it may have created one to keep access.
     family = [token]
     for each in family:
         family += session.scalars(select(ApiToken).where(ApiToken.parent_id == each.id))

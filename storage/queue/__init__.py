@@ -1,1 +1,1 @@
-"""The review queue: what is asked for, and the statements that answer it fast."""
+"""The review queue: its filters, and the statements that answer them fast."""

@@ -1,4 +1,4 @@
-"""What the queue's filters offer: the sources and the model versions that there are."""
+"""What the queue's filters offer: the known sources and model versions."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from storage.tables import ModelVersionRow, Screening
 
-MOST_SOURCES = 100  # more than that nobody reads in a list; any other can still stand in the address
+MOST_SOURCES = 100  # nobody reads a longer list; other sources still work in the address
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,14 +17,14 @@ class ModelChoice:
 
 
 def sources(session: Session) -> list[str]:
-    """The sources in which videos were first seen, by name.
+    """The sources where videos were first seen, by name.
 
-    Each is found as the least one above the one before: as many probes of the index as there are sources,
-    where DISTINCT would read a row per video.
+    Each is found as the smallest one above the previous: one index probe per source, where DISTINCT would
+    read a row per video.
     """
     found: list[str] = []
     while len(found) < MOST_SOURCES:
-        # SQLite keeps no statistics to find the index by.
+        # Without statistics SQLite would not choose this index.
         query = select(func.min(Screening.source)).where(Screening.latest == true())
         query = query.with_hint(Screening, "INDEXED BY ix_screening_queue_source_score", "sqlite")
         if found:

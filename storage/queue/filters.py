@@ -1,4 +1,4 @@
-"""What a reviewer asks the queue for, and where in the answer a page ends."""
+"""Filters of the queue, and the position where a page ends."""
 
 import base64
 import json
@@ -14,37 +14,37 @@ LONGEST_CURSOR = 500  # characters; ours have about 60
 
 class Sort(StrEnum):
     SCORE = "score"  # videos without a score come last
-    TIME = "time"  # at which the video was first seen
+    TIME = "time"  # when the video was first seen
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """Empty and None mean "any"; what is given must all be true."""
+    """Empty and None mean "any"; all given filters must match."""
 
     verdicts: tuple[Verdict, ...] = ()
     statuses: tuple[ScreeningStatus, ...] = ()
-    score_min: float | None = None  # [0, 1], inclusive; leaves out what has no score
+    score_min: float | None = None  # [0, 1], inclusive; excludes videos without a score
     score_max: float | None = None  # [0, 1], inclusive
-    since: datetime | None = None  # the video was first seen then or later
-    until: datetime | None = None  # and before this moment
-    source: str | None = None  # in which the video was first seen
-    model_version: str | None = None  # None: the screening that stands for the video, see Screening.latest
-    text: str | None = None  # a part of a name, at least name_search.SHORTEST characters
+    since: datetime | None = None  # first seen at this moment or later
+    until: datetime | None = None  # first seen before this moment
+    source: str | None = None  # where the video was first seen
+    model_version: str | None = None  # None: the screening that represents the video (Screening.latest)
+    text: str | None = None  # part of a name, at least names.SHORTEST characters
     decision_states: tuple[DecisionState, ...] = ()
     sort: Sort = Sort.SCORE
-    ascending: bool = False  # the lowest score, the oldest first
-    # All screenings, those too that another one has replaced; always sorted by number, whatever `sort` says.
-    # For the command line: no index of the queue helps.
+    ascending: bool = False  # lowest score or oldest first
+    # All screenings, including those that a later one replaced, always by id and never by `sort`. Meant for
+    # the command line: no index of the queue supports it.
     every_screening: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """The last row of a page: the next page begins just after it."""
+    """The last row of a page; the next page begins right after it."""
 
     id: int  # of the screening
-    score: float | None = None  # where sorted by score; None: among the videos that have none
-    added_at: datetime | None = None  # where sorted by time
+    score: float | None = None  # if sorted by score; None: among the videos without one
+    added_at: datetime | None = None  # if sorted by time
 
     def to_cursor(self) -> str:
         moment = None if self.added_at is None else self.added_at.astimezone(UTC).isoformat()
@@ -53,14 +53,16 @@ class Position:
 
 
 def parse_cursor(cursor: str, sort: Sort) -> Position:
-    """The position that `to_cursor` packed. Raises InvalidQuery for anything else."""
+    """The position in a cursor made by `to_cursor`. Raises InvalidQuery for anything else."""
     try:
         position = _unpacked(cursor)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        reason = "it is no cursor of this list; begin again without one"
+        reason = "it is not a cursor of this list; start again without one"
         raise InvalidQuery(parameter="cursor", reason=reason) from error
     if (sort is Sort.TIME) != (position.added_at is not None):
-        raise InvalidQuery(parameter="cursor", reason="it belongs to another order; begin again without one")
+        raise InvalidQuery(
+            parameter="cursor", reason="it belongs to another sort order; start again without one"
+        )
     return position
 
 

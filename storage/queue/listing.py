@@ -1,6 +1,6 @@
-"""The reviewers' queue: pages of videos by filter and order, bounded counts.
+"""The reviewers' queue: pages of videos by filter and order, and bounded counts.
 
-`storage.queue.plan` says how it stays quick; one video in full is `storage.read.detail`.
+`storage.queue.plan` explains how it stays fast; `storage.read.detail` has a single video in full.
 """
 
 from collections import defaultdict
@@ -41,7 +41,7 @@ __all__ = [
     "page",
 ]
 
-COUNTED = 10_000  # rows; nobody reads on beyond, and counting a million at each look would cost more
+COUNTED = 10_000  # rows; nobody pages further, and counting a million rows each time is too slow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +53,16 @@ class ClaimView:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueItem:
-    """One video as its screening by one model version shows it."""
+    """One video with its screening by one model version."""
 
     video_id: int
     screening_id: int
     sha256: str
-    name: str  # under which it was last seen, else the SHA-256
-    names: int  # how many different ones there are
+    name: str  # the one last seen, or the SHA-256
+    names: int  # how many different names it has
     media_kind: str
     size_bytes: int
-    source: str  # in which it was first seen
+    source: str  # where it was first seen
     added_at: datetime  # when it was first seen
     finished_at: datetime | None
     status: str
@@ -71,7 +71,7 @@ class QueueItem:
     partial: bool  # not all of it could be decoded
     coverage: float | None  # decoded samples / expected samples, [0, 1]
     turn: int  # degrees clockwise by which the picture is turned so that most of the faces stand
-    rejected_faces: dict[str, int]  # kept from the classifier by the quality gate, by reason
+    rejected_faces: dict[str, int]  # faces that the quality gate rejected, by reason
     longest_unseen_seconds: float | None  # of the video, without an undamaged sample
     duration_seconds: float | None
     model_version: str
@@ -79,17 +79,17 @@ class QueueItem:
     error_code: str | None
     error_message: str | None
     decision_state: str
-    decision: str | None  # outcome of the last decision, whoever's
-    my_decision: str | None  # outcome of the asking account's last decision
-    claim: ClaimView | None  # that has not run out
-    flagged_frame_id: int | None  # the most suspicious one; its crop is the thumbnail
+    decision: str | None  # outcome of the last decision by anybody
+    my_decision: str | None  # outcome of this account's own last decision
+    claim: ClaimView | None  # that has not expired
+    flagged_frame_id: int | None  # the most suspicious; its crop is the thumbnail
     score_hidden: bool = False  # see `blinded`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
     items: list[QueueItem]
-    next_cursor: str | None  # None: this is the last page
+    next_cursor: str | None  # None: last page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +103,11 @@ class Count:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueCounts:
-    to_review: Count  # open ones that need a look: flagged or unjudged
+    to_review: Count  # open and in need of review: flagged or unjudged
     second_opinion: Count
-    decided: Count  # decided ones that needed a look
-    verdicts: dict[str, Count]  # open ones
-    statuses: dict[str, Count]  # that are not done
+    decided: Count  # decided after needing review
+    verdicts: dict[str, Count]  # open
+    statuses: dict[str, Count]  # not done
 
 
 def page(
@@ -120,7 +120,7 @@ def page(
 ) -> Page:
     """One page of the queue as `account_id` sees it.
 
-    Raises InvalidQuery where the cursor is none of this order, or the text too short.
+    Raises InvalidQuery if the cursor belongs to another order or the text is too short.
     """
     after = None if cursor is None else parse_cursor(cursor, filters.sort)
     found = plan.find(session, filters, limit=limit + 1, after=after)
@@ -132,7 +132,7 @@ def page(
 
 
 def count(session: Session, filters: Filters, *, at_most: int = COUNTED) -> Count:
-    """How many videos match; counting stops at `at_most`."""
+    """How many videos match, counting up to `at_most`."""
     value, more = plan.count(session, filters, at_most=at_most)
     return Count(value=value, more=more)
 
@@ -157,7 +157,7 @@ def counts(session: Session) -> QueueCounts:
 
 
 def blinded(item: QueueItem) -> QueueItem:
-    """What a reviewer in blind mode may see: the machine's and the others' answers only after their own."""
+    """What a reviewer in blind mode may see: other answers only after giving their own."""
     if item.my_decision is not None:
         return item
     return replace(item, score=None, verdict=None, flagged_frame_id=None, decision=None, score_hidden=True)
@@ -182,7 +182,7 @@ def items(
 
 
 class _About:
-    """What else is known of the videos of a page: one query each, not one per video."""
+    """More about the videos of a page, with one query per kind of fact, not per video."""
 
     def __init__(
         self, session: Session, screening_ids: list[int], video_ids: list[int], account_id: int | None
@@ -223,7 +223,7 @@ def _duration(probe: dict[str, Any] | None) -> float | None:
 
 
 def _names(session: Session, video_ids: list[int]) -> dict[int, list[str]]:
-    """Different names of each video, the last seen one last."""
+    """The different names of each video, the most recent last."""
     query = select(Sighting.video_id, Sighting.name, func.max(Sighting.id))
     query = query.where(Sighting.video_id.in_(video_ids)).group_by(Sighting.video_id, Sighting.name)
     found: dict[int, list[str]] = defaultdict(list)
@@ -250,7 +250,7 @@ def _decisions(
 
 
 def claims(session: Session, video_ids: Sequence[int]) -> dict[int, ClaimView]:
-    """Who holds which of the videos now."""
+    """Who currently holds which of these videos."""
     query = (
         select(ReviewClaim, Account.name)
         .join(Account, Account.id == ReviewClaim.account_id)

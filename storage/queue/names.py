@@ -1,7 +1,7 @@
-"""Finding videos by a part of a name, upper and lower case alike, in millions of names.
+"""Finds videos by part of a name, ignoring case, among millions of names.
 
-An index of trigrams answers: SQLite's FTS5, PostgreSQL's pg_trgm. A database that has neither still answers,
-but reads every name for it (0.1 to 1 s per million names); the migration says so in the log.
+It uses a trigram index: FTS5 in SQLite, pg_trgm in PostgreSQL. A database with neither still answers, but has
+to read every name (0.1 to 1 s per million names); the migration logs that.
 """
 
 from sqlalchemy import ColumnElement, Integer, Select, column, exists, func, select, table
@@ -11,15 +11,15 @@ from core.errors import InvalidQuery
 from storage.folding import folded
 from storage.tables import Screening, Sighting
 
-SHORTEST = 3  # characters: a trigram index cannot find less, and less finds half of all names
+SHORTEST = 3  # characters: a trigram index needs three, and fewer would match half of all names
 LONGEST = 200  # characters
 
-# SQLite's index. It is made by the migration and kept by triggers, and is no table of ours.
+# SQLite's index. The migration creates it and triggers maintain it; it is not in our metadata.
 SEARCH_TABLE = "sighting_search"
 
 
 def checked(text: str) -> str:
-    """The folded search text. Raises InvalidQuery where it is too short or too long."""
+    """The folded search text. Raises InvalidQuery if it is too short or too long."""
     sought = folded(text).strip()
     if not SHORTEST <= len(sought) <= LONGEST or "\0" in sought:
         reason = f"a search needs {SHORTEST} to {LONGEST} characters"
@@ -28,21 +28,21 @@ def checked(text: str) -> str:
 
 
 def few(session: Session, sought: str, *, limit: int) -> bool:
-    """Whether at most `limit` names contain it: counted in the index alone, and no further than that."""
+    """Whether at most `limit` names contain it, counted in the index only and no further."""
     index = _index(session, sought)
     found = select(Sighting.id).where(_contains(sought)) if index is None else index
     return (session.scalar(select(func.count()).select_from(found.limit(limit + 1).subquery())) or 0) <= limit
 
 
 def matching(session: Session, sought: str) -> Select[int | None]:
-    """A query for the ids of the videos of which a name contains `sought`; an id may come twice."""
+    """A query for the ids of videos with a name containing `sought`; ids may repeat."""
     query = select(Sighting.video_id).where(Sighting.video_id.is_not(None))
     index = _index(session, sought)
     return query.where(_contains(sought) if index is None else Sighting.id.in_(index))
 
 
 def _index(session: Session, sought: str) -> Select[int] | None:
-    """A query for the sightings that SQLite's index finds; None where it has none."""
+    """A query for the sightings found by SQLite's index; None if there is no index."""
     if session.get_bind().dialect.name != "sqlite" or not _has_search_table(session):
         return None
     index = table(SEARCH_TABLE, column("rowid", Integer), column("folded_name"))
@@ -51,7 +51,7 @@ def _index(session: Session, sought: str) -> Select[int] | None:
 
 
 def has_name_with(sought: str) -> ColumnElement[bool]:
-    """Whether the video of a screening has such a name: for walking along another order."""
+    """Whether a screening's video has such a name, as a condition for walking another index."""
     return exists().where(Sighting.video_id == Screening.video_id, _contains(sought))
 
 

@@ -1,12 +1,13 @@
 """How the queue finds a page among a million videos without reading them.
 
-Each combination of status, verdict and decision state is one stretch of an index that already has the wanted
-order; a page merges the heads of the stretches that the filters name (at most 27) and stops. Where it begins
-is a value of the index (a keyset), so page 1,000 costs what the first one does.
+Each combination of status, verdict and decision state is one partition of an index that is already in the
+wanted order; a page merges the heads of the partitions that the filters name (at most 27) and stops. It
+starts from a value of the index (a keyset), so page 1,000 costs as much as the first.
 
-Two kinds of filters go across that order: a range of the other column, and text in names. If few rows match
-them, these are fetched by their own index and sorted; else they are checked on the way, which then is short.
-SQLite is told which index to take: it keeps no statistics to tell for itself.
+Two kinds of filters are residual, because that index does not cover them: a range of the other column, and
+text in names. If few rows match them, those rows are fetched by their own index and sorted; otherwise the
+residual filters are checked while walking, which then ends soon. SQLite is told which index to use, as it has
+no statistics to choose by.
 """
 
 from collections.abc import Sequence
@@ -23,14 +24,14 @@ from storage.queue import names
 from storage.queue.filters import Filters, Position, Sort
 from storage.tables import Screening
 
-# Rows: up to here fetching all matches and sorting them is quicker than walking along the order until 50 of
-# them have come by (at 1,000,000 rows the two cost the same at about this number).
+# Rows: up to this many, fetching and sorting all matches is faster than walking the index until 50 of them
+# have come by (with 1,000,000 rows the two cost about the same here).
 FEW = 7_000
-SCANNED = 20_000  # rows that a bounded count looks at, per stretch
+SCANNED = 20_000  # rows that a bounded count reads per partition
 
 Conditions: TypeAlias = Sequence[ColumnElement[bool]]
 Rows: TypeAlias = "Select[*tuple[Any, ...]]"
-Stretch: TypeAlias = tuple[ScreeningStatus, Verdict | None, DecisionState]
+Partition: TypeAlias = tuple[ScreeningStatus, Verdict | None, DecisionState]
 
 
 class _Order(Enum):
@@ -41,10 +42,10 @@ class _Order(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class _Search:
-    """The text that names are searched for, looked up once for a whole page."""
+    """The text to search names for, looked up once per page."""
 
     sought: str
-    few: bool  # so few names have it that all are fetched
+    few: bool  # whether so few names match that all are fetched
 
     @classmethod
     def of(cls, session: Session, filters: Filters) -> "_Search | None":
@@ -62,7 +63,7 @@ class Found:
     added_at: datetime
 
     def position(self, filters: Filters) -> Position:
-        """Where a page that ends with this row ends."""
+        """The position of a page that ends with this row."""
         if filters.every_screening:
             return Position(id=self.id)
         if filters.sort is Sort.TIME:
@@ -76,25 +77,29 @@ def find(
     *,
     limit: int,
     after: Position | None = None,
-    besides: Conditions = (),
+    extra_filters: Conditions = (),
 ) -> list[Found]:
-    """Up to `limit` screenings in order; `besides` are further conditions that few rows fail.
+    """Up to `limit` screenings in order; `extra_filters` are more conditions, which few rows should fail.
 
     Raises InvalidQuery for a text too short to search.
     """
     search = _Search.of(session, filters)
     if filters.every_screening:
-        return _numbered(session, filters, search, after=after, limit=limit, besides=besides)
+        return _numbered(session, filters, search, after=after, limit=limit, extra_filters=extra_filters)
     if filters.sort is Sort.TIME:
-        return _stretch(session, filters, search, _Order.TIMED, after=after, limit=limit, besides=besides)
+        return _in_order(
+            session, filters, search, _Order.TIMED, after=after, limit=limit, extra_filters=extra_filters
+        )
     found: list[Found] = []
     if after is None or after.score is not None:
-        found = _stretch(session, filters, search, _Order.SCORED, after=after, limit=limit, besides=besides)
+        found = _in_order(
+            session, filters, search, _Order.SCORED, after=after, limit=limit, extra_filters=extra_filters
+        )
     if len(found) < limit and filters.score_min is None and filters.score_max is None:
-        behind = after if after is not None and after.score is None else None
+        after = after if after is not None and after.score is None else None
         left = limit - len(found)
-        found += _stretch(
-            session, filters, search, _Order.UNSCORED, after=behind, limit=left, besides=besides
+        found += _in_order(
+            session, filters, search, _Order.UNSCORED, after=after, limit=left, extra_filters=extra_filters
         )
     return found
 
@@ -106,36 +111,36 @@ def _numbered(
     *,
     after: Position | None,
     limit: int,
-    besides: Conditions,
+    extra_filters: Conditions,
 ) -> list[Found]:
     named = [] if search is None else [names.has_name_with(search.sought)]
-    behind = _behind(filters, _Order.UNSCORED, after)
-    query = _columns().where(*_conditions(filters), *_ranges(filters), *named, *behind, *besides)
+    keyset = _keyset(filters, _Order.UNSCORED, after)
+    query = _columns().where(*_conditions(filters), *_ranges(filters), *named, *keyset, *extra_filters)
     number = Screening.id.asc() if filters.ascending else Screening.id.desc()
     return [Found(**row._mapping) for row in session.execute(query.order_by(number).limit(limit))]
 
 
 def count(session: Session, filters: Filters, *, at_most: int) -> tuple[int, bool]:
-    """How many match, and whether there may be more: it stops counting at `at_most`."""
+    """How many match, counting up to `at_most`, and whether there may be more."""
     if filters.every_screening:
-        raise ValueError("only what the queue shows can be counted")
+        raise ValueError("every_screening cannot be counted")
     if filters.text is not None:
         return _counted_by_text(session, filters, names.checked(filters.text), at_most)
     order = _Order.SCORED if _has_score_range(filters) else _Order.TIMED
-    crossing = _crossing(filters, order)
-    wanted = _stretches(filters, order)
+    residual = _residual(filters, order)
+    partitions = _partitions(filters, order)
     heads = []
-    for stretch in wanted:
-        query = _hinted(select(Screening.id).where(*_on_index(filters, order, stretch)), filters, order)
+    for partition in partitions:
+        query = _hinted(select(Screening.id).where(*_on_index(filters, order, partition)), filters, order)
         query = query.where(*_range(filters, order))
-        if crossing:
+        if residual:
             seen = query.limit(SCANNED).subquery()
-            query = select(Screening.id).where(Screening.id.in_(select(seen.c.id)), *crossing)
+            query = select(Screening.id).where(Screening.id.in_(select(seen.c.id)), *residual)
         heads.append(query.limit(at_most + 1))
     if not heads:
         return 0, False
     total, more = _counted(session, _union(heads), at_most)
-    more = more or (bool(crossing) and any(_is_long(session, filters, order, each) for each in wanted))
+    more = more or (bool(residual) and any(_is_long(session, filters, order, each) for each in partitions))
     return total, more
 
 
@@ -150,14 +155,14 @@ def _counted_by_text(session: Session, filters: Filters, sought: str, at_most: i
     return total, more or not names.few(session, sought, limit=SCANNED)
 
 
-def _is_long(session: Session, filters: Filters, order: _Order, stretch: Stretch) -> bool:
-    """Whether a bounded count cannot look at all of it."""
-    within = [*_on_index(filters, order, stretch), *_range(filters, order)]
+def _is_long(session: Session, filters: Filters, order: _Order, partition: Partition) -> bool:
+    """Whether the partition is too long for a bounded count."""
+    within = [*_on_index(filters, order, partition), *_range(filters, order)]
     query = _hinted(select(Screening.id).where(*within), filters, order).limit(SCANNED)
     return session.scalar(select(func.count()).select_from(query.subquery())) == SCANNED
 
 
-def _stretch(
+def _in_order(
     session: Session,
     filters: Filters,
     search: _Search | None,
@@ -165,11 +170,13 @@ def _stretch(
     *,
     after: Position | None,
     limit: int,
-    besides: Conditions,
+    extra_filters: Conditions,
 ) -> list[Found]:
-    if not _stretches(filters, order):
+    if not _partitions(filters, order):
         return []
-    rows = _plan(session, filters, search, order, after=after, limit=limit, besides=besides).subquery()
+    rows = _plan(
+        session, filters, search, order, after=after, limit=limit, extra_filters=extra_filters
+    ).subquery()
     ordered = select(rows.c.id, rows.c.video_id, rows.c.score, rows.c.added_at)
     ordered = ordered.order_by(*_ordering(filters, order, rows.c)).limit(limit)
     return [Found(**row._mapping) for row in session.execute(ordered)]
@@ -183,24 +190,24 @@ def _plan(
     *,
     after: Position | None,
     limit: int,
-    besides: Conditions,
+    extra_filters: Conditions,
 ) -> Rows:
-    wanted, behind = _stretches(filters, order), _behind(filters, order, after)
-    here = [*_range(filters, order), *behind, *besides]
+    partitions, keyset = _partitions(filters, order), _keyset(filters, order, after)
+    here = [*_range(filters, order), *keyset, *extra_filters]
     if search is not None and search.few:
         named = names.matching(session, search.sought)
-        return _by_text(filters, named, [*_ranges(filters), *behind, *besides, *_scored(order)])
+        return _by_text(filters, named, [*_ranges(filters), *keyset, *extra_filters, *_scored(order)])
     if order is not _Order.UNSCORED:
         other = _Order.TIMED if order is _Order.SCORED else _Order.SCORED
         across = _range(filters, other)
         if across and search is None:
             return _across(session, filters, order, other=other, here=[*here, *_scored(order)], limit=limit)
-    crossing = _crossing(filters, order)
+    residual = _residual(filters, order)
     walks = [
-        _hinted(_columns().where(*_on_index(filters, order, stretch), *here, *crossing), filters, order)
-        .order_by(*_along(filters, order, stretch))
+        _hinted(_columns().where(*_on_index(filters, order, partition), *here, *residual), filters, order)
+        .order_by(*_along(filters, order, partition))
         .limit(limit)
-        for stretch in wanted
+        for partition in partitions
     ]
     return _union(walks)
 
@@ -208,28 +215,30 @@ def _plan(
 def _across(
     session: Session, filters: Filters, order: _Order, *, other: _Order, here: Conditions, limit: int
 ) -> Rows:
-    """Along each stretch, or all of its few matches: a verdict may have next to none in a range of scores."""
-    wanted = _stretches(filters, order)
+    """Walk each partition, or fetch its matches if they are few.
+
+    A verdict may have almost none in a range of scores."""
+    partitions = _partitions(filters, order)
     matches = [
         _hinted(
-            _columns().where(*_on_index(filters, other, stretch), *_range(filters, other)), filters, other
+            _columns().where(*_on_index(filters, other, partition), *_range(filters, other)), filters, other
         )
-        for stretch in wanted
+        for partition in partitions
     ]
-    few = FEW // len(wanted)
+    few = FEW // len(partitions)
     heads = [match.limit(few + 1).subquery() for match in matches]
     counted = session.execute(select(*(select(func.count()).select_from(h).scalar_subquery() for h in heads)))
-    walked = _crossing(filters, order)
+    residual = _residual(filters, order)
     return _union(
         [
             match.where(*here).offset(0)
             if number <= few
             else _hinted(
-                _columns().where(*_on_index(filters, order, stretch), *here, *walked), filters, order
+                _columns().where(*_on_index(filters, order, partition), *here, *residual), filters, order
             )
-            .order_by(*_along(filters, order, stretch))
+            .order_by(*_along(filters, order, partition))
             .limit(limit)
-            for stretch, match, number in zip(wanted, matches, counted.one(), strict=True)
+            for partition, match, number in zip(partitions, matches, counted.one(), strict=True)
         ]
     )
 
@@ -239,20 +248,20 @@ def _columns() -> Rows:
 
 
 def _union(queries: Sequence[Rows]) -> Rows:
-    # Only as subqueries may the parts of a union have a limit of their own.
+    # Only subqueries can have a limit of their own within a union.
     parts = [select(query.subquery()) for query in queries]
     return parts[0] if len(parts) == 1 else select(union_all(*parts).subquery())
 
 
 def _by_text(filters: Filters, named: Select[int | None], conditions: Conditions) -> Rows:
-    """The rows of the videos whose ids `named` gives."""
-    # The offset keeps PostgreSQL from walking along the order after all.
+    """The rows of the videos whose ids `named` selects."""
+    # The offset keeps PostgreSQL from walking the ordered index instead.
     query = _columns().where(Screening.video_id.in_(named), *_conditions(filters), *conditions).offset(0)
     return query.with_hint(Screening, "INDEXED BY sqlite_autoindex_screening_1", "sqlite")
 
 
 def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    """All filters but the ranges and the text."""
+    """All filters except the ranges and the text."""
     found = [
         *_scope(filters),
         Screening.decision_state.in_(filters.decision_states or tuple(DecisionState)),
@@ -264,15 +273,13 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     return found
 
 
-def _stretches(
-    filters: Filters, order: _Order
-) -> list[tuple[ScreeningStatus, Verdict | None, DecisionState]]:
+def _partitions(filters: Filters, order: _Order) -> list[Partition]:
     """The combinations of status, verdict and decision state that the filters name."""
     statuses = filters.statuses or tuple(ScreeningStatus)
     answers: list[tuple[ScreeningStatus, Verdict | None]] = []
     if ScreeningStatus.DONE in statuses:
         answers += [(ScreeningStatus.DONE, verdict) for verdict in filters.verdicts or tuple(Verdict)]
-    if not filters.verdicts and order is not _Order.SCORED:  # without a verdict there is no score
+    if not filters.verdicts and order is not _Order.SCORED:  # no verdict, no score
         answers += [(status, None) for status in statuses if status != ScreeningStatus.DONE]
     states = filters.decision_states or tuple(DecisionState)
     return [
@@ -282,8 +289,8 @@ def _stretches(
     ]
 
 
-def _on_index(filters: Filters, order: _Order, stretch: Stretch) -> list[ColumnElement[bool]]:
-    status, verdict, state = stretch
+def _on_index(filters: Filters, order: _Order, partition: Partition) -> list[ColumnElement[bool]]:
+    status, verdict, state = partition
     return [
         *_scope(filters),
         Screening.status == status,
@@ -326,7 +333,7 @@ def _has_score_range(filters: Filters) -> bool:
 
 
 def _range(filters: Filters, order: _Order) -> list[ColumnElement[bool]]:
-    """The filters on the column of an order."""
+    """The range filters on the column of an order."""
     found: list[ColumnElement[bool]] = []
     if order is _Order.SCORED:
         if filters.score_min is not None:
@@ -345,15 +352,15 @@ def _ranges(filters: Filters) -> list[ColumnElement[bool]]:
     return [*_range(filters, _Order.SCORED), *_range(filters, _Order.TIMED)]
 
 
-def _crossing(filters: Filters, order: _Order) -> list[ColumnElement[bool]]:
-    """The filters that go across an order and are checked on the way."""
+def _residual(filters: Filters, order: _Order) -> list[ColumnElement[bool]]:
+    """The filters that an order does not cover, checked while walking it."""
     found = [condition for other in _Order if other is not order for condition in _range(filters, other)]
     if filters.text is not None:
         found.append(names.has_name_with(names.checked(filters.text)))
     return found
 
 
-def _behind(filters: Filters, order: _Order, after: Position | None) -> list[ColumnElement[bool]]:
+def _keyset(filters: Filters, order: _Order, after: Position | None) -> list[ColumnElement[bool]]:
     if after is None:
         return []
     if order is _Order.UNSCORED:
@@ -364,12 +371,12 @@ def _behind(filters: Filters, order: _Order, after: Position | None) -> list[Col
     return [here > there if filters.ascending else here < there]
 
 
-def _along(filters: Filters, order: _Order, stretch: Stretch) -> list[ColumnElement[Any]]:
-    """The order within a stretch, in the words in which PostgreSQL sees that the index has it.
+def _along(filters: Filters, order: _Order, partition: Partition) -> list[ColumnElement[Any]]:
+    """The order within a partition, written so that PostgreSQL recognises the index.
 
-    It drops a column that equals a constant from an order, but not one that is null: those are named.
+    PostgreSQL ignores a column that equals a constant, but not one that is null: those are listed.
     """
-    nulls: list[Any] = [Screening.verdict] if stretch[1] is None else []
+    nulls: list[Any] = [Screening.verdict] if partition[1] is None else []
     if order is _Order.UNSCORED:
         nulls.append(Screening.score)
     named = [column.asc() if filters.ascending else column.desc() for column in nulls]

@@ -1,1 +1,1 @@
-"""What is shown of videos: one view for command line, API and pages."""
+"""The read model that the command line, the API and the pages share."""

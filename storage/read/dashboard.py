@@ -1,7 +1,7 @@
-"""How the whole is doing: the queue, the throughput, the verdicts, the failures, the drift of scores.
+"""The figures of the dashboard: queue, throughput, verdicts, failures, drift of scores.
 
-All of it comes from one grouped pass over an index for the days asked for, one over the decisions of these
-days, and a few bounded counts: no look at the dashboard reads a million rows.
+They come from one grouped pass over an index for the requested days, one over the decisions of those days,
+and a few bounded counts, so that showing the dashboard never reads a million rows.
 """
 
 import math
@@ -22,18 +22,18 @@ from storage.queue.filters import Filters, Sort
 from storage.queue.listing import Count, QueueCounts
 from storage.tables import Account, Decision, Screening, utc_now
 
-BINS = 20  # of scores over [0, 1]
+BINS = 20  # of the score histogram over [0, 1]
 LONGEST_DAYS = 90
-RECENT_DAYS = 7  # compared with the days before them
-FEWEST_SCORES = 100  # on each side of a comparison; with fewer the index of drift is noise
+RECENT_DAYS = 7  # compared with the days before
+FEWEST_SCORES = 100  # on each side of a comparison; with fewer the drift index is noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueFigures:
     counts: QueueCounts
-    oldest_open: datetime | None  # when the video that has waited longest for a look was first seen
-    waiting: Count  # videos that no worker has begun
-    oldest_waiting: datetime | None  # when the one of them that came first was first seen
+    oldest_open: datetime | None  # when the video that has waited longest for review was first seen
+    waiting: Count  # videos that no worker has started
+    oldest_waiting: datetime | None  # when the oldest of them was first seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +49,11 @@ class DayFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class Precision:
-    """Of the videos that the machine flagged and reviewers answered: how many are fakes."""
+    """How many of the flagged videos that reviewers decided on are fakes."""
 
-    flagged: int  # answered fake or genuine
-    confirmed: int  # of them fake
-    unsure: int  # answered neither
+    flagged: int  # decided as fake or genuine
+    confirmed: int  # of them, decided as fake
+    unsure: int  # decided as unsure
     value: float | None  # confirmed / flagged
     low: float | None  # 95 % interval (Wilson 1927)
     high: float | None
@@ -61,12 +61,12 @@ class Precision:
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """How far the scores of the last days have moved from those of the days before."""
+    """How far the scores of the last days differ from those of the days before."""
 
     model_version: str
     recent: int  # scores
     before: int
-    # Population stability index: below 0.1 calm, above 0.25 something has changed. None: too few scores.
+    # Population stability index: below 0.1 stable, above 0.25 changed. None: too few scores.
     index: float | None
 
 
@@ -87,7 +87,7 @@ class Dashboard:
 
 @dataclass(frozen=True, kw_only=True)
 class _Cell:
-    """Screenings that ended on one day alike."""
+    """Screenings that ended in the same way on one day."""
 
     day: date
     verdict: str | None
@@ -176,7 +176,7 @@ def _day_of(session: Session, moment: Any) -> ColumnElement[Any]:
 
 def _bin_of(session: Session) -> ColumnElement[Any]:
     scaled = Screening.score * BINS
-    # A cast cuts off on SQLite and rounds on PostgreSQL.
+    # A cast truncates on SQLite and rounds on PostgreSQL.
     sqlite = session.get_bind().dialect.name == "sqlite"
     return cast(scaled, Integer) if sqlite else cast(func.floor(scaled), Integer)
 
@@ -242,7 +242,7 @@ def _precision(decided: Sequence[_Decided], verdicts: Sequence[str]) -> Precisio
 
 
 def wilson(hits: int, tries: int) -> tuple[float | None, float | None]:
-    """The 95 % score interval of a proportion (Wilson 1927, "Probable inference"); None without tries."""
+    """The 95 % score interval of a proportion (Wilson 1927, "Probable inference"); None if `tries` is 0."""
     if tries == 0:
         return None, None
     z = 1.959964
@@ -275,8 +275,8 @@ def _drift(cells: Sequence[_Cell], recent_since: date) -> list[Drift]:
 def stability_index(before: Sequence[int], recent: Sequence[int]) -> float | None:
     """The population stability index of two histograms with the same bins.
 
-    The sum over the bins of (p - q) * ln(p / q), each bin with half a count more so that an empty one is no
-    infinity. None where one side has fewer than FEWEST_SCORES.
+    The sum over the bins of (p - q) * ln(p / q), with half a count added to each bin so that empty ones stay
+    finite. None if one side has fewer than FEWEST_SCORES.
     """
     if min(sum(before), sum(recent)) < FEWEST_SCORES:
         return None

@@ -1,4 +1,4 @@
-"""Screenings with what they found, and one video in full: what command line, API and pages show."""
+"""Screenings with what they found, and single videos in full, for command line, API and pages."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class SightingView:
 
 @dataclass(frozen=True, kw_only=True)
 class ScreeningSummary:
-    """Another look at the same video."""
+    """Another screening of the same video."""
 
     screening_id: int
     model_version: str
@@ -50,7 +50,7 @@ class ScreeningSummary:
     status: str
     verdict: str | None
     score: float | None
-    latest: bool  # stands for the video in the queue
+    latest: bool  # represents the video in the queue
     finished_at: datetime | None
 
 
@@ -82,14 +82,14 @@ class TrackDetail(TrackResult):
 
 @dataclass(frozen=True, kw_only=True)
 class ScreeningDetail:
-    """One screening and what it found, single faces apart."""
+    """One screening and what it found, except for single faces."""
 
     item: QueueItem
     attempt: int
     queued_at: datetime
     started_at: datetime | None
     raw_score: float | None  # the aggregated logit behind the score
-    unseen: list[str]  # what was not looked at, in words
+    unseen: list[str]  # what was not examined, in words
     looks: float | None  # at faces and stretches, of which the worst decided
     probe: dict[str, Any] | None  # container, codec, size, duration
     timings: dict[str, Any] | None  # seconds per stage
@@ -99,7 +99,7 @@ class ScreeningDetail:
 
     @property
     def names(self) -> list[str]:
-        """All different names of the video, in the order in which they were first seen."""
+        """The different names of the video, in the order in which they were first seen."""
         return list(dict.fromkeys(each.name for each in self.sightings))
 
 
@@ -115,9 +115,9 @@ class VideoDetail(ScreeningDetail):
 def video(
     session: Session, video_id: int, model_version: str | None = None, *, account_id: int | None = None
 ) -> VideoDetail:
-    """The video as one model version saw it; by default the screening that stands for it in the queue.
+    """The video as one model version saw it, by default with the screening that represents it in the queue.
 
-    Raises NotFound where there is no such video or no such screening of it.
+    Raises NotFound if there is no such video or no such screening of it.
     """
     screening, video, row = _screening(session, video_id, model_version)
     (found,) = _details(session, [screening], account_id=account_id)
@@ -136,7 +136,7 @@ def video(
 def screenings(
     session: Session, filters: Filters, *, after: Position | None = None, limit: int = 100
 ) -> list[ScreeningDetail]:
-    """A page of what the filters ask for, in their order. It costs eleven queries, however long it is."""
+    """A page of the screenings that match, in order. It takes eleven queries, however long it is."""
     found = [row.id for row in plan.find(session, filters, limit=limit, after=after)]
     rows = {row.id: row for row in session.scalars(select(Screening).where(Screening.id.in_(found)))}
     return _details(session, [rows[id_] for id_ in found])
@@ -148,11 +148,11 @@ class Media:
 
     sha256: str
     object_key: str
-    name: str  # under which it was last seen, else the SHA-256
+    name: str  # the one last seen, or the SHA-256
 
 
 def media(session: Session, video_id: int) -> Media:
-    """Where the content lies. Raises NotFound."""
+    """Where the content is stored. Raises NotFound."""
     query = (
         select(Video.sha256, Video.object_key, Sighting.name)
         .outerjoin(Sighting, Sighting.video_id == Video.id)
@@ -167,7 +167,7 @@ def media(session: Session, video_id: int) -> Media:
 
 
 def first_frame(session: Session, video_id: int) -> FrameObjects:
-    """The pictures of the most suspicious frame. Raises NotFound where the video has none."""
+    """The pictures of the most suspicious frame. Raises NotFound if the video has none."""
     query = (
         select(FlaggedFrame.image_key, FlaggedFrame.crop_key)
         .join(Screening, Screening.id == FlaggedFrame.screening_id)

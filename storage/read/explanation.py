@@ -1,4 +1,4 @@
-"""Explanations and pictures of flagged frames by their numbers, and whose video they are of."""
+"""Explanations and pictures of flagged frames, with the video they belong to."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from storage.tables import ExplanationRow, FlaggedFrame, Screening
 
 @dataclass(frozen=True, kw_only=True)
 class FrameObjects:
-    """Where the pictures of a flagged frame lie."""
+    """Where the pictures of a flagged frame are stored."""
 
     video_id: int
     image_key: str  # JPEG of the whole frame
@@ -53,9 +53,9 @@ def full(session: Session, explanation_id: int) -> StoredExplanation:
 
 
 def of_frames(session: Session, frame_ids: Sequence[int]) -> dict[int, list[StoredExplanation]]:
-    """The explanations of each flagged frame that has some, the oldest first.
+    """The explanations of each flagged frame that has any, the oldest first.
 
-    Without their segments, which are large: `full` has them.
+    Without their segments, which are large; `full` returns them.
     """
     query = _query().options(defer(ExplanationRow.segments, raiseload=True))
     query = query.where(ExplanationRow.flagged_frame_id.in_(frame_ids)).order_by(ExplanationRow.id)

@@ -1,4 +1,4 @@
-"""Flagged frames with their explanations, as reviewers and the command line see them."""
+"""Flagged frames with their explanations."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ class FlaggedFrameDetail:
     crop_key: str  # PNG of exactly what was classified
     explain_status: str
     explain_error: str | None
-    explanations: list[StoredExplanation]  # the oldest first; without their segments
+    explanations: list[StoredExplanation]  # the oldest first, without segments
 
 
 def of_screenings(session: Session, screening_ids: Sequence[int]) -> dict[int, list[FlaggedFrameDetail]]:
-    """The flagged frames of each screening that has some, the most suspicious first."""
+    """The flagged frames of each screening that has any, the most suspicious first."""
     query = (
         select(FlaggedFrame, FaceRow)
         .join(FaceRow, FaceRow.id == FlaggedFrame.face_id)
@@ -59,7 +59,7 @@ def of_screenings(session: Session, screening_ids: Sequence[int]) -> dict[int, l
 
 
 def flagged_screenings(session: Session, key: str) -> list[int]:
-    """The flagged screenings of the videos with the SHA-256, its first digits or the whole name `key`."""
+    """The flagged screenings of videos whose SHA-256 begins with `key` or whose whole name it is."""
     called = Screening.video_id.in_(videos.called(session, key))
     found = select(Screening.id).where(called, Screening.verdict.in_(FLAGGED))
     return list(session.scalars(found.order_by(Screening.id)))

@@ -1,4 +1,4 @@
-"""How far videos have come: what pages that stay open ask again and again."""
+"""The progress of videos, which open pages query repeatedly."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from storage.tables import Decision, FlaggedFrame, Screening
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """The screening that stands for a video in the queue."""
+    """The screening that represents a video in the queue."""
 
     video_id: int
     status: str
@@ -21,12 +21,12 @@ class Progress:
     score: float | None  # calibrated, [0, 1]
     error_message: str | None
     flagged: int  # frames
-    explained: int  # of them, those whose explanations are over
+    explained: int  # of them, those that are explained or failed to be
     decisions: int
 
 
 def of_videos(session: Session, video_ids: Sequence[int]) -> list[Progress]:
-    """In the order of their ids; unknown videos are left out. Three queries, however many videos."""
+    """By id; unknown videos are left out. Takes three queries, however many videos."""
     rows = session.scalars(
         select(Screening)
         .where(Screening.video_id.in_(video_ids), Screening.latest == true())
@@ -53,7 +53,7 @@ def of_videos(session: Session, video_ids: Sequence[int]) -> list[Progress]:
 
 
 def _frames(session: Session, screening_ids: Sequence[int]) -> dict[int, dict[str, int]]:
-    """Flagged frames by screening and by how far their explanations are."""
+    """Numbers of flagged frames, by screening and explanation status."""
     query = (
         select(FlaggedFrame.screening_id, FlaggedFrame.explain_status, func.count())
         .where(FlaggedFrame.screening_id.in_(screening_ids))

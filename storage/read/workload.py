@@ -1,4 +1,4 @@
-"""How much there is, and how much of it is still to be done."""
+"""How much work there is, and how much of it is left."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,23 +16,23 @@ class Counts:
     screenings: dict[str, int]  # by status
     verdicts: dict[str, int]
     explanations: dict[str, int]  # by status
-    refused: int  # files that never became videos
+    refused: int  # files that were refused
 
     @property
     def busy(self) -> int:
-        """What is still to be done."""
+        """Screenings and explanations that are still to be done."""
         waiting = (ScreeningStatus.QUEUED, ScreeningStatus.SCREENING)
         return sum(self.screenings.get(status, 0) for status in waiting) + self.explanations.get("queued", 0)
 
 
 def latest_lease(session: Session) -> datetime | None:
-    """When the lease ends that a worker took or renewed last; it moves on as long as one works."""
+    """The latest end of any lease, which keeps moving as long as a worker is busy."""
     ends = (session.scalar(select(func.max(row.lease_expires_at))) for row in (Screening, FlaggedFrame))
     return max((end for end in ends if end is not None), default=None)
 
 
 def counts(session: Session) -> Counts:
-    """How many of what there are."""
+    """All the counts."""
 
     def by(column: Any) -> dict[str, int]:
         rows = session.execute(select(column, func.count()).where(column.is_not(None)).group_by(column))

@@ -321,13 +321,13 @@ def test_a_dropped_file_is_followed_until_its_verdict(visitors: Any, site: Site,
     row.get_by_role("link", name="Fake").click()
     expect(page.get_by_role("heading", name="dropped.mp4")).to_be_visible()
     # The explanations come by themselves while the page is open.
-    expect(page.get_by_text("Being made…").first).to_be_visible()
+    expect(page.get_by_text("In progress…").first).to_be_visible()
     page.wait_for_timeout(2000)  # the page has heard how things stand
     assert run_worker(queues.EXPLAIN, site.settings, burst=True) == 0
     expect(page.locator("[data-method=LIME] .overlay").first).to_be_visible()
     # And again, with everything following by itself.
     page.get_by_role("button", name="Screen again").click()
-    expect(page.locator("#verdict")).to_contain_text("on its way")
+    expect(page.locator("#verdict")).to_contain_text("being processed")
     assert run_worker(queues.SCREEN, site.settings, burst=True) == 0
     expect(page.locator("#verdict")).to_contain_text("above the threshold")
     anna.complaints = [each for each in anna.complaints if "415" not in each]  # the refusal of letter.mp4
@@ -337,7 +337,7 @@ def test_a_viewer_cannot_decide(visitors: Any, site: Site) -> None:
     vera = visitors("vera")
     expect(vera.page.get_by_role("button", name="Review next")).to_have_count(0)
     vera.open(TWO_FACES)
-    expect(vera.page.get_by_text("You may look, not decide")).to_be_visible()
+    expect(vera.page.get_by_text("lets you look but not decide")).to_be_visible()
     expect(vera.page.get_by_role("radio")).to_have_count(0)
     before = outcomes(site, TWO_FACES)
     for key in ("1", "Enter", "s", "n"):

@@ -123,7 +123,7 @@ def test_the_log_is_read_page_by_page_and_checked(house: House, client: TestClie
 
     found = client.get("/v1/audit/verification").json()
     assert found["sound"]
-    assert "whole" in client.post("/admin/audit/verify").text
+    assert "intact" in client.post("/admin/audit/verify").text
     with house.engine.begin() as connection:
         connection.execute(text("DROP TRIGGER audit_event_no_update"))
         connection.execute(text("UPDATE audit_event SET subject = 'x' WHERE id = 50"))

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from core import errors
 from core.errors import FacewardenError
-from core.roles import Role
+from core.roles import Role, Scope
 from review.headers import HEADERS
 from review.problems import status_of
 from storage.people import accounts
@@ -67,6 +67,25 @@ def test_nothing_is_found_as_a_problem_or_as_a_page(client: TestClient) -> None:
     assert (page.status_code, page.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
     assert client.delete("/v1/me").status_code == 405
     assert client.get("/docs").status_code == client.get("/openapi.json").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("role", "scopes", "path", "needed"),
+    [
+        (Role.VIEWER, [Scope.READ], "/v1/videos/1/claim", "the role reviewer"),
+        (Role.REVIEWER, [Scope.READ], "/v1/videos/1/claim", "a token with the scope decide"),
+        (Role.REVIEWER, [Scope.READ], "/v1/accounts", "the role admin"),
+        (Role.SERVICE, [Scope.READ], "/v1/accounts", "a token with the scope admin"),
+    ],
+)
+def test_a_refusal_says_which_role_or_scope_is_needed(
+    house: House, role: Role, scopes: list[Scope], path: str, needed: str
+) -> None:
+    with house.browser() as browser:
+        headers = house.bearer(house.account("ann", role), scopes)
+        answer = browser.request("POST" if "claim" in path else "GET", path, headers=headers)
+    assert answer.json()["code"] == "not_allowed"
+    assert answer.json()["detail"] == f"ann may not do this: it takes {needed}. Ask an admin."
 
 
 def test_a_database_that_is_away_asks_to_come_again(

@@ -58,9 +58,9 @@ def test_a_one_time_password_must_be_changed_first(house: House, client: TestCli
 @pytest.mark.parametrize(
     ("fields", "status", "complaint"),
     [
-        ({"current": "something else"}, 401, "do not go together"),
-        ({"again": "another one entirely"}, 422, "the two new ones differ"),
-        ({"new": PASSWORD, "again": PASSWORD}, 422, "the new one is the old one"),
+        ({"current": "something else"}, 401, "password is wrong"),
+        ({"again": "another one entirely"}, 422, "the two new passwords differ"),
+        ({"new": PASSWORD, "again": PASSWORD}, 422, "the new password is the same as the old one"),
         ({"new": "short", "again": "short"}, 422, "it needs 12 characters"),
         ({"new": "password1234", "again": "password1234"}, 422, "a very common password). Take four or five"),
     ],

@@ -82,7 +82,7 @@ def test_a_session_planted_before_is_not_taken_over(house: House, client: TestCl
     client.cookies.set("facewarden_session", planted.cookie, domain="testserver.local", path="/")
     assert client.get("/v1/me").json()["name"] == "mallory"
     data = {"name": "ann", "password": PASSWORD, "csrf_token": "door"}
-    client.cookies.set("facewarden_door", "door", domain="testserver.local", path="/")
+    client.cookies.set("facewarden_login_csrf", "door", domain="testserver.local", path="/")
     assert client.post("/sign-in", data=data).status_code == 303
     assert client.cookies["facewarden_session"] != planted.cookie
     assert client.get("/v1/me").json()["name"] == "ann"
@@ -102,7 +102,7 @@ def test_a_failure_says_only_that_it_failed(
         accounts.set_active(session, gone, active=False, actor="test")
     answer = sign_in(client, name, password)
     assert answer.status_code == 401
-    assert alert(answer.text) == ("This name and password do not go together, or the account is disabled.")
+    assert alert(answer.text) == "The name or the password is wrong, or the account is disabled."
     assert "facewarden_session" not in client.cookies
     assert sessions(house) == 0
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from core.outcomes import DecisionState, ScreeningStatus, Verdict
 from storage.engine import reading, transaction
 from storage.queue import listing, plan
 from storage.queue.filters import Filters, Position, Sort, parse_cursor
+from storage.queue.plan import Found
 from storage.tables import Base, ModelVersionRow, Screening, Sighting, Video
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,8 +83,9 @@ def expected(session: Session, filters: Filters) -> list[int]:
 
     def fits(row: Screening) -> bool:
         scored = row.score is not None
+        stands = row.latest or filters.every_screening
         return (
-            (row.latest if filters.model_version is None else row.model_version_id == filters.model_version)
+            (stands if filters.model_version is None else row.model_version_id == filters.model_version)
             and (not filters.verdicts or row.verdict in filters.verdicts)
             and (not filters.statuses or row.status in filters.statuses)
             and (not filters.decision_states or row.decision_state in filters.decision_states)
@@ -97,6 +100,8 @@ def expected(session: Session, filters: Filters) -> list[int]:
     sign = 1 if filters.ascending else -1
 
     def place(row: Screening) -> tuple[float, ...]:
+        if filters.every_screening:
+            return (sign * row.id,)
         if filters.sort is Sort.TIME:
             return (0, sign * row.added_at.timestamp(), sign * row.id)
         return (row.score is None, sign * (row.score or 0), sign * row.id)
@@ -158,6 +163,19 @@ def test_pages_together_are_the_filtered_and_sorted_whole(
             assert (counted.value, counted.more) == (len(whole), False), filters
 
 
+def test_every_screening_that_fits_is_found_by_number(filled: Engine) -> None:
+    with reading(filled) as session:
+        for filters in (replace(each, every_screening=True) for each in some_filters()):
+            found: list[Found] = []
+            while rows := plan.find(
+                session, filters, limit=60, after=found[-1].position(filters) if found else None
+            ):
+                found += rows
+            assert [row.id for row in found] == expected(session, filters), filters
+        replaced = expected(session, Filters(every_screening=True))
+        assert len(replaced) > VIDEOS, "two of the same video, too"
+
+
 def test_a_count_stops_and_says_so(filled: Engine) -> None:
     with reading(filled) as session:
         assert str(listing.count(session, Filters(), at_most=100)) == "100+"
@@ -214,7 +232,7 @@ def test_each_list_page_walks_along_an_index(filled: Engine) -> None:
             Filters(model_version="m-1"),
         ):
             query = plan._plan(
-                session, filters, None, plan._Order.SCORED, after=None, limit=50, besides=[]
+                session, filters, None, plan._Order.SCORED, after=None, limit=50, extra_filters=[]
             ).compile(connection, compile_kwargs={"literal_binds": True})
             plans += [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}")]
     assert any("USING INDEX ix_screening_queue_score" in line or "COVERING INDEX" in line for line in plans)

@@ -1,4 +1,4 @@
-"""Explanations, flagged frames, crops, and the video itself."""
+"""The video itself, flagged frames, crops, and explanations."""
 
 from io import BytesIO
 from typing import Annotated, Any
@@ -22,12 +22,14 @@ from storage.read import detail, explanation
 
 router = APIRouter(tags=["evidence"])
 
-# What browsers play or show by themselves; the rest is offered as a download.
+# What browsers can play or show; everything else is offered as a download.
 SHOWN = {each.media_type for each in media_formats.SCREENED if each.shown}
 MEDIA: dict[str, Any] = {each: {} for each in (*media_formats.media_types(), media_formats.UNKNOWN_TYPE)}
 JPEG: Responses = {200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}}
 PNG: Responses = {200: {"content": {"image/png": {}}, "description": "A PNG."}}
-Width = Annotated[int, Query(ge=16, le=1920, description="Widest that it may be, in pixels; never enlarged.")]
+Width = Annotated[
+    int, Query(ge=16, le=1920, description="Maximum width in pixels; pictures are never enlarged.")
+]
 JPEG_QUALITY = 85
 
 
@@ -37,13 +39,13 @@ JPEG_QUALITY = 85
     responses={
         200: {
             "content": MEDIA,
-            "description": "All of it.",
+            "description": "The whole file.",
         },
         206: {
             "content": MEDIA,
-            "description": "The range asked for.",
+            "description": "The requested range.",
         },
-        416: {"content": {"text/plain": {}}, "description": "There is no such range."},
+        416: {"content": {"text/plain": {}}, "description": "The range does not exist."},
         **UNCHANGED,
         **problems(404),
         400: {
@@ -55,7 +57,7 @@ JPEG_QUALITY = 85
 def get_media(
     request: Request, engine: Database, objects: Objects, principal: Viewer, video_id: Id
 ) -> Response:
-    """The video or image itself; with a `Range` header, a part of it."""
+    """The video or image itself, or a part of it with a `Range` header."""
     del principal
     with reading(engine) as session:
         found = detail.media(session, video_id)
@@ -84,7 +86,7 @@ def get_thumbnail(
     video_id: Id,
     width: Width = 320,
 ) -> Response:
-    """The most suspicious frame of a flagged video, small. Other videos have none."""
+    """The most suspicious frame of a flagged video, scaled down. Other videos have none."""
     with reading(engine) as session:
         refuse_while_blind(session, principal, video_id)
         frames = detail.first_frame(session, video_id)
@@ -102,10 +104,10 @@ def get_frame(
     frame_id: Id,
     width: Annotated[
         int | None,
-        Query(ge=16, le=1920, description="Widest that it may be, in pixels."),
+        Query(ge=16, le=1920, description="Maximum width in pixels."),
     ] = None,
 ) -> Response:
-    """A flagged frame, whole."""
+    """A whole flagged frame."""
     with reading(engine) as session:
         found = explanation.frame_objects(session, frame_id)
         refuse_while_blind(session, principal, found.video_id)
@@ -151,7 +153,7 @@ def get_overlay(
     explanation_id: Id,
     overlay: Annotated[str, Path(pattern="^[a-z_]{1,32}$", description="One of its `overlays`.")],
 ) -> Response:
-    """An explanation as a picture over the crop."""
+    """An explanation drawn over the crop."""
     with reading(engine) as session:
         found = explanation.full(session, explanation_id)
         refuse_while_blind(session, principal, found.video_id)
@@ -161,7 +163,7 @@ def get_overlay(
 
 
 def shrunk(request: Request, objects: FolderStore, key: str, width: int) -> Response:
-    """A picture that we made, at most `width` pixels wide, as JPEG."""
+    """A stored picture as JPEG, at most `width` pixels wide."""
     path = objects.path(key)
     tag = f'"{path.parent.name}{path.stem}-{width}"'
     headers = {"ETag": tag, "Cache-Control": REVALIDATED}
@@ -170,7 +172,7 @@ def shrunk(request: Request, objects: FolderStore, key: str, width: int) -> Resp
     if knows(request, tag):
         return Response(status_code=304, headers=headers)
     with Image.open(path, formats=("JPEG", "PNG")) as picture:
-        picture.draft("RGB", (width, width))  # a JPEG is decoded at a fraction of its size already
+        picture.draft("RGB", (width, width))  # decodes a JPEG at a fraction of its size
         rgb = picture.convert("RGB")
         rgb.thumbnail((width, picture.height))
         coded = BytesIO()
