@@ -7,7 +7,6 @@ own blending. Neither photograph is ever trained on.
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from rich.console import Console
 from skimage.data import astronaut
 
 from cli.results import print_results
-from cli.up.supervisor import die_with_parent
+from cli.up.supervisor import THIS, die_with_parent
 from core.errors import FacewardenError
 from core.outcomes import FLAGGED, Verdict
 from core.settings import DetectionSettings, Settings
@@ -66,8 +65,8 @@ def run_demo(settings: Settings, folder: Path) -> bool:
     console.print("screening: queue, worker, explanations ...")
     began = time.monotonic()
     with (folder / "up.log").open("wb") as output:
-        up = subprocess.Popen(
-            [sys.executable, "-m", "cli", "up", "--until-idle"],
+        up = subprocess.Popen(  # noqa: S603  our own command
+            [*THIS, "up", "--until-idle"],
             env=environment,
             cwd=folder,  # away from any `.env`, which could name the real database
             stdout=output,

@@ -26,9 +26,9 @@ class Screener:
         """Load the models, which takes some seconds, and some more where OpenVINO must convert them first.
 
         Args:
-            settings: device, weights, sampling, thresholds, ...; left out, they are read from the
-                environment (`FACEWARDEN_*`) and from a file `.env`, as the command does. A conversion for
-                OpenVINO is kept in the folder `settings.home`.
+            settings: device, weights, sampling, thresholds, ...; left out, they come from the environment
+                (`FACEWARDEN_*`) and from a file `.env`, as for the command. A conversion for OpenVINO is
+                kept in the folder `settings.home`.
 
         Raises:
             SettingsError: a setting makes no sense, or this machine has no such device or backend.

@@ -48,6 +48,8 @@ TICK_SECONDS = 0.2
 LONGEST_WORDS = 1024**2  # bytes of a child's log that are looked through
 PR_SET_PDEATHSIG = 1
 QUEUE = "valkey"  # the child
+# This command in another process. -P: a folder `core` or `models` where the user stands is none of ours.
+THIS = (sys.executable, "-P", "-m", "cli")
 
 
 @dataclass
@@ -233,12 +235,11 @@ class Supervisor:
         )
 
     def _start_children(self, *, reviewed: bool) -> None:
-        this = [sys.executable, "-m", "cli"]
-        self._add("ingest", [*this, "ingest", "--watch"])
-        self._add("worker-screen", [*this, "worker", "--queue", "screen"])
-        self._add("worker-explain", [*this, "worker", "--queue", "explain"])
+        self._add("ingest", [*THIS, "ingest", "--watch"])
+        self._add("worker-screen", [*THIS, "worker", "--queue", "screen"])
+        self._add("worker-explain", [*THIS, "worker", "--queue", "explain"])
         if reviewed:
-            self._add("review", [*this, "review"])
+            self._add("review", [*THIS, "review"])
 
     def _add(self, name: str, command: list[str]) -> None:
         child = Child(name=name, command=command, log_path=self.settings.home / "logs" / f"{name}.log")

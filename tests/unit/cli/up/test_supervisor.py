@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.up.supervisor import Supervisor, read_children, reap, start_time
+from cli.up.supervisor import THIS, Supervisor, read_children, reap, start_time
 from core.errors import SettingsError
 from core.settings import ReviewSettings, Settings
 from tests.waiting import ended
@@ -71,3 +71,11 @@ def test_a_port_that_another_program_holds_is_named_before_anything_starts(setti
         assert supervisor.children == []
         assert supervisor._lock is not None
         supervisor._lock.close()
+
+
+def test_children_are_ours_whatever_lies_in_the_users_folder(tmp_path: Path) -> None:
+    for name in ("cli", "core", "models"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the wrong one')")
+    ended = subprocess.run([*THIS, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.stdout.startswith("facewarden "), ended.stderr
