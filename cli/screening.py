@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,8 @@ def screen_one(
         "error": None,
     }
     try:
-        name, (file, root) = text_name(path), found or (path.resolve(), path.resolve().parent)
+        name, real = text_name(path), Path(os.path.realpath(path))
+        file, root = found or (real, real.parent)
         row["sha256"] = _admitted(file, root, name, pipeline.settings.ingest.max_file_bytes)
         screened = pipeline.screen(file, name=name, progress=progress)
     except FacewardenError as error:

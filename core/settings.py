@@ -315,31 +315,36 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
+    # Defaults by name: type checkers without pydantic's plugin see only such ones.
     home: Path = Field(
-        Path("facewarden-home"),
+        default=Path("facewarden-home"),
         description="Folder of the database, the objects, the logs and the embedded server.",
     )
-    bucket: Path = Field(Path("bucket"), description="Folder into which people drop videos and images.")
+    bucket: Path = Field(
+        default=Path("bucket"), description="Folder into which people drop videos and images."
+    )
     database_url: SecretStr | None = Field(
-        None, description="SQLAlchemy URL (PostgreSQL: `postgresql+psycopg://…`); unset is SQLite in `home`."
+        default=None,
+        description="SQLAlchemy URL (PostgreSQL: `postgresql+psycopg://…`); unset is SQLite in `home`.",
     )
     redis_url: SecretStr | None = Field(
-        None, description="Redis or Valkey URL; unset is the embedded server's Unix socket in `home`."
+        default=None, description="Redis or Valkey URL; unset is the embedded server's Unix socket in `home`."
     )
     objects: Path | None = Field(
-        None, description="Folder of the stored videos, frames and overlays; unset is in `home`."
+        default=None, description="Folder of the stored videos, frames and overlays; unset is in `home`."
     )
-    weights: Path = Field(SHIPPED_WEIGHTS, description="Checkpoint (safetensors) that screens.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the models run.")
+    weights: Path = Field(default=SHIPPED_WEIGHTS, description="Checkpoint (safetensors) that screens.")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where the models run.")
     backend: Literal["auto", "fp32", "bf16", "fp16", "openvino"] = Field(
-        "auto", description="How the classifier runs; auto is bf16 on CUDA and OpenVINO on a CPU."
+        default="auto", description="How the classifier runs; auto is bf16 on CUDA and OpenVINO on a CPU."
     )
-    batch_size: int = Field(16, ge=1, description="Face crops per call of the classifier.")
+    batch_size: int = Field(default=16, ge=1, description="Face crops per call of the classifier.")
     log_format: Literal["auto", "console", "json"] = Field(
-        "auto", description="Log lines for people or for machines; auto asks whether a terminal listens."
+        default="auto",
+        description="Log lines for people or for machines; auto asks whether a terminal listens.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least level that is logged."
+        default="info", description="Least level that is logged."
     )
 
     ingest: IngestSettings = Field(default_factory=IngestSettings)

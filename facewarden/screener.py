@@ -18,8 +18,8 @@ Named = str | os.PathLike[str]  # a file, as its user names it
 class Screener:
     """Screens one file after another with models that are loaded once.
 
-    Threads may share it: they wait for each other, since a file takes all cores anyway. A process that is
-    forked must make its own.
+    Threads may share it, and wait for each other; for several files at once take several processes. A forked
+    process needs a `Screener` of its own.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:

@@ -142,7 +142,7 @@ def named_files(paths: list[Path], left_alone: re.Pattern[str]) -> Iterator[tupl
     `left_alone` is not meant.
     """
     for path in paths:
-        top = path.resolve()
+        top = Path(os.path.realpath(path))  # which links in a circle do not stop, as they do Path.resolve
         if not top.is_dir():
             yield path, top, top.parent
             continue

@@ -55,7 +55,8 @@ def outcomes(site: Site, tmp_path: Path, checkpoint: Path) -> tuple[dict[str, ob
     os.mkfifo(folder / "pipe.mp4")
     (folder / "link.jpg").symlink_to(folder / "whole.jpg")
     (folder / "out").symlink_to("/etc")
-    paths = [folder, folder / "gone.mp4", Path("/dev/null")]
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    paths = [folder, folder / "gone.mp4", Path("/dev/null"), tmp_path / "loop.jpg"]
     taken = {
         receipt.name: receipt.error and (receipt.error.code, str(receipt.error))
         for receipt in ingest_paths(paths, site.registrar, settings)
@@ -78,6 +79,7 @@ def test_ingest_and_screen_agree(outcomes: tuple[dict[str, object], dict[str, ob
         "link.jpg": "unsafe_path",
         "out": "unsafe_path",
         "null": "unsafe_path",
+        "loop.jpg": "unsafe_path",
         "gone.mp4": "file_vanished",
     }
 

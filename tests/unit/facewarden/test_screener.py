@@ -1,10 +1,13 @@
 """The front door: one call for one file, a `Screener` for many, and typed answers."""
 
+import ast
 import dataclasses
+import inspect
 import os
 import re
 import subprocess
 import sys
+import textwrap
 import threading
 from pathlib import Path
 
@@ -203,3 +206,13 @@ def test_the_page_tells_all_that_a_result_holds() -> None:
         set(re.findall(r"^\| `(\w+)` \|", page, re.M)) - {"Screened", "InputError", "ServiceUnavailable"}
         == held
     )
+
+
+def test_type_checkers_see_that_no_setting_must_be_given() -> None:
+    """A default by position they take for none, unless they have pydantic's plugin."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(Settings))).body
+    assert isinstance(tree, ast.ClassDef)
+    fields = [each.value for each in tree.body if isinstance(each, ast.AnnAssign)]
+    assert len(fields) == len(Settings.model_fields)
+    named = [{word.arg for word in field.keywords} for field in fields if isinstance(field, ast.Call)]
+    assert all(words & {"default", "default_factory"} for words in named)
