@@ -166,7 +166,6 @@ FORMATS: tuple[MediaFormat, ...] = (
 )
 
 SCREENED = tuple(each for each in FORMATS if each.screened)
-REFUSED = tuple(each for each in FORMATS if not each.screened)
 
 # libav's names of the codecs that may be decoded: what people upload, each well tested upstream.
 CODECS = frozenset(

@@ -25,6 +25,7 @@ EXPLAIN_JOB = "worker.jobs.explain"
 # What became of a job stands in SQL; Redis forgets it soon.
 RESULT_SECONDS = 60
 FAILURE_SECONDS = 3600
+RECYCLE_EXIT_CODE = 75  # of a worker that has done its share of jobs: start another at once
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 10.0  # for those who do not wait for jobs: a server that hangs must not hang them
 

@@ -6,19 +6,16 @@ over time, as those of a real tool do.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.settings import DetectionSettings
-from models.datasets.faces import FaceRecord, canvas, video_frames
-from models.detector import FaceDetector
+from models.datasets.faces import FaceRecord, canvas
+from models.datasets.media import GENUINE
 from models.face import Image
 from models.synthesis.kinds import Forgery, GenuineFace, make
 
 RATE = 4  # frames a second of the clips
-GENUINE = "genuine"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +25,6 @@ class ClipSource:
     name: str
     frames: list[Image]
     faces: list[Any]  # per frame the most probable models.face.Face, or None
-
-
-def load_source(path: Path, count: int) -> ClipSource:
-    """Take `count` frames of a trusted video."""
-    frames = list(video_frames(path, count))[:count]
-    detector = FaceDetector(DetectionSettings())
-    found = detector.detect(frames)
-    return ClipSource(name=path.stem, frames=frames, faces=[faces[0] if faces else None for faces in found])
 
 
 def forge(source: ClipSource, kind: str, others: Sequence[FaceRecord], *, seed: int) -> Iterator[Image]:

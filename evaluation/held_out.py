@@ -18,9 +18,10 @@ import numpy as np
 from core.errors import SettingsError
 from core.settings import DetectionSettings
 from evaluation.camera import encode, grainy, view
-from evaluation.clips import GENUINE, RATE, ClipSource, forge
+from evaluation.clips import RATE, ClipSource, forge
 from evaluation.robustness import CONDITIONS, MAIN, Condition
 from models.datasets.faces import FaceRecord, held_out_videos, load_photos, split, video_frames
+from models.datasets.media import GENUINE
 from models.detector import FaceDetector
 from models.face import Box, Face, Image
 from models.synthesis.kinds import HELD_OUT_KINDS, KINDS

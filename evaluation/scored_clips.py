@@ -4,15 +4,13 @@ How a video gets its scores is not decided here: the caller hands in `Screening`
 pipeline (evaluation.run), so that what is measured is what runs.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.model_version import Calibration, ModelVersion
-from evaluation.clips import GENUINE
 from evaluation.growth import Known, by_faces, by_minutes
 from evaluation.held_out import Clip
 from evaluation.metrics import (
@@ -23,6 +21,7 @@ from evaluation.metrics import (
     measure_with_intervals,
 )
 from evaluation.robustness import CONDITIONS
+from models.datasets.media import GENUINE
 from models.synthesis.kinds import HELD_OUT_KINDS, TRAINED_KINDS
 
 
@@ -34,9 +33,6 @@ class Screening:
     frames: tuple[float, ...] = ()  # highest logit of each frame that has one
     problem: str = ""  # why there is no score
     faces: tuple[tuple[float, ...], ...] = ()  # of each face with a say, its usable frames' logits by time
-
-
-Screen = Callable[[Path], Screening]
 
 
 @dataclass(frozen=True, kw_only=True)

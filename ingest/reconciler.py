@@ -47,10 +47,10 @@ class Reconciler:
         with transaction(self._engine) as session:
             session.connection()  # here the wait for whoever holds the database ends
             if self._silence_counts(time.time()):
-                taken_back = len(screenings.take_back_expired(session, max_attempts=attempts))
-                taken_back += len(explanations.take_back_expired(session, max_attempts=attempts))
-            waiting = screenings.queued(session)
-            pending = explanations.queued(session)
+                taken_back = len(screenings.LEASES.take_back_expired(session, max_attempts=attempts))
+                taken_back += len(explanations.LEASES.take_back_expired(session, max_attempts=attempts))
+            waiting = screenings.LEASES.queued(session)
+            pending = explanations.LEASES.queued(session)
         metrics.WAITING.labels(queue=queues.SCREEN).set(len(waiting))
         metrics.WAITING.labels(queue=queues.EXPLAIN).set(len(pending))
         enqueued = self._enqueue(waiting, pending)

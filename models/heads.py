@@ -3,10 +3,6 @@
 import torch
 from torch import nn
 
-from core.model_version import Head
-
-HEADS: tuple[Head, ...] = ("default", "paper")
-
 HIDDEN = 512  # units of the published head
 DROPOUT = 0.2
 

@@ -9,15 +9,6 @@ from numpy.typing import NDArray
 TRIM_FROM = 5  # usable frames from which a track's single highest one is left out
 
 
-def track_logit(logits: Sequence[float], top_fraction: float) -> float:
-    """A robust mean of the top part of a track's frame logits.
-
-    A forgery need not be in every frame, so the highest part counts; one outlier must not flag a track, so
-    from five frames on the single highest is left out. Raising a logit never lowers the result.
-    """
-    return float(_top_means(np.asarray(logits, np.float64)[None], top_fraction)[0])
-
-
 def stretch_logits(logits: Sequence[float], *, frames: int, top_fraction: float) -> tuple[float, ...]:
     """The robust mean of each stretch of `frames` of a track, by time; a shorter track is one stretch."""
     values = np.asarray(logits, np.float64)
@@ -26,7 +17,11 @@ def stretch_logits(logits: Sequence[float], *, frames: int, top_fraction: float)
 
 
 def _top_means(frames: NDArray[np.float64], top_fraction: float) -> NDArray[np.float64]:
-    """As `track_logit` for each row."""
+    """A robust mean of the top part of each row of frame logits.
+
+    A forgery need not be in every frame, so the highest part counts; one outlier must not flag a track, so
+    from five frames on the single highest is left out. Raising a logit never lowers the result.
+    """
     ordered = np.sort(frames, axis=1)[:, ::-1]
     if ordered.shape[1] >= TRIM_FROM:
         ordered = ordered[:, 1:]

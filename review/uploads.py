@@ -22,7 +22,6 @@ from storage.objects import INCOMING, FolderStore
 from storage.tables import Video
 
 SOURCE = "upload"
-PIECE_BYTES = 1024**2  # written at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +104,7 @@ async def _write(body: AsyncIterator[bytes], file: BinaryIO, name: str, settings
         size += len(part)
         check_size(size, name, settings)
         piece += part
-        if len(piece) >= PIECE_BYTES:
+        if len(piece) >= gate.PIECE_BYTES:
             await flush()
     await flush()
     return digest.hexdigest()

@@ -54,8 +54,6 @@ class _Explanations(Leases[FlaggedFrame, Claim]):
 
 
 LEASES = _Explanations()
-queued, claim, renew = LEASES.queued, LEASES.claim, LEASES.renew
-fail, release, take_back_expired = LEASES.fail, LEASES.release, LEASES.take_back_expired
 
 
 def store(session: Session, claimed: Claim, result: ExplanationResult) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from core.errors import FileVanished, ObjectStoreError
 
@@ -31,34 +31,9 @@ class StoredObject:
     modified: float  # when it was last stored, in seconds of the file system's clock
 
 
-class Sink(Protocol):
-    """Takes content piece by piece; `key` is known once all of it has been committed."""
+class Sink:
+    """Takes content in pieces; `key` and `sha256` are known once all of it is stored."""
 
-    key: str
-    sha256: str
-
-    def write(self, piece: bytes) -> None: ...
-
-
-class ObjectStore(Protocol):
-    """What a store must do. Keys look like `ab/cdef….jpg`: the SHA-256 and an optional suffix."""
-
-    def put_bytes(self, content: bytes, suffix: str = "") -> str:
-        """Store `content`; returns its key."""
-
-    def write_stream(self) -> "contextmanager[Sink]":  # type: ignore[valid-type]
-        """A context manager whose sink is committed at its end and dropped by an exception."""
-
-    def open(self, key: str) -> BinaryIO:
-        """Raises FileVanished where nothing lies under `key`."""
-
-    def local_path(self, key: str) -> "contextmanager[Path]":  # type: ignore[valid-type]
-        """A context manager with a path that a decoder can open; a remote store downloads it."""
-
-    def exists(self, key: str) -> bool: ...
-
-
-class _FileSink:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._hash = hashlib.sha256()
@@ -74,23 +49,28 @@ class _FileSink:
 
 
 class FolderStore:
-    """An object store in a folder. A name appears only once its content is complete and on disk."""
+    """An object store in a folder. A name appears only once its content is complete and on disk.
+
+    Keys look like `ab/cdef….jpg`: the SHA-256 and an optional suffix.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def put_bytes(self, content: bytes, suffix: str = "") -> str:
+        """Store `content`; returns its key."""
         with self._stream(suffix) as sink:
             sink.write(content)
         return sink.key
 
     @contextmanager
-    def write_stream(self) -> Iterator[_FileSink]:
+    def write_stream(self) -> Iterator[Sink]:
+        """A sink whose content is stored at the end, or dropped by an exception."""
         with self._stream("") as sink:
             yield sink
 
     @contextmanager
-    def _stream(self, suffix: str) -> Iterator[_FileSink]:
+    def _stream(self, suffix: str) -> Iterator[Sink]:
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(prefix=INCOMING, dir=self._root)
@@ -99,12 +79,12 @@ class FolderStore:
         partial = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                sink = _FileSink(file)
+                sink = Sink(file)
                 yield sink
                 file.flush()
                 os.fsync(file.fileno())
             sink.finish(suffix)
-            target = self._path(sink.key)
+            target = self.path(sink.key)
             target.parent.mkdir(exist_ok=True)
             # Replaces an existing object too, which renews its age: see `discard`.
             with self._locked(fcntl.LOCK_SH):
@@ -160,7 +140,7 @@ class FolderStore:
         Nobody can store it between the check of its age and the removal: both sides hold the lock for that
         moment. Storing it just before renews its age; storing it just after creates it again.
         """
-        path = self._path(key)
+        path = self.path(key)
         try:
             with self._locked(fcntl.LOCK_EX):
                 status = path.lstat()
@@ -188,8 +168,9 @@ class FolderStore:
             os.close(descriptor)
 
     def open(self, key: str) -> BinaryIO:
+        """Raises FileVanished if there is no such object."""
         try:
-            return self._path(key).open("rb")
+            return self.path(key).open("rb")
         except FileNotFoundError as error:
             raise FileVanished(name=key) from error
         except OSError as error:
@@ -201,19 +182,16 @@ class FolderStore:
 
     @contextmanager
     def local_path(self, key: str) -> Iterator[Path]:
-        path = self._path(key)
+        path = self.path(key)
         if not path.is_file():
             raise FileVanished(name=key)
         yield path
 
     def exists(self, key: str) -> bool:
-        return self._path(key).is_file()
+        return self.path(key).is_file()
 
     def path(self, key: str) -> Path:
-        """The path of the file behind `key`."""
-        return self._path(key)
-
-    def _path(self, key: str) -> Path:
+        """The path of the file behind `key`. Raises ObjectStoreError for anything but a key."""
         # The pattern allows a dot only in the suffix: no key can escape the folder.
         if not KEY.fullmatch(key):
             raise ObjectStoreError(key=key, reason="that is no key of an object")

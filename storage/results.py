@@ -19,7 +19,7 @@ def complete(session: Session, claimed: Claim, result: ScreeningResult) -> list[
 
     Replaces the rows of an earlier attempt. Raises StaleAttempt if the claim was lost; roll back then.
     """
-    screenings.hold(
+    screenings.LEASES.hold(
         session,
         claimed,
         {

@@ -89,8 +89,6 @@ class _Screenings(Leases[Screening, Claim]):
 
 
 LEASES = _Screenings()
-queued, claim, renew, hold = LEASES.queued, LEASES.claim, LEASES.renew, LEASES.hold
-fail, release, take_back_expired = LEASES.fail, LEASES.release, LEASES.take_back_expired
 
 
 def request(session: Session, *, video_id: int, model_version_id: str, again: bool = False) -> Ticket | None:

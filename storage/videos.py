@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import CompoundSelect, Select, func, or_, select, union
+from sqlalchemy import CompoundSelect, Select, or_, select, union
 from sqlalchemy.orm import Session
 
 from core.outcomes import MediaKind
@@ -107,7 +107,3 @@ def refusals(session: Session, limit: int = 1000) -> list[Refusal]:
         .limit(limit)
     )
     return [Refusal(name=name, code=code or "", message=message or "") for name, code, message in rows]
-
-
-def count(session: Session) -> int:
-    return session.scalar(select(func.count()).select_from(Video)) or 0

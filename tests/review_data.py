@@ -128,7 +128,7 @@ def _claim(context: Context, name: str, content: bytes, version: ModelVersion) -
         videos.sight(session, seen, video_id=video_id)
         ticket = screenings.request(session, video_id=video_id, model_version_id=version.id)
         assert ticket is not None
-        claimed = screenings.claim(session, ticket, owner=context.owner, lease_seconds=LEASE_SECONDS)
+        claimed = screenings.LEASES.claim(session, ticket, owner=context.owner, lease_seconds=LEASE_SECONDS)
     assert claimed is not None
     return claimed, video_id
 
@@ -146,7 +146,7 @@ def _explain(
     """Store `known` explanations of a flagged frame, or else make them."""
     ticket = Ticket(row_id=flagged_frame_id, attempt=1)
     with transaction(context.engine) as session:
-        taken = explanations.claim(session, ticket, owner=context.owner, lease_seconds=LEASE_SECONDS)
+        taken = explanations.LEASES.claim(session, ticket, owner=context.owner, lease_seconds=LEASE_SECONDS)
     assert taken is not None
     results = list(explain_frame(context, taken, heartbeat=lambda: None) if known is None else known)
     with transaction(context.engine) as session:
@@ -173,7 +173,7 @@ def _other(
     flagged: list[int] = []
     with transaction(context.engine) as session:
         if became == "failed":
-            screenings.fail(session, claimed, _failure(name))
+            screenings.LEASES.fail(session, claimed, _failure(name))
         elif became == "queued":
             _back_to_the_queue(session, claimed)
         else:

@@ -32,7 +32,6 @@ WORKER_TTL_SECONDS = 45  # a killed worker is gone from RQ's list after this
 HANG_SECONDS = 120  # after a job's deadline: no alarm reaches native code, so the process ends itself
 STDERR = 2  # the descriptor: whatever becomes of sys.stderr, the log gets the stack
 EXPLAIN_NICENESS = 10  # screening goes first where both share a CPU
-RECYCLE_EXIT_CODE = 75  # "come again": whoever supervises starts a new process at once
 RECONNECT_SECONDS = 2.0
 
 
@@ -122,7 +121,7 @@ def _work(name: str, context: Context, *, burst: bool) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _exit_now)
         time.sleep(RECONNECT_SECONDS if left > 0 else 0)
-    return RECYCLE_EXIT_CODE
+    return queues.RECYCLE_EXIT_CODE
 
 
 def _exit_now(number: int, frame: FrameType | None) -> None:

@@ -25,6 +25,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Engine
 
 from cli.up import queue_server
+from core import queues
 from core.errors import FacewardenError, QueueServerFailed, SettingsError
 from core.model_version import read_model_version
 from core.settings import Settings
@@ -35,10 +36,10 @@ from storage.engine import connect, transaction
 from storage.migrate import upgrade
 from storage.people import accounts
 from storage.read import workload
+from worker.decoder.sandbox import lockdown
 
 log = structlog.get_logger()
 
-RECYCLE_EXIT_CODE = 75  # of worker.process: start anew at once
 FIRST_PAUSE_SECONDS = 0.5  # before a crashed child is started again; doubles up to the longest
 LONGEST_PAUSE_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0  # a child that ran this long may crash anew from the first pause on
@@ -46,7 +47,6 @@ KILL_SECONDS = 10.0  # for a worker to give its job back, after the time that th
 START_SECONDS = 20.0  # for Valkey to answer
 TICK_SECONDS = 0.2
 LONGEST_WORDS = 1024**2  # bytes of a child's log that are looked through
-PR_SET_PDEATHSIG = 1
 QUEUE = "valkey"  # the child
 # This command in another process. -P: a folder `core` or `models` where the user stands is none of ours.
 THIS = (sys.executable, "-P", "-m", "cli")
@@ -89,7 +89,7 @@ class Child:
 
 def die_with_parent() -> None:
     """Run in a child before its program: ask for SIGTERM when the parent dies."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(lockdown.PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass
@@ -259,13 +259,13 @@ class Supervisor:
             code = child.process.poll()
             if code is None:
                 continue
-            if code == RECYCLE_EXIT_CODE or now - child.started > HEALTHY_SECONDS:
+            if code == queues.RECYCLE_EXIT_CODE or now - child.started > HEALTHY_SECONDS:
                 child.pause = FIRST_PAUSE_SECONDS
             log.warning("child ended", child=child.name, exit_code=code, log=str(child.log_path))
             if child.name == QUEUE:
                 self._examine_queue(child, code)
             child.process = None
-            child.restart_at = now if code == RECYCLE_EXIT_CODE else now + child.pause
+            child.restart_at = now if code == queues.RECYCLE_EXIT_CODE else now + child.pause
             child.pause = min(2 * child.pause, LONGEST_PAUSE_SECONDS)
 
     def _examine_queue(self, child: Child, code: int) -> None:

@@ -18,7 +18,7 @@ from models.datasets.defaults import SHARES
 from models.datasets.layouts import LAYOUTS
 from models.datasets.media import GENUINE, LabelledMedia, Split
 
-__all__ = ["GENUINE", "LabelledMedia", "Split", "discover", "divide", "layout_of"]
+__all__ = ["GENUINE", "LabelledMedia", "Split", "discover", "divide"]
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 DEEPEST = 3  # archives wrap their content in folders of one folder
@@ -29,26 +29,12 @@ def discover(folder: Path) -> list[LabelledMedia]:
 
     Raises SettingsError where there is none, or where a manifest is wrong.
     """
-    _, media = _read(folder)
-    return media
-
-
-def layout_of(folder: Path) -> str | None:
-    """The name of the folder's layout; None where it is none of them."""
-    try:
-        name, _ = _read(folder)
-    except SettingsError:
-        return None
-    return name
-
-
-def _read(folder: Path) -> tuple[str, list[LabelledMedia]]:
     here = folder
     for _ in range(DEEPEST):
-        for name, layout in LAYOUTS.items():
+        for layout in LAYOUTS.values():
             media = layout(here)
             if media:
-                return name, media
+                return media
         inside = [each for each in here.iterdir() if each.is_dir()] if here.is_dir() else []
         if len(inside) != 1:
             break

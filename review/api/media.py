@@ -11,11 +11,10 @@ from core.errors import FileVanished, NotFound
 from core.media_signatures import HEAD_BYTES
 from review.api import schemas
 from review.api.answers import REVALIDATED, UNCHANGED, knows, refuse_while_blind, stored, tagged
-from review.api.videos import Id
 from review.auth.access import Viewer
 from review.problem_schema import Responses, problems
 from review.problems import MEDIA_TYPE
-from review.resources import Database, Objects
+from review.resources import Database, Id, Objects
 from storage.engine import reading
 from storage.objects import FolderStore
 from storage.read import detail, explanation

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Query, Response
 
 from review import rescreening
 from review.api import schemas
-from review.api.videos import Id, visible
+from review.api.videos import visible
 from review.auth.access import Rescreener, Reviewer, Viewer
 from review.filters import FilterParams
 from review.problem_schema import problems
-from review.resources import Configured, Database
+from review.resources import Configured, Database, Id
 from storage.engine import reading, transaction
 from storage.people import claims, decisions
 from storage.queue import listing

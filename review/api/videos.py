@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from core.errors import HiddenUntilDecided
 from review.api import schemas
@@ -10,7 +10,7 @@ from review.api.answers import UNCHANGED, tagged
 from review.auth.access import Principal, Viewer
 from review.filters import FilterParams, ListParams, Text
 from review.problem_schema import problems
-from review.resources import Database
+from review.resources import Database, Id
 from storage.engine import reading
 from storage.queue import listing
 from storage.queue.filters import Filters, Sort
@@ -18,9 +18,6 @@ from storage.read import detail
 from storage.read.detail import VideoDetail
 
 router = APIRouter(tags=["videos"])
-
-LARGEST_ID = 2**31 - 1
-Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 
 
 def visible(params: FilterParams, principal: Principal) -> Filters:

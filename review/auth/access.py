@@ -83,9 +83,6 @@ class Principal:
     token_id: int | None = None
     confirmed_at: datetime | None = None  # when the password was last entered again in this session
 
-    def may(self, permission: Permission) -> bool:
-        return permission in self.permissions
-
     def confirmed(self, minutes: float) -> bool:
         """Whether this session had the password entered again within the last `minutes`."""
         return self.confirmed_at is not None and utc_now() - self.confirmed_at < timedelta(minutes=minutes)

@@ -15,10 +15,9 @@ from review.api.answers import refuse_while_blind
 from review.auth.access import Exporter, Principal
 from review.pages import video_view
 from review.pages.queue_query import LONGEST, NO_NUL
-from review.pages.video import VideoId
 from review.rendering import STATIC, render
 from review.reports import evidence
-from review.resources import Database, Objects
+from review.resources import Database, Id, Objects
 from storage import audit
 from storage.engine import reading, transaction
 from storage.objects import FolderStore
@@ -35,7 +34,7 @@ Model = Annotated[str, Query(max_length=LONGEST, pattern=NO_NUL)]
 
 @router.get("/videos/{video_id}/evidence.html")
 def evidence_html(
-    engine: Database, objects: Objects, principal: Exporter, video_id: VideoId, model: Model = ""
+    engine: Database, objects: Objects, principal: Exporter, video_id: Id, model: Model = ""
 ) -> Response:
     """One self-contained HTML file."""
     values, found = _made(engine, principal, video_id, model, kind="html")
@@ -44,7 +43,7 @@ def evidence_html(
 
 
 @router.get("/videos/{video_id}/evidence.json")
-def evidence_json(engine: Database, principal: Exporter, video_id: VideoId, model: Model = "") -> Response:
+def evidence_json(engine: Database, principal: Exporter, video_id: Id, model: Model = "") -> Response:
     """The same as JSON, with every frame score and every segment."""
     values, _ = _made(engine, principal, video_id, model, kind="json")
     content = json.dumps(values, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass")

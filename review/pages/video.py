@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.orm import Session
 
@@ -12,7 +12,7 @@ from review.auth.access import Principal, Reviewer, Viewer
 from review.pages import video_view
 from review.pages.queue_query import NO_NUL, Queued, QueueQuery
 from review.rendering import page
-from review.resources import Configured, Database
+from review.resources import Configured, Database, Id
 from review.words import named
 from storage.engine import reading, transaction
 from storage.people import claims, decisions
@@ -32,8 +32,6 @@ REASONS = (
     "Satire, or labelled as synthetic",
 )
 
-VideoId = Annotated[int, Path(ge=1, lt=2**31)]
-
 
 @router.get("/videos/{video_id}")
 def video_page(
@@ -42,7 +40,7 @@ def video_page(
     engine: Database,
     principal: Viewer,
     query: Queued,
-    video_id: VideoId,
+    video_id: Id,
     done: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
     """Player, timeline, explanations and decision. `done` is the outcome just decided on another video."""
@@ -76,7 +74,7 @@ def decide(
     engine: Database,
     principal: Reviewer,
     query: Queued,
-    video_id: VideoId,
+    video_id: Id,
     outcome: Annotated[DecisionOutcome, Form()],
     reason: Annotated[str, Form(max_length=200, pattern=NO_NUL)] = "",
     note: Annotated[str, Form(max_length=4000, pattern=NO_NUL)] = "",
@@ -100,7 +98,7 @@ def decide(
 
 @router.post("/videos/{video_id}/skip")
 def skip(
-    settings: Configured, engine: Database, principal: Reviewer, query: Queued, video_id: VideoId
+    settings: Configured, engine: Database, principal: Reviewer, query: Queued, video_id: Id
 ) -> Response:
     """Leave the video to others and claim the next one."""
     with transaction(engine) as session:
@@ -111,7 +109,7 @@ def skip(
 
 @router.post("/videos/{video_id}/claim")
 def claim(
-    settings: Configured, engine: Database, principal: Reviewer, query: Queued, video_id: VideoId
+    settings: Configured, engine: Database, principal: Reviewer, query: Queued, video_id: Id
 ) -> Response:
     """Claim this video, so that nobody else works on it."""
     with transaction(engine) as session:
@@ -125,7 +123,7 @@ def claim(
 
 
 @router.post("/videos/{video_id}/release")
-def release(engine: Database, principal: Reviewer, query: Queued, video_id: VideoId) -> Response:
+def release(engine: Database, principal: Reviewer, query: Queued, video_id: Id) -> Response:
     """Release the video."""
     with transaction(engine) as session:
         claims.release(session, video_id=video_id, account_id=principal.account_id)

@@ -15,7 +15,7 @@ from core.model_version import ModelVersion
 from core.outcomes import Verdict
 from core.settings import ScoringSettings, TrackSettings
 from models.looks import Looked
-from models.stretches import stretch_logits, track_logit
+from models.stretches import stretch_logits
 from worker.screening.quality import Rejection
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "score_track",
     "score_video",
     "stretch_logits",
-    "track_logit",
     "verdict_of",
 ]
 

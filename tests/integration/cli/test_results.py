@@ -38,7 +38,7 @@ def engine(system: Settings) -> Engine:
     (frame,) = add(engine, SHA256, "old/clip.mp4", Verdict.FAKE)
     with transaction(engine) as session:
         ticket = Ticket(row_id=frame, attempt=1)
-        claimed = explanations.claim(session, ticket, owner="e", lease_seconds=60)
+        claimed = explanations.LEASES.claim(session, ticket, owner="e", lease_seconds=60)
         assert claimed is not None
         explanations.finish(session, claimed)
     assert add(engine, "0a1d" + "c" * 60, "clear.mp4", Verdict.CLEAR) == []
@@ -69,7 +69,7 @@ def add(engine: Engine, sha256: str, name: str, verdict: Verdict) -> list[int]:
         videos.sight(session, Seen(source="s", name=name, size_bytes=1, mtime_ns=1), video_id=video_id)
         ticket = screenings.request(session, video_id=video_id, model_version_id="m-1")
         assert ticket is not None
-        claimed = screenings.claim(session, ticket, owner="w", lease_seconds=60)
+        claimed = screenings.LEASES.claim(session, ticket, owner="w", lease_seconds=60)
         assert claimed is not None
         return complete(session, claimed, screening_result(verdict))
 
@@ -82,7 +82,7 @@ def test_an_old_video_is_explained_again_by_its_name_or_its_hash(
     explain_again(system, key)
     assert "1 flagged frames queued" in capsys.readouterr().out
     with transaction(engine) as session:
-        assert explanations.queued(session) == [Ticket(row_id=1, attempt=2)]
+        assert explanations.LEASES.queued(session) == [Ticket(row_id=1, attempt=2)]
     waiting = queues.queue(queues.connect(system.queue_url), queues.EXPLAIN)
     assert waiting.get_job_ids() == ["explain-1-2"]
 
@@ -96,4 +96,4 @@ def test_what_is_not_flagged_or_not_called_so_is_not_found(
     with pytest.raises(NotFound):
         explain_again(system, key)
     with transaction(engine) as session:
-        assert explanations.queued(session) == []
+        assert explanations.LEASES.queued(session) == []

@@ -45,9 +45,9 @@ def consume(site: Site, owner: str = "fake") -> list[int]:
         screening_id, attempt = job.args
         ticket = Ticket(row_id=screening_id, attempt=attempt)
         with transaction(site.engine) as session:
-            claimed = screenings.claim(session, ticket, owner=owner, lease_seconds=30)
+            claimed = screenings.LEASES.claim(session, ticket, owner=owner, lease_seconds=30)
             if claimed is not None:
-                screenings.fail(session, claimed, BrokenMedia(name=claimed.name, reason="a test"))
+                screenings.LEASES.fail(session, claimed, BrokenMedia(name=claimed.name, reason="a test"))
                 ended.append(screening_id)
         job.delete()
     return ended
@@ -76,13 +76,13 @@ def test_flushall_in_the_middle_screens_each_once(site: Site) -> None:
     first = pop(site)
     with transaction(site.engine) as session:
         ticket = Ticket(row_id=first.args[0], attempt=first.args[1])
-        claimed = screenings.claim(session, ticket, owner="slow", lease_seconds=30)
+        claimed = screenings.LEASES.claim(session, ticket, owner="slow", lease_seconds=30)
     assert claimed is not None
     site.redis.flushall()
     assert Reconciler(site.settings, site.engine).run_once().enqueued == 5  # the sixth is in good hands
     assert len(consume(site)) == 5
     with transaction(site.engine) as session:
-        screenings.fail(session, claimed, BrokenMedia(name="a", reason="a test"))
+        screenings.LEASES.fail(session, claimed, BrokenMedia(name="a", reason="a test"))
     assert [screening.attempt for screening in site.screenings()] == [1] * 6
 
 
@@ -109,7 +109,7 @@ def test_an_expired_lease_gives_the_next_attempt_and_fences_the_first(site: Site
     (screening,) = site.screenings()
     assert (screening.status, screening.attempt) == (ScreeningStatus.QUEUED, 2)
     with transaction(site.engine) as session:
-        assert not screenings.renew(session, silent, lease_seconds=30)
+        assert not screenings.LEASES.renew(session, silent, lease_seconds=30)
     assert consume(site) == [1]
 
 
@@ -138,7 +138,7 @@ def test_right_after_an_outage_an_expired_lease_proves_nothing(
     clock[0] += site.settings.ingest.reconcile_seconds + site.settings.worker.lease_seconds
     assert reconciler.run_once().taken_back == 0
     with transaction(site.engine) as session:
-        assert screenings.renew(session, claimed, lease_seconds=-1)  # but then it does fall silent
+        assert screenings.LEASES.renew(session, claimed, lease_seconds=-1)  # but then it does fall silent
     clock[0] += site.settings.worker.lease_seconds + 1
     assert reconciler.run_once().taken_back == 1
     # Looks that are always late, behind the hashing of large files, do not put it off for ever.
@@ -151,7 +151,7 @@ def test_right_after_an_outage_an_expired_lease_proves_nothing(
 def claim_and_fall_silent(site: Site, *, attempt: int) -> screenings.Claim:
     (screening,) = site.screenings()
     with transaction(site.engine) as session:
-        claimed = screenings.claim(
+        claimed = screenings.LEASES.claim(
             session,
             Ticket(row_id=screening.id, attempt=attempt),
             owner="silent",

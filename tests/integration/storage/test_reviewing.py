@@ -26,7 +26,7 @@ def screened(engine: Engine, version: str, video: int, verdict: Verdict, score: 
     with transaction(engine) as session:
         ticket = screenings.request(session, video_id=video, model_version_id=version)
         assert ticket is not None
-        claimed = screenings.claim(session, ticket, owner="w", lease_seconds=60)
+        claimed = screenings.LEASES.claim(session, ticket, owner="w", lease_seconds=60)
         assert claimed is not None
         complete(session, claimed, screening_result(verdict, score, flagged_faces=[]))
 

@@ -50,7 +50,7 @@ def ticket(engine: Engine) -> Ticket:
 
 def claim(engine: Engine, ticket: Ticket, owner: str = "w1") -> Claim | None:
     with transaction(engine) as session:
-        return screenings.claim(session, ticket, owner=owner, lease_seconds=LEASE)
+        return screenings.LEASES.claim(session, ticket, owner=owner, lease_seconds=LEASE)
 
 
 def held(engine: Engine, ticket: Ticket, owner: str = "w1") -> Claim:
@@ -135,15 +135,15 @@ def test_a_worker_that_was_given_up_cannot_write(engine: Engine, ticket: Ticket)
     slow = held(engine, ticket)
     later = utc_now() + timedelta(seconds=2 * LEASE)
     with transaction(engine) as session:
-        (second,) = screenings.take_back_expired(session, max_attempts=3, now=later)
+        (second,) = screenings.LEASES.take_back_expired(session, max_attempts=3, now=later)
     assert second.attempt == 2
     quick = held(engine, second, "w2")
     with transaction(engine) as session:
-        assert not screenings.renew(session, slow, lease_seconds=LEASE)
+        assert not screenings.LEASES.renew(session, slow, lease_seconds=LEASE)
     with pytest.raises(StaleAttempt), transaction(engine) as session:
         complete(session, slow, result(0.1))
     with pytest.raises(StaleAttempt), transaction(engine) as session:
-        screenings.fail(session, slow, NotMedia(name="clip.mp4", reason="x"))
+        screenings.LEASES.fail(session, slow, NotMedia(name="clip.mp4", reason="x"))
     with transaction(engine) as session:
         complete(session, quick, result(0.8))
     assert stored_screenings(engine)[0].item.score == 0.8
@@ -155,7 +155,7 @@ def test_a_video_that_kills_its_workers_is_given_up(engine: Engine, ticket: Tick
         held(engine, Ticket(row_id=ticket.row_id, attempt=attempt))
         now += timedelta(days=1)
         with transaction(engine) as session:
-            screenings.take_back_expired(session, max_attempts=3, now=now)
+            screenings.LEASES.take_back_expired(session, max_attempts=3, now=now)
     (video,) = stored_screenings(engine)
     assert (video.item.status, video.item.error_code) == ("failed", "attempts_exhausted")
     assert "3 attempts" in (video.item.error_message or "")
@@ -194,15 +194,17 @@ def test_explanations_are_fenced_and_replaced(engine: Engine, ticket: Ticket) ->
         overlays={"heat": "k"},
     )
     with transaction(engine) as session:
-        assert explanations.queued(session) == [Ticket(row_id=flagged, attempt=1)]
-        first = explanations.claim(
+        assert explanations.LEASES.queued(session) == [Ticket(row_id=flagged, attempt=1)]
+        first = explanations.LEASES.claim(
             session, Ticket(row_id=flagged, attempt=1), owner="e1", lease_seconds=LEASE
         )
     assert first is not None
     with transaction(engine) as session:
-        assert explanations.queued(session) == []
-        (again,) = explanations.take_back_expired(session, max_attempts=3, now=utc_now() + timedelta(days=1))
-        second = explanations.claim(session, again, owner="e2", lease_seconds=LEASE)
+        assert explanations.LEASES.queued(session) == []
+        (again,) = explanations.LEASES.take_back_expired(
+            session, max_attempts=3, now=utc_now() + timedelta(days=1)
+        )
+        second = explanations.LEASES.claim(session, again, owner="e2", lease_seconds=LEASE)
     assert second is not None
     with pytest.raises(StaleAttempt), transaction(engine) as session:
         explanations.store(session, first, lime)
@@ -227,14 +229,14 @@ def test_an_explanation_has_as_many_attempts_each_time_it_is_asked_for(
 
     def try_it(*, counts: bool) -> Ticket | None:
         with transaction(engine) as session:
-            claimed = explanations.claim(
+            claimed = explanations.LEASES.claim(
                 session,
                 Ticket(row_id=flagged, attempt=attempt),
                 owner="e",
                 lease_seconds=LEASE,
             )
             assert claimed is not None
-            return explanations.release(session, claimed, reason="x", max_attempts=2, counts=counts)
+            return explanations.LEASES.release(session, claimed, reason="x", max_attempts=2, counts=counts)
 
     for counts in (False, False, False, True):  # the installation's faults are none of the frame's
         assert try_it(counts=counts) is not None
@@ -257,12 +259,14 @@ def test_asking_again_costs_an_explanation_none_of_its_attempts(engine: Engine, 
             asked += explanations.ask_again(session, ticket.row_id)
     assert [each.attempt for each in asked] == [1, 2, 3, 4]
     with transaction(engine) as session:
-        stale = [explanations.claim(session, each, owner="e", lease_seconds=LEASE) for each in asked[:-1]]
-        claimed = explanations.claim(session, asked[-1], owner="e", lease_seconds=LEASE)
+        stale = [
+            explanations.LEASES.claim(session, each, owner="e", lease_seconds=LEASE) for each in asked[:-1]
+        ]
+        claimed = explanations.LEASES.claim(session, asked[-1], owner="e", lease_seconds=LEASE)
     assert stale == [None] * 3
     assert claimed is not None
     with transaction(engine) as session:
-        again = explanations.release(session, claimed, reason="a passing fault", max_attempts=3)
+        again = explanations.LEASES.release(session, claimed, reason="a passing fault", max_attempts=3)
     assert again == Ticket(row_id=flagged, attempt=5)
     (frame,) = stored_screenings(engine)[0].flagged_frames
     assert (frame.explain_status, frame.explain_error) == ("queued", None)
@@ -273,16 +277,18 @@ def test_an_explanation_asked_for_again_meanwhile_drops_the_older_one(engine: En
     with transaction(engine) as session:
         (flagged,) = complete(session, screened, result())
     with transaction(engine) as session:
-        slow = explanations.claim(session, Ticket(row_id=flagged, attempt=1), owner="e", lease_seconds=LEASE)
+        slow = explanations.LEASES.claim(
+            session, Ticket(row_id=flagged, attempt=1), owner="e", lease_seconds=LEASE
+        )
         assert slow is not None
         explanations.ask_again(session, ticket.row_id)
     with transaction(engine) as session:
-        assert not explanations.renew(session, slow, lease_seconds=LEASE)
+        assert not explanations.LEASES.renew(session, slow, lease_seconds=LEASE)
     with pytest.raises(StaleAttempt, match=f"flagged frame {flagged}"), transaction(engine) as session:
         explanations.finish(session, slow)
     with transaction(engine) as session:
-        assert explanations.release(session, slow, reason="late", max_attempts=3) is None
-        assert explanations.queued(session) == [Ticket(row_id=flagged, attempt=2)]
+        assert explanations.LEASES.release(session, slow, reason="late", max_attempts=3) is None
+        assert explanations.LEASES.queued(session) == [Ticket(row_id=flagged, attempt=2)]
 
 
 @pytest.mark.parametrize("statement", ["UPDATE audit_event SET actor = 'x'", "DELETE FROM audit_event"])

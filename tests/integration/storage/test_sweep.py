@@ -66,11 +66,11 @@ def named_by_rows(engine: Engine, store: FolderStore) -> dict[str, str]:
         )
         ticket = screenings.request(session, video_id=video_id, model_version_id="m")
         assert ticket is not None
-        claimed = screenings.claim(session, ticket, owner="w", lease_seconds=60)
+        claimed = screenings.LEASES.claim(session, ticket, owner="w", lease_seconds=60)
         assert claimed is not None
         result = screening_result(image_key=keys["image"], crop_key=keys["crop"])
         (flagged,) = complete(session, claimed, result)
-        explaining = explanations.claim(
+        explaining = explanations.LEASES.claim(
             session, Ticket(row_id=flagged, attempt=1), owner="w", lease_seconds=60
         )
         assert explaining is not None

@@ -25,7 +25,7 @@ def stored(engine: Engine, result: ScreeningResult) -> VideoDetail:
         videos.sight(session, Seen(source="s", name="a.mp4", size_bytes=1, mtime_ns=1), video_id=video)
         ticket = screenings.request(session, video_id=video, model_version_id="m-1")
         assert ticket is not None
-        claimed = screenings.claim(session, ticket, owner="w", lease_seconds=60)
+        claimed = screenings.LEASES.claim(session, ticket, owner="w", lease_seconds=60)
         assert claimed is not None
         complete(session, claimed, result)
     with reading(engine) as session:

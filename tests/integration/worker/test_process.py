@@ -196,7 +196,7 @@ def test_it_comes_again_after_so_many_jobs(system: Settings, monkeypatch: pytest
     for number in (7, 8, 9):  # of frames that do not exist: quick jobs
         queues.enqueue_explain(connection, number, 1, job_seconds=60)
     few = system.model_copy(update={"worker": system.worker.model_copy(update={"recycle_jobs": 2})})
-    assert process.run_worker(queues.EXPLAIN, few) == process.RECYCLE_EXIT_CODE
+    assert process.run_worker(queues.EXPLAIN, few) == queues.RECYCLE_EXIT_CODE
     assert queues.depth(connection, queues.EXPLAIN) == 1
 
 

@@ -8,8 +8,9 @@ import pytest
 from skimage.data import astronaut
 
 from evaluation.camera import encode
-from evaluation.clips import GENUINE, RATE, ClipSource, forge
+from evaluation.clips import RATE, ClipSource, forge
 from models.datasets.faces import FaceRecord, video_frames
+from models.datasets.media import GENUINE
 from models.face import Box, Face, Image
 from models.synthesis.mean_face import MEAN_LANDMARKS
 

@@ -9,11 +9,12 @@ import pytest
 
 from core.errors import SettingsError
 from evaluation.camera import encode
-from evaluation.clips import GENUINE, RATE
+from evaluation.clips import RATE
 from evaluation.held_out import Clip, HeldOut, Plan, moving_camera, side_of_person, sides_of_videos
 from evaluation.held_out_crops import held_out_crops
 from evaluation.robustness import CONDITIONS
 from models.datasets.faces import load_photos, split
+from models.datasets.media import GENUINE
 from tests import face_folder
 
 PLAN = Plan(frames=8, windows=1, photos=1, robustness=True, kinds=("swap", "poisson"))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from core.model_version import Calibration, ModelVersion
-from evaluation.clips import GENUINE
 from evaluation.scored_clips import ScoredClip, ScoredCrops, evaluate
+from models.datasets.media import GENUINE
 
 VERSION = ModelVersion(
     architecture="smallcnn",

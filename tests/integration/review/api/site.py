@@ -99,10 +99,10 @@ class Site:
             self.ids[name] = video_id
             if name == QUEUED:
                 return video_id
-            claimed = screenings.claim(session, ticket, owner="w", lease_seconds=60)
+            claimed = screenings.LEASES.claim(session, ticket, owner="w", lease_seconds=60)
             assert claimed is not None
             if verdict is None:
-                screenings.fail(session, claimed, BrokenMedia(name=name, reason="no frame"))
+                screenings.LEASES.fail(session, claimed, BrokenMedia(name=name, reason="no frame"))
                 return video_id
             flagged = complete(session, claimed, self._result(verdict, score, rejected_faces))
         for frame in flagged:
@@ -124,7 +124,7 @@ class Site:
     def _explain(self, frame: int) -> None:
         ticket = Ticket(row_id=frame, attempt=1)
         with transaction(self.engine) as session:
-            claimed = explanations.claim(session, ticket, owner="w", lease_seconds=60)
+            claimed = explanations.LEASES.claim(session, ticket, owner="w", lease_seconds=60)
             assert claimed is not None
             explanations.store(
                 session,

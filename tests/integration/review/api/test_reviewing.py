@@ -101,7 +101,7 @@ def test_a_video_is_screened_again_by_the_model_asked_for(site: Site) -> None:
     }
     assert client.get(f"/v1/videos/{site.ids[FAILED]}").json()["video"]["status"] == "queued"
     with reading(site.engine) as session:
-        waiting = {ticket.row_id: ticket.attempt for ticket in screenings.queued(session)}
+        waiting = {ticket.row_id: ticket.attempt for ticket in screenings.LEASES.queued(session)}
     assert waiting[asked.json()["screening_id"]] == 2
     assert "video.screened_again" in actions(site)
     for body, status in (({"model_version": "nobody"}, 404), ({"model": "x"}, 422)):

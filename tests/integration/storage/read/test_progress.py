@@ -33,7 +33,7 @@ def add(engine: Engine, number: int, source: str) -> tuple[int, Claim]:
         )
         ticket = screenings.request(session, video_id=video_id, model_version_id="m-1")
         assert ticket is not None
-        claimed = screenings.claim(session, ticket, owner="w", lease_seconds=60)
+        claimed = screenings.LEASES.claim(session, ticket, owner="w", lease_seconds=60)
     assert claimed is not None
     return video_id, claimed
 
@@ -53,7 +53,7 @@ def explain(engine: Engine, flagged_frame_id: int) -> None:
     )
     ticket = Ticket(row_id=flagged_frame_id, attempt=1)
     with transaction(engine) as session:
-        claimed = explanations.claim(session, ticket, owner="e", lease_seconds=60)
+        claimed = explanations.LEASES.claim(session, ticket, owner="e", lease_seconds=60)
         assert claimed is not None
         explanations.store(session, claimed, result)
         explanations.finish(session, claimed)
@@ -73,7 +73,7 @@ def test_progress_tells_each_step(engine: Engine) -> None:
     ]
     with transaction(engine) as session:
         first, _ = complete(session, done_claim, screening_result(flagged_faces=[0, 1]))
-        screenings.fail(session, failed_claim, BrokenMedia(name="a.mp4", reason="no moov"))
+        screenings.LEASES.fail(session, failed_claim, BrokenMedia(name="a.mp4", reason="no moov"))
     explain(engine, first)
     with transaction(engine) as session:
         anna = accounts.add(

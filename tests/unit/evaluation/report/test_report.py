@@ -10,12 +10,12 @@ import pytest
 from core.errors import SettingsError
 from core.model_version import UNTRAINED_LABEL, Calibration, ModelVersion
 from evaluation.backends import Agreement
-from evaluation.clips import GENUINE
 from evaluation.report import plots
 from evaluation.report.report import short_names, write_report
 from evaluation.report.results import as_results, read_results, write_results
 from evaluation.robustness import CONDITIONS
 from evaluation.scored_clips import Evaluation, ScoredClip, ScoredCrops, evaluate
+from models.datasets.media import GENUINE
 
 HOW = {
     "command": "facewarden evaluate a.safetensors",

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
-from models.datasets.splits import GENUINE, LabelledMedia, discover, divide, layout_of
+from models.datasets.layouts import LAYOUTS
+from models.datasets.splits import GENUINE, LabelledMedia, discover, divide
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -35,7 +36,7 @@ def test_faceforensics_with_its_official_splits(tmp_path: Path) -> None:
     (tmp_path / "splits" / "train.json").write_text(json.dumps([["000", "003"]]))
     (tmp_path / "splits" / "test.json").write_text(json.dumps([["010", "011"]]))
     media = discover(tmp_path)
-    assert layout_of(tmp_path) == "faceforensics++"
+    assert LAYOUTS["faceforensics++"](tmp_path) == media
     assert not any("masks" in each.path.parts for each in media)
     assert Counter(each.method for each in media) == {"Deepfakes": 3, "NeuralTextures": 3, GENUINE: 4}
     found = by_name(media)
@@ -94,8 +95,9 @@ def test_dfdc_groups_a_fake_with_its_original(tmp_path: Path) -> None:
         "notonddisk.mp4": {"label": "REAL"},
     }
     (part / "metadata.json").write_text(json.dumps(rows))
-    found = {each.path.stem: each for each in discover(tmp_path)}
-    assert layout_of(tmp_path) == "dfdc"
+    media = discover(tmp_path)
+    assert LAYOUTS["dfdc"](tmp_path) == media
+    found = {each.path.stem: each for each in media}
     assert set(found) == {"aagfhgtpmv", "vudstovrck", "abarnvbtwb"}
     assert found["aagfhgtpmv"].fake
     assert found["aagfhgtpmv"].group == found["vudstovrck"].group == "vudstovrck"
@@ -200,7 +202,7 @@ def test_a_folder_of_no_layout_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "holiday/beach.jpg")
     with pytest.raises(SettingsError, match="known layout"):
         discover(tmp_path)
-    assert layout_of(tmp_path) is None
+    assert not any(layout(tmp_path) for layout in LAYOUTS.values())
 
 
 MEDIA = st.lists(
