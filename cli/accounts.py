@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-ACTOR = "cli"  # in the audit log: whoever has a shell here
+ACTOR = "cli"  # in the audit log: anybody with a shell here
 EXIT_BROKEN = 1
 
 account = typer.Typer(name="account", help="Who may sign in to review.", no_args_is_help=True)
@@ -26,7 +26,8 @@ audit = typer.Typer(name="audit", help="The log of who did what.", no_args_is_he
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
 FromStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Take the password from stdin, not a one-time one.")
+    bool,
+    typer.Option("--password-stdin", help="Read the password from stdin instead of making a one-time one."),
 ]
 
 
@@ -60,14 +61,14 @@ def add(
     role: Annotated[Role, typer.Option(help="What they may do.")] = Role.REVIEWER,
     password_stdin: FromStdin = False,
 ) -> None:
-    """Add an account and print its one-time password; a service gets none, it needs a token."""
+    """Add an account and print its one-time password; a service has none and needs a token."""
     from storage.people import accounts
 
     password, hashed = "", None
     if role != Role.SERVICE:
         password, hashed = _password(name, from_stdin=password_stdin)
     elif password_stdin:
-        raise InvalidValue(field="password", reason="a service has none; make it a token")
+        raise InvalidValue(field="password", reason="a service has none; create a token for it")
     with _database() as session:
         made = accounts.add(
             session,
@@ -99,7 +100,7 @@ def list_accounts(as_json: AsJson = False) -> None:
 
 @account.command()
 def password(name: Name, password_stdin: FromStdin = False) -> None:
-    """Give an account a new one-time password; it is signed out everywhere."""
+    """Give an account a new one-time password and sign it out everywhere."""
     from storage.people import accounts
 
     made, hashed = _password(name, from_stdin=password_stdin)
@@ -121,13 +122,13 @@ def role(name: Name, role: Annotated[Role, typer.Argument(help="What they may do
 
 @account.command()
 def disable(name: Name) -> None:
-    """Sign an account out, revoke its tokens and let it in no more."""
+    """Disable an account: sign it out and revoke its tokens."""
     _set_active(name, active=False)
 
 
 @account.command()
 def enable(name: Name) -> None:
-    """Let a disabled account in again."""
+    """Enable a disabled account again."""
     _set_active(name, active=True)
 
 
@@ -142,9 +143,9 @@ def _set_active(name: str, *, active: bool) -> None:
 @token.command()
 def create(
     name: Name,
-    scope: Annotated[list[Scope], typer.Option(help="What it may do; say it several times for several.")],
+    scope: Annotated[list[Scope], typer.Option(help="What it may do; repeat it for several.")],
     purpose: Annotated[str, typer.Option("--for", help="What it is for.")] = "command line",
-    days: Annotated[float, typer.Option(help="Days until it ends.")] = 90,
+    days: Annotated[float, typer.Option(help="Days until it expires.")] = 90,
 ) -> None:
     """Create an API token for an account and print it; it is not shown again."""
     from storage.people import accounts, tokens
@@ -172,7 +173,7 @@ def list_tokens(as_json: AsJson = False) -> None:
 
 @token.command()
 def revoke(token_id: Annotated[int, typer.Argument(help="Its number in `facewarden token list`.")]) -> None:
-    """End a token."""
+    """Revoke a token."""
     from storage.people import tokens
 
     with _database() as session:
@@ -182,12 +183,12 @@ def revoke(token_id: Annotated[int, typer.Argument(help="Its number in `faceward
 
 @audit.command()
 def verify(
-    head: Annotated[str | None, typer.Option(help="A hash that an earlier run gave.")] = None,
+    head: Annotated[str | None, typer.Option(help="A hash that an earlier run printed.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Follow the log's hash chain; exit code 1 where it is broken or lacks the given hash.
+    """Check the log's hash chain; exit code 1 if it is broken or lacks the given hash.
 
-    Keep the hash that it prints somewhere else: with it, a later run finds that the end was cut off too.
+    Keep the printed hash somewhere else: with it, a later run also notices if the end was cut off.
     """
     from storage import audit as log
     from storage.engine import connect, reading
@@ -204,9 +205,7 @@ def verify(
         )
         typer.echo(f"{found.events} events before it are sound; their head is {found.head}", err=True)
     elif found.expected_found is False:
-        typer.echo(
-            f"{found.events} events fit together, but {head} is not among them: the log was cut", err=True
-        )
+        typer.echo(f"{found.events} events, sound, but {head} is not among them: the log was cut", err=True)
     else:
         typer.echo(f"{found.events} events, sound; head {found.head}")
     if not found.sound:

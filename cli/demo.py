@@ -1,8 +1,8 @@
 """`facewarden demo`: two clips made on the spot, screened by the whole system.
 
-Both are of one public-domain photograph (NASA's astronaut Eileen Collins, from scikit-image) under a moving
-camera; in the second the face is that of Grace Hopper (US Navy, from matplotlib), put there by the project's
-own blending. Neither photograph is ever trained on.
+Both show one public-domain photograph (NASA's astronaut Eileen Collins, from scikit-image) under a moving
+camera; in the second, the project's own blending gives her the face of Grace Hopper (US Navy, from
+matplotlib). Neither photograph is ever trained on.
 """
 
 import os
@@ -37,8 +37,8 @@ from storage.read.detail import ScreeningDetail
 SECONDS, RATE = 5, 25
 WIDTH, HEIGHT = 960, 720
 DECODER_PIXELS = 48
-# Without a step forward (a screening, an explanation, a lease that a worker renews at its job): a demo that
-# goes on is not cut off, however slow the machine is.
+# Without progress (a screening, an explanation, a lease that a busy worker renews): a demo that gets on is
+# not stopped, however slow the machine is.
 LONGEST_STANDSTILL_SECONDS = 600.0
 LOOK_SECONDS = 1.0
 
@@ -48,8 +48,8 @@ NOT_EMBEDDED = {f"FACEWARDEN_{name.upper()}" for name in EMBEDDED}
 
 
 def run_demo(settings: Settings, folder: Path) -> bool:
-    """Run it in a new folder below `folder`; True where the swapped clip is flagged and explained and the
-    other clear.
+    """Run it in a new folder below `folder`; True if the swapped clip is flagged and explained, and the
+    other one clear.
     """
     console = Console()
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def run_demo(settings: Settings, folder: Path) -> bool:
             cwd=folder,  # away from any `.env`, which could name the real database
             stdout=output,
             stderr=output,
-            preexec_fn=die_with_parent,  # noqa: PLW1509  this process has no thread that holds a lock then
+            preexec_fn=die_with_parent,  # noqa: PLW1509  no thread of this process holds a lock then
         )
         try:
             failed = _followed(up, demo)
@@ -104,13 +104,13 @@ def _followed(up: "subprocess.Popen[bytes]", demo: Settings) -> str:
         if state != before:
             moved, before = time.monotonic(), state
         if time.monotonic() - moved > LONGEST_STANDSTILL_SECONDS:
-            return f"got no further in {LONGEST_STANDSTILL_SECONDS:.0f} s"
+            return f"made no progress in {LONGEST_STANDSTILL_SECONDS:.0f} s"
         time.sleep(LOOK_SECONDS)
-    return f"ended with {code}" if code else ""
+    return f"exited with {code}" if code else ""
 
 
 def _progress(demo: Settings) -> object:
-    """What changes as long as the workers get on; None before there is a database."""
+    """What changes while the workers make progress; None before there is a database."""
     if not (demo.home / "facewarden.sqlite3").exists():
         return None
     engine = connect(demo.sql_url)
@@ -118,7 +118,7 @@ def _progress(demo: Settings) -> object:
         with transaction(engine) as session:
             return workload.counts(session), workload.latest_lease(session)
     except FacewardenError:
-        return None  # not migrated yet, or busy for long
+        return None  # not migrated yet, or busy for too long
     finally:
         engine.dispose()
 
@@ -134,7 +134,7 @@ def _drop(bucket: Path, console: Console) -> None:
     made = make_photographs()
     for name, photograph in made.items():
         target = bucket / f"{name}.mp4"
-        partial = bucket / f"{name}.mp4.part"  # the bucket takes it once it is whole
+        partial = bucket / f"{name}.mp4.part"  # the bucket takes it in once it is complete
         write_clip(partial, photograph)
         partial.replace(target)
         console.print(f"made {target}")
@@ -159,7 +159,7 @@ def make_photographs() -> dict[str, Image]:
     with Pillow.open(get_sample_data("grace_hopper.jpg", asfileobj=False)) as picture:
         source = np.asarray(picture.convert("RGB"), np.uint8)
     face = _face(source)
-    # Tools that swap faces paint them in low resolution: 48 pixels, as the early ones do.
+    # Face swappers paint in low resolution: 48 pixels here, like the early ones.
     factor = DECODER_PIXELS / max(face.box.width, face.box.height)
     painted = np.asarray(
         cv2.resize(source, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8

@@ -39,7 +39,7 @@ ANSWER_SECONDS = 3.0  # for the review service to answer
 
 
 class _TooMany(Exception):
-    """The comparison takes longer than a check may."""
+    """The comparison takes too long for a check."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +100,14 @@ def _redis(settings: Settings) -> str:
 
 def _queue_files(settings: Settings) -> str:
     if settings.redis_url is not None:
-        return "not of this installation"
+        return "kept by an external server"
     aside = queue_server.set_aside_before(settings)
     if not aside:
-        return "none was ever damaged"
+        return "no damaged copies"
     size = sum(path.lstat().st_size for folder in aside for path in folder.rglob("*"))
     return (
         f"{len(aside)} damaged copies set aside, {size / 1024**2:.1f} MiB, the last one {aside[-1]};"
-        " remove them once nobody wants to know why"
+        " remove them once the cause is clear"
     )
 
 
@@ -118,7 +118,7 @@ def _database(settings: Settings) -> str:
     if not is_current(engine):
         raise SettingsError(
             setting="FACEWARDEN_DATABASE_URL",
-            reason="the schema is not this release's; run `facewarden migrate`",
+            reason="the schema does not match this release; run `facewarden migrate`",
         )
     return f"{engine.dialect.name}, migrated"
 
@@ -162,13 +162,16 @@ def _decoder(settings: Settings) -> str:
 
 
 def _sandbox(settings: Settings) -> Iterator[Finding]:
-    """What the decoder process itself says of each part that not every kernel has."""
-    with tempfile.TemporaryDirectory() as folder, suppress(FacewardenError):  # the decoder's own row tells
+    """What the decoder process reports of each part that not every kernel has."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        suppress(FacewardenError),
+    ):  # the decoder's own row reports it
         path = Path(folder) / "probe.png"
         _write_probe(path)
         with VideoReader(path, settings.decode, settings.sampling, name=path.name) as reader:
             for part in reader.sandbox:
-                missing = f"missing here ({part.note}); the other parts of the decoder's sandbox hold"
+                missing = f"missing here ({part.note}); the other parts of the decoder's sandbox are active"
                 note = part.note if part.holds else missing
                 yield Finding(check=f"sandbox: {part.name}", healthy=part.holds, note=note)
 
@@ -202,7 +205,7 @@ def _objects(settings: Settings) -> str:
 
 def _bucket(settings: Settings) -> str:
     settings.bucket.mkdir(parents=True, exist_ok=True)
-    next(settings.bucket.iterdir(), None)  # raises where it cannot be read
+    next(settings.bucket.iterdir(), None)  # raises if it cannot be read
     return str(settings.bucket.resolve())
 
 
@@ -210,7 +213,7 @@ def _disk(settings: Settings) -> str:
     settings.home.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.home).free
     if free < LEAST_FREE_BYTES:
-        raise SettingsError(setting="FACEWARDEN_HOME", reason=f"only {free >> 20} MiB are free there")
+        raise SettingsError(setting="FACEWARDEN_HOME", reason=f"only {free >> 20} MiB are free")
     return f"{free >> 30} GiB free"
 
 
@@ -226,4 +229,4 @@ def _review(settings: Settings) -> str:
         with urllib.request.urlopen(f"{address}healthz", timeout=ANSWER_SECONDS):  # noqa: S310  always http
             return f"answers at {address}"
     except urllib.error.URLError as error:
-        return f"does not run at {address} ({error.reason})"
+        return f"not running at {address} ({error.reason})"

@@ -15,7 +15,7 @@ from storage.objects import FolderStore
 
 
 def take_in(settings: Settings, paths: list[Path]) -> int:
-    """Register the files; returns how many were not taken."""
+    """Register the files; returns how many were refused."""
     engine = connect(settings.sql_url)
     upgrade(engine)
     registrar = Registrar(settings, engine, FolderStore(settings.objects_folder))

@@ -17,7 +17,7 @@ from core.outcomes import Verdict
 EXIT_FAILED = 1  # something that was asked for could not be done
 EXIT_INPUTS = 3  # done, but some inputs could not be screened
 EXIT_FLAGGED = 10  # `screen --fail-on-flagged` found something
-EXIT_UNJUDGED = 11  # it found nothing, but saw faces that it could not judge
+EXIT_UNJUDGED = 11  # nothing flagged, but faces that it could not judge
 
 app = typer.Typer(
     name="facewarden",
@@ -81,15 +81,15 @@ def screen(
     paths: Paths,
     as_json: AsJson = False,
     weights: Annotated[Path | None, typer.Option(help="Another checkpoint.")] = None,
-    overlays: Annotated[Path | None, typer.Option(help="Folder for pictures that explain.")] = None,
+    overlays: Annotated[Path | None, typer.Option(help="Folder for the explanation overlays.")] = None,
     fail_on_flagged: Annotated[
-        bool, typer.Option("--fail-on-flagged", help="Exit with 10 then; 11: unjudged.")
+        bool, typer.Option("--fail-on-flagged", help="Exit with 10 if any is flagged, 11 if any is unjudged.")
     ] = False,
 ) -> None:
     """Screen files here and now, without queue and database.
 
-    Exit code: 0 all screened, 3 some could not be screened; with --fail-on-flagged 10 some flagged, else 11
-    some with faces that could not be judged.
+    Exit code: 0 all screened, 3 some could not be screened; with --fail-on-flagged also 10 some flagged,
+    else 11 some with faces that could not be judged.
     """
     from cli.screening import screen_files
 
@@ -109,14 +109,14 @@ def ingest(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files, or folders of files.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Watch the bucket until stopped.")] = False,
 ) -> None:
-    """Take files in and queue them; or watch the bucket folder."""
+    """Queue files for screening, or watch the bucket folder."""
     from cli.intake import take_in, watch_bucket
 
     settings = _settings()
     if watch:
         watch_bucket(settings)
     elif not paths:
-        raise typer.BadParameter("name files or folders, or say --watch")
+        raise typer.BadParameter("give files or folders, or --watch")
     else:
         raise typer.Exit(EXIT_INPUTS if take_in(settings, paths) else 0)
 
@@ -124,13 +124,13 @@ def ingest(
 @app.command()
 def worker(
     queue: Annotated[str, typer.Option(help="screen or explain.")] = "screen",
-    burst: Annotated[bool, typer.Option("--burst", help="End when the queue is empty.")] = False,
+    burst: Annotated[bool, typer.Option("--burst", help="Exit when the queue is empty.")] = False,
 ) -> None:
-    """Work on one queue until stopped. SIGTERM ends it after the running job."""
+    """Work on one queue until stopped. SIGTERM stops it after the running job."""
     from core.queues import EXPLAIN, SCREEN
 
     if queue not in {SCREEN, EXPLAIN}:
-        raise typer.BadParameter(f"the queue is {SCREEN} or {EXPLAIN}")
+        raise typer.BadParameter(f"--queue must be {SCREEN} or {EXPLAIN}")
     from worker.process import EXPLAIN_NICENESS, run_worker
 
     if queue == EXPLAIN:
@@ -154,10 +154,10 @@ def review(
 @app.command()
 def status(
     as_json: AsJson = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Until nothing is left to do.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 3600,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until nothing is left to do.")] = False,
+    timeout: Annotated[float, typer.Option(help="Longest wait in seconds.")] = 3600,
 ) -> None:
-    """What is queued, running, done; which processes run; where the queue is."""
+    """Show what is queued, running and done, the running processes, and where the queue is."""
     from cli.status import show_status
 
     raise typer.Exit(
@@ -170,16 +170,18 @@ def results(
     flagged: Annotated[bool, typer.Option("--flagged", help="Only fake and suspect.")] = False,
     verdict: Annotated[Verdict | None, typer.Option(help="Only this verdict.")] = None,
     as_json: AsJson = False,
-    limit: Annotated[int, typer.Option(min=1, max=10000, help="Videos at most, the newest first.")] = 100,
-    after: Annotated[int | None, typer.Option(help="Screening id to go on after.")] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10000, help="Most videos to list, the newest first.")
+    ] = 100,
+    after: Annotated[int | None, typer.Option(help="Continue after this screening id.")] = None,
 ) -> None:
-    """What became of the videos: verdicts, tracks, flagged frames, explanations."""
+    """Show verdicts, tracks, flagged frames and explanations of the videos."""
     from cli.results import show_results
     from core.outcomes import FLAGGED
     from storage.queue.filters import Filters
 
     if flagged and verdict:
-        raise typer.BadParameter("say --flagged or --verdict, not both")
+        raise typer.BadParameter("give --flagged or --verdict, not both")
     verdicts = FLAGGED if flagged else (verdict,) if verdict else ()
     wanted = Filters(verdicts=verdicts, every_screening=True)
     show_results(_settings(), wanted, as_json=as_json, limit=limit, after=after)
@@ -198,10 +200,10 @@ def explain(
 @app.command()
 def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="However many there are.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Remove them however many there are.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove stored objects that no row of the database names; report rows whose object is gone (then 1)."""
+    """Remove stored objects that no database row names; report rows whose object is missing (exit code 1)."""
     from cli.sweep import run_sweep
 
     whole = run_sweep(_settings(), dry_run=dry_run, force=force, as_json=as_json)
@@ -210,7 +212,7 @@ def sweep(
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to the schema of this release."""
+    """Migrate the database to this release's schema."""
     from storage.engine import connect
     from storage.migrate import upgrade
 
@@ -222,11 +224,11 @@ def migrate() -> None:
 
 @app.command()
 def config(
-    markdown: Annotated[bool, typer.Option("--markdown", help="The page docs/settings.md.")] = False,
-    env: Annotated[bool, typer.Option("--env", help="The file .env.example.")] = False,
-    formats: Annotated[bool, typer.Option("--formats", help="The page docs/formats.md.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/settings.md.")] = False,
+    env: Annotated[bool, typer.Option("--env", help="Print the file .env.example.")] = False,
+    formats: Annotated[bool, typer.Option("--formats", help="Print the page docs/formats.md.")] = False,
 ) -> None:
-    """The settings in force, secrets masked."""
+    """Show the settings in force, secrets masked."""
     from cli import formats as format_page
     from cli.configuration import as_env, as_markdown, as_table
 
@@ -250,7 +252,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where its files go.")] = Path("build/demo"),
+    folder: Annotated[Path, typer.Option(help="Folder for its files.")] = Path("build/demo"),
 ) -> None:
     """Make a genuine and a swapped clip, screen both end to end, print the verdicts."""
     from cli.demo import run_demo

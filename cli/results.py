@@ -68,7 +68,7 @@ def show_results(
 ) -> None:
     """Print a page of stored results; `after` is the last screening's number of the page before.
 
-    Raises ServiceUnavailable where the database is away.
+    Raises ServiceUnavailable where the database does not answer.
     """
     position = None if after is None else Position(id=after)
     with transaction(connect(settings.sql_url)) as session:
@@ -150,7 +150,7 @@ def print_results(found: Sequence[ScreeningDetail], objects: FolderStore) -> Non
 
 
 def _name(screening: ScreeningDetail) -> str:
-    """What the video was first called."""
+    """The name under which the video first arrived."""
     return printable(screening.names[0] if screening.names else screening.item.sha256[:12])
 
 

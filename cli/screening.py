@@ -28,7 +28,7 @@ from worker.screening.screened import Screened
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """What became of the files, in numbers."""
+    """How many files ended how."""
 
     failed: int  # could not be screened
     flagged: int
@@ -38,7 +38,7 @@ class Tally:
 def screen_files(settings: Settings, paths: list[Path], *, as_json: bool, overlays: Path | None) -> Tally:
     """Screen the files.
 
-    Raises WeightsError or SettingsError where nothing can be screened at all.
+    Raises WeightsError or SettingsError if nothing at all can be screened.
     """
     pipeline = load_pipeline(settings)
     rows = []
@@ -80,10 +80,10 @@ def screen_one(
     *,
     found: tuple[Path, Path] | None = None,
 ) -> dict[str, Any]:
-    """Screen one file into the object that `--json` prints; its error, if any, is part of it.
+    """Screen one file into the object that `--json` prints, including its error, if any.
 
-    `path` is what the user calls it; `found` is where it really is and the folder below which it was found,
-    where links are not followed.
+    `path` is what the user typed; `found` is where the file really is and the folder in which it was found,
+    below which links are not followed.
     """
     version = pipeline.classifier.version
     row: dict[str, Any] = {
@@ -129,7 +129,7 @@ def screen_one(
 
 
 def _admitted(path: Path, root: Path, name: str, max_bytes: int) -> str:
-    """The SHA-256 of a file that the gate lets through: it is read only when it is known to be media."""
+    """The SHA-256 of a file that the gate lets through: only what is known to be media is read."""
     with gate.open_regular(path, root=root, name=name, max_bytes=max_bytes) as file:
         pieces = gate.pieces(file, name)
         head = next(pieces, b"")

@@ -20,7 +20,7 @@ LOOK_SECONDS = 0.5
 
 
 def show_status(settings: Settings, *, as_json: bool, wait: bool, timeout: float) -> bool:
-    """Print the state of things; False where waiting for idleness took longer than `timeout` seconds."""
+    """Print the status; False if it was not idle within `timeout` seconds of waiting."""
     deadline = time.monotonic() + timeout
     state = gather(settings)
     while wait and (state["busy"] or state["untaken"]) and time.monotonic() < deadline:
@@ -34,7 +34,7 @@ def show_status(settings: Settings, *, as_json: bool, wait: bool, timeout: float
 
 
 def gather(settings: Settings) -> dict[str, Any]:
-    """The state as one object. Raises ServiceUnavailable where the database is away."""
+    """The status as one object. Raises ServiceUnavailable where the database does not answer."""
     with transaction(connect(settings.sql_url)) as session:
         counts = workload.counts(session)
         waiting = untaken(settings, videos.seen_in(session, BucketWatcher.source(settings)))

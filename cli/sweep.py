@@ -13,7 +13,7 @@ from storage.sweep import Findings, look, sweep
 
 
 def run_sweep(settings: Settings, *, dry_run: bool, force: bool, as_json: bool) -> bool:
-    """Report, and unless `dry_run` remove; False where objects are missing."""
+    """Report, and remove unless `dry_run`; False if objects are missing."""
     engine, objects = connect(settings.sql_url), FolderStore(settings.objects_folder)
     removed = removed_bytes = 0
     if dry_run:
@@ -36,7 +36,7 @@ def run_sweep(settings: Settings, *, dry_run: bool, force: bool, as_json: bool) 
 
 def summary(found: Findings) -> str:
     return (
-        f"{found.objects} objects; {found.orphans} of them named by no row"
-        f" ({found.orphan_bytes / 1024**2:.1f} MiB), {found.half_written} left half written,"
+        f"{found.objects} objects; {found.orphans} of them orphans"
+        f" ({found.orphan_bytes / 1024**2:.1f} MiB), {found.half_written} half written,"
         f" {found.missing} missing"
     )

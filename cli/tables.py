@@ -6,7 +6,7 @@ COLOURS = {"fake": "bold red", "suspect": "yellow", "clear": "green", "unjudged"
 
 
 def coloured(verdict: str | None) -> str:
-    """A verdict with rich's markup; failures are magenta, what has no score is dim."""
+    """A verdict in rich's markup; failures are magenta, verdicts without a score dim."""
     if verdict is None:
         return "[dim]-[/]"
     colour = "magenta" if verdict.startswith("failed") else COLOURS.get(verdict, "dim")
@@ -20,5 +20,7 @@ def percent(value: float | None) -> str:
 def printed_label(version: str, label: str) -> str:
     """A model version; one of a short training run says so in yellow."""
     return (
-        f"{version} [yellow]({label}: no evidence)[/]" if label == UNTRAINED_LABEL else f"{version} ({label})"
+        f"{version} [yellow]({label}: not evidence)[/]"
+        if label == UNTRAINED_LABEL
+        else f"{version} ({label})"
     )

@@ -12,7 +12,7 @@ DATA = "FACEWARDEN_DATA"
 def command_line(words: Sequence[str] | None = None, *, launcher: str = "") -> str:
     """The command as others would type it: folders of this machine mean nothing elsewhere.
 
-    The folder of data is named by its variable; of other absolute paths the last part is left.
+    The data folder is named by its variable; other absolute paths keep only their last part.
 
     Args:
         words: what follows the launcher; by default what this process was given.

@@ -18,7 +18,7 @@ with the fields of the error filled in.
     |   |   |-- Unreadable            unreadable
     |   |   |-- UnsafePath            unsafe_path
     |   |   `-- DecoderKilled         decoder_killed
-    |   |       `-- DecoderShot       decoder_shot: by somebody else, and worth another try
+    |   |       `-- DecoderShot       decoder_shot: killed from outside, worth another try
     |   |-- WeightsError              weights_error
     |   |-- SettingsError             settings_error
     |   |-- NotFound                  not_found
@@ -102,7 +102,7 @@ class EmptyFile(InputError):
 
 
 class NotMedia(InputError):
-    """{name}: the content is no video or image that Facewarden knows ({reason}).
+    """{name}: this is not a video or image that Facewarden recognises ({reason}).
     Supported: {supported}."""
 
     code = "not_media"
@@ -121,20 +121,20 @@ class UnsupportedMedia(InputError):
 
 
 class NoVideoStream(InputError):
-    """{name}: there is no picture in it, only {streams}. Facewarden screens pictures."""
+    """{name}: it contains no pictures, only {streams}. Facewarden screens only pictures."""
 
     code = "no_video_stream"
 
 
 class Encrypted(InputError):
-    """{name}: the pictures are encrypted ({scheme}): nobody without the key can look at them.
-    Decrypt the file with its key, or get a copy without copy protection."""
+    """{name}: the pictures are encrypted ({scheme}) and cannot be decoded without the key.
+    Decrypt the file, or get a copy without copy protection."""
 
     code = "encrypted"
 
 
 class BrokenMedia(InputError):
-    """{name}: not one frame could be decoded ({reason}). Export or upload the file again."""
+    """{name}: no frame could be decoded ({reason}). Export or upload the file again."""
 
     code = "broken_media"
 
@@ -147,26 +147,26 @@ class MediaTooLarge(InputError):
     def __init__(self, **fields: Any) -> None:
         """`setting` names what allows more; left out or empty where nothing does."""
         setting = fields.get("setting")
-        raised = f"Raise {setting} if such inputs are expected." if setting else "Cut it into parts."
+        raised = f"Raise {setting} if such inputs are expected." if setting else "Split it into parts."
         super().__init__(**{"remedy": raised, **fields})
 
 
 class TooCostly(InputError):
-    """{name}: {quantity} has passed what a file of this size may cost ({limit}). It is likely made to
-    keep machines busy; if it is not, raise {setting}."""
+    """{name}: {quantity} exceeds what a file of this size may cost ({limit}). It was probably made to
+    waste resources; if not, raise {setting}."""
 
     code = "too_costly"
 
 
 class FileVanished(InputError):
-    """{name}: there is no such file, or no longer. Check its name, or upload it again."""
+    """{name}: there is no such file, or it is gone. Check its name, or upload it again."""
 
     code = "file_vanished"
 
 
 class Unreadable(InputError):
-    """{name}: the file cannot be read ({reason}). Give Facewarden the right to read it;
-    the bucket is tried again every minute."""
+    """{name}: the file cannot be read ({reason}). Give Facewarden permission to read it;
+    the bucket is retried every minute."""
 
     code = "unreadable"
 
@@ -202,7 +202,7 @@ class SettingsError(PermanentError):
 
 
 class NotFound(PermanentError):
-    """{what} {key} is not known here."""
+    """{what} {key} was not found."""
 
     code = "not_found"
 
@@ -220,8 +220,8 @@ class InvalidValue(PermanentError):
 
 
 class WeakPassword(InvalidValue):
-    """This password is too easily guessed ({reason}).
-    Take four or five words that have nothing to do with each other, or let a password manager make one."""
+    """This password is too easy to guess ({reason}).
+    Use four or five unrelated words, or let a password manager generate one."""
 
     code = "weak_password"
 
@@ -240,7 +240,7 @@ class Conflict(PermanentError):
 
 
 class HeldByAnother(Conflict):
-    """{what} {key} is with another reviewer until {until}. Take another one, or wait."""
+    """{what} {key} is claimed by another reviewer until {until}. Pick another one, or wait."""
 
     code = "held_by_another"
 
@@ -252,7 +252,7 @@ class AccessError(PermanentError):
 
 
 class NotSignedIn(AccessError):
-    """Nobody is signed in. Sign in, or send an API token in the header `Authorization: Bearer …`."""
+    """You are not signed in. Sign in, or send an API token in the header `Authorization: Bearer …`."""
 
     code = "not_signed_in"
 
@@ -276,7 +276,7 @@ class SessionOnly(AccessError):
 
 
 class TokenTooWeak(AccessError):
-    """This token may not make that one: {reason}.
+    """This token may not create that one: {reason}.
     Sign in with a browser, or use `facewarden token create`."""
 
     code = "token_too_weak"
@@ -290,7 +290,7 @@ class PasswordNeeded(AccessError):
 
 
 class PasswordMustChange(AccessError):
-    """{name} has a one-time password. Set one of your own first."""
+    """{name} still has a one-time password. Set a new one first."""
 
     code = "password_must_change"
 
@@ -302,7 +302,7 @@ class HiddenUntilDecided(AccessError):
 
 
 class ForgedRequest(AccessError):
-    """This request did not come from a page of this session ({reason}). Load the page again."""
+    """This request did not come from a page of this session ({reason}). Reload the page."""
 
     code = "forged_request"
 
@@ -314,8 +314,8 @@ class QueueServerFailed(PermanentError):
 
 
 class AttemptsExhausted(PermanentError):
-    """{name}: given up after {attempts} attempts; the last one ended with: {reason}.
-    Screen it again once the cause is gone."""
+    """{name}: gave up after {attempts} attempts; the last one failed with: {reason}.
+    Screen it again once the cause is fixed."""
 
     code = "attempts_exhausted"
 
@@ -333,8 +333,8 @@ class ObjectStoreError(RetryableError):
 
 
 class DeadlineExceeded(RetryableError):
-    """{name}: the job passed its deadline of {seconds} s.
-    Raise FACEWARDEN_WORKER__JOB_SECONDS if videos are long."""
+    """{name}: the job exceeded its deadline of {seconds} s.
+    Raise FACEWARDEN_WORKER__JOB_SECONDS if your videos are long."""
 
     code = "deadline_exceeded"
 

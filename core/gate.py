@@ -1,8 +1,8 @@
-"""The gate: what is wrong with a file before anybody decodes it.
+"""The gate: what can be wrong with a file before it is decoded.
 
-The bucket, `facewarden ingest`, uploads and `facewarden screen` all ask here, in this order: can it be
+The bucket, `facewarden ingest`, uploads and `facewarden screen` all check here, in this order: can it be
 opened, is it a regular file, is it too large, is it empty, is it a format that is screened
-(`core.media_formats`). What passes may still be damaged; what fails no decoder ever sees.
+(`core.media_formats`). What passes may still be damaged; what fails never reaches a decoder.
 """
 
 import errno
@@ -45,9 +45,9 @@ def open_regular(path: Path, *, root: Path, name: str, max_bytes: int) -> Binary
 
 
 def pieces(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """What is left of the file, piece by piece.
+    """The rest of the file, piece by piece.
 
-    Raises Unreadable where the disk or the network share fails: that must not look like our own fault.
+    Raises Unreadable where the disk or network share fails, so that it does not look like our own fault.
     """
     while True:
         try:
@@ -64,8 +64,8 @@ def sniff(head: bytes, name: str) -> MediaFormat:
 
     Raises:
         EmptyFile: there are none.
-        NotMedia: they are those of nothing that Facewarden knows.
-        UnsupportedMedia: they are those of something that it knows and does not take.
+        NotMedia: they belong to no known format.
+        UnsupportedMedia: they belong to a known format that is not screened.
     """
     if not head:
         raise EmptyFile(name=name)
@@ -78,7 +78,7 @@ def sniff(head: bytes, name: str) -> MediaFormat:
 
 
 def _open(path: Path, root: Path, name: str) -> int:
-    """Step by step, each folder from the one before: nobody can put a link into the path meanwhile."""
+    """Folder by folder, each opened from the one before: nobody can slip a link into the path."""
     *folders, last = path.relative_to(root).parts or (".",)
     flags = os.O_RDONLY | os.O_CLOEXEC
     held = None
@@ -100,15 +100,15 @@ def _refusal(error: OSError, name: str) -> InputError:
     if error.errno == errno.ENOENT:
         return FileVanished(name=name)
     if error.errno in LINK:
-        return UnsafePath(name=name, reason="it is a symbolic link, or lies behind one")
+        return UnsafePath(name=name, reason="it is a symbolic link, or is reached through one")
     if error.errno == errno.ENXIO:  # a socket
-        return UnsafePath(name=name, reason="it is no regular file")
+        return UnsafePath(name=name, reason="it is not a regular file")
     return Unreadable(name=name, reason=error.strerror)
 
 
 def _check(status: os.stat_result, name: str, max_bytes: int) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise UnsafePath(name=name, reason="it is no regular file")
+        raise UnsafePath(name=name, reason="it is not a regular file")
     if status.st_size > max_bytes:
         raise MediaTooLarge(
             name=name,

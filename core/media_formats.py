@@ -1,8 +1,8 @@
 """Every format that Facewarden knows by its first bytes: what it is, who reads it, or what to do instead.
 
 This is the only such list. The gate before the queue (`core.gate`), the decoder, the upload page, the media
-types that a browser is told, the error messages and docs/formats.md are all made from it. A format is what
-its bytes say: names and extensions are a stranger's claim.
+types that a browser is told, the error messages and docs/formats.md are all made from it. Only the bytes
+count: names and extensions are a stranger's claim.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class MediaFormat:
 
     name: str  # what people call it
     kind: MediaKind
-    matches: Signature  # whether a file that begins so is one
+    matches: Signature  # whether these first bytes are of this format
     types: tuple[str, ...] = ()  # media types; browsers are told the first
     suffixes: tuple[str, ...] = ()  # of file names, for file choosers and for people
     reader: str = ""  # libav's name of the demuxer, or Pillow's of the format; empty where it is refused
@@ -59,9 +59,9 @@ def _no_video(name: str, matches: Signature, *suffixes: str) -> MediaFormat:
     )
 
 
-# In the order in which they are asked: the first that matches it is.
+# In matching order: the first match wins.
 FORMATS: tuple[MediaFormat, ...] = (
-    # Pictures. Those that are refused come first where they begin like one that is not.
+    # Pictures. A refused format comes before a screened one that begins the same way.
     _no_still("JPEG-LS", by.starts(b"\xff\xd8\xff\xf7"), ".jls"),
     _no_still(
         "camera raw", by.camera_raw, ".cr2", ".cr3", ".raf", ".orf", ".rw2", ".x3f", ".mrw", remedy=RAW_REMEDY
@@ -154,7 +154,7 @@ FORMATS: tuple[MediaFormat, ...] = (
     _no_video("NUT", by.starts(b"nut/multimedia container\0"), ".nut"),
     _no_video("GXF", by.starts(b"\0\0\0\0\1\xbc"), ".gxf"),
     _no_video("WTV", by.starts(b"\xb7\xd8\x00\x20\x37\x49\xda\x11"), ".wtv"),
-    # Found behind bytes of something else, so they are asked last.
+    # Found behind other bytes, so they are tried last.
     _video(
         "MPEG-TS",
         by.transport_stream,
@@ -183,7 +183,7 @@ def format_of(head: bytes) -> MediaFormat | None:
 
 
 def media_type(head: bytes) -> str:
-    """What a browser is told of a file that begins so; a type that it would run is never among them."""
+    """The type a browser is told for a file that begins with `head`; never one that it would run."""
     found = format_of(head)
     return UNKNOWN_TYPE if found is None else found.media_type
 
@@ -194,7 +194,7 @@ def media_types(kind: MediaKind | None = None) -> tuple[str, ...]:
 
 
 def names(kind: MediaKind | None = None) -> str:
-    """What is screened, as a list for people: videos first, what most people have in front."""
+    """What is screened, as a list for people: videos first, the most common in front."""
     wanted = [each for each in SCREENED if kind in (None, each.kind)]
     wanted.sort(key=lambda each: each.kind != MediaKind.VIDEO)
     return ", ".join(each.name for each in wanted)

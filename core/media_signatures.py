@@ -1,4 +1,4 @@
-"""Telling formats by the first bytes of a file: the predicates that `core.media_formats` puts names to."""
+"""Predicates on the first bytes of a file, by which `core.media_formats` tells formats."""
 
 import codecs
 import re
@@ -14,14 +14,14 @@ TEXT_CONTROLS = frozenset("\t\n\f\r\x1b")
 
 # Bytes of a packet of MPEG-TS: plain, with a camera's time stamp of 4 bytes in front, with error correction.
 TRANSPORT_PACKETS = (188, 192, 204)
-TRANSPORT_RUN = 5  # sync bytes in a row that chance does not give
+TRANSPORT_RUN = 5  # sync bytes in a row, too many for chance
 TIME_STAMP = 4  # bytes
 
 EBML = b"\x1a\x45\xdf\xa3"  # begins Matroska and WebM
 
 FILE_TYPE = b"ftyp"  # the box with which most files of the MP4 family begin
 
-# Boxes with which a file of the MP4 family may begin. Each is also a word, so text is ruled out apart.
+# Boxes with which a file of the MP4 family may begin. Text can begin so too, and is ruled out separately.
 BOXES = frozenset(
     (
         *(
@@ -40,12 +40,12 @@ BOXES = frozenset(
         *(b"free", b"skip", b"wide", b"uuid", b"udta", b"mfra", b"pnot", b"PICT", b"pict", b"junk"),
     )
 )
-# Those of them by which the family is known behind boxes that nobody has heard of.
+# Those that identify the family even behind unknown boxes.
 TELLING_BOXES = frozenset((FILE_TYPE, b"moov", b"mdat", b"moof", b"styp", b"sidx"))
-# And those that only fragments of MP4 have, never QuickTime.
+# Those that only fragmented MP4 has, never QuickTime.
 FRAGMENT_BOXES = frozenset((b"moof", b"styp", b"sidx", b"ssix", b"emsg", b"prft", b"pdin", b"mfra"))
 
-# Brands of `ftyp`. The vague ones leave open how the pictures are coded; others beside them tell.
+# Brands of `ftyp`. The vague ones do not say how the pictures are coded; brands beside them do.
 HEIF_BRANDS = frozenset(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"avci", b"avcs")
 )
@@ -59,7 +59,7 @@ BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; the sizes that version
 
 
 def starts(*beginnings: bytes) -> Signature:
-    """Files that begin so."""
+    """Files that begin with one of these."""
     return lambda head: head.startswith(beginnings)
 
 
@@ -74,17 +74,17 @@ def riff(form: bytes) -> Signature:
 
 
 def bitmap(head: bytes) -> bool:
-    # "BM" alone also begins many a text.
+    # Texts can begin with "BM" too.
     return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in BITMAP_HEADERS
 
 
 def webm(head: bytes) -> bool:
-    # The document type stands within the first few dozen bytes.
+    # The document type is within the first few dozen bytes.
     return head.startswith(EBML) and b"webm" in head[:64]
 
 
 def camera_raw(head: bytes) -> bool:
-    """The makers' own formats; those that are a TIFF to the last byte show only when they are opened."""
+    """The makers' own formats; those that are valid TIFF are only recognised once opened."""
     return _CAMERA_RAW.match(head) is not None or (head[4:8] == b"ftyp" and head[8:12] == b"crx ")
 
 
@@ -140,7 +140,7 @@ def boxes(head: bytes) -> bool:
 
 
 def transport_stream(head: bytes) -> bool:
-    """MPEG-TS, from its first packet on or behind bytes of something else."""
+    """MPEG-TS, from the first byte on or behind other bytes."""
     if looks_like_text(head):
         return False
     for packet in TRANSPORT_PACKETS:
@@ -171,7 +171,7 @@ def material_exchange(head: bytes) -> bool:
 
 def looks_like_text(head: bytes) -> bool:
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # may end amid a character
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # may end inside a character
     except UnicodeDecodeError:
         return False
     return not any(char < " " and char not in TEXT_CONTROLS for char in text)

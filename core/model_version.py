@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, read without torch.
+"""What a checkpoint says about itself, read without torch.
 
 A checkpoint is a safetensors file: 8 bytes little-endian header length, a JSON header, the tensors.
 The header's `__metadata__` holds one key, `facewarden`, whose value is the JSON of a model version.
@@ -21,7 +21,7 @@ METADATA_KEY = "facewarden"
 LONGEST_HEADER = 100 * 1024 * 1024  # bytes; safetensors' own limit
 Head = Literal["default", "paper"]
 
-UNTRAINED_LABEL = "untrained-demo"  # a checkpoint of a short run: its scores are no evidence
+UNTRAINED_LABEL = "untrained-demo"  # a checkpoint of a short run: its scores are not evidence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +31,13 @@ class CropSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Looks:
-    """How the best of many looks at genuine faces exceeds one look; the default corrects nothing."""
+    """How far the highest of many looks at genuine faces exceeds one look; the default corrects nothing."""
 
     centre: float = 0.0  # logit of genuine stretches, mean
     spread: float = 0.0  # logit of genuine stretches, standard deviation; 0 corrects nothing
-    # The spread between stretches of one face, as a part of `spread`: w stretches of a face are w**repeat
-    # looks, because they resemble each other.
+    # Stretches of one face resemble each other: w of them count as w**repeat looks.
     repeat: float = 1.0
-    # n looks are taken as n**caution: below 1 where the full correction would lose too many fakes.
+    # n looks count as n**caution: below 1 where the full correction would lose too many fakes.
     caution: float = 1.0
     fitted_on: str = ""  # what it was fitted on, in words
 
@@ -112,10 +111,10 @@ class ModelVersion:
 
 
 def read_model_version(path: Path) -> ModelVersion:
-    """Read and check what the checkpoint at `path` says of itself.
+    """Read and check what the checkpoint at `path` says about itself.
 
     Raises:
-        WeightsError: it is missing, cut off, of another maker, or not what its `.sha256` file says.
+        WeightsError: it is missing, truncated, not made by Facewarden, or not what its `.sha256` file says.
     """
     try:
         stat = path.stat()
@@ -153,7 +152,9 @@ def parse_model_version(path: Path, content: bytes, digest: str) -> ModelVersion
     try:
         (length,) = struct.unpack_from("<Q", content)
         if length > min(LONGEST_HEADER, len(content) - 8):
-            raise WeightsError(path=path, reason="the file is cut off or no safetensors file; fetch it again")
+            raise WeightsError(
+                path=path, reason="the file is truncated or not a safetensors file; fetch it again"
+            )
         header = json.loads(content[8 : 8 + length])
         version = _from_values(json.loads(header["__metadata__"][METADATA_KEY]), digest)
         end = 8 + length + _tensor_bytes(header)
@@ -161,7 +162,7 @@ def parse_model_version(path: Path, content: bytes, digest: str) -> ModelVersion
         reason = f"it carries no Facewarden metadata ({type(error).__name__}); train or export it again"
         raise WeightsError(path=path, reason=reason) from error
     if end != len(content):
-        raise WeightsError(path=path, reason="the file is cut off; fetch it again")
+        raise WeightsError(path=path, reason="the file is truncated; fetch it again")
     return version
 
 
@@ -182,9 +183,9 @@ def _from_values(values: dict[str, Any], digest: str) -> ModelVersion:
         looks.fitted_on,
     )
     if not all(isinstance(text, str) for text in texts) or not isinstance(version.training, dict):
-        raise TypeError("no text where there should be one")
+        raise TypeError("a value that should be text is not")
     if version.head not in ("default", "paper"):
-        raise ValueError("a head that this release does not know")
+        raise ValueError("a head unknown to this release")
     if type(version.input_size) is not int or not 16 <= version.input_size <= 2048:
         raise ValueError("input size out of range")
     spreads = (looks.centre, looks.spread, looks.repeat, looks.caution)

@@ -1,4 +1,4 @@
-"""The words in which Facewarden says what became of a video.
+"""The words for what became of a video.
 
 They are stored as their string values; renaming a member's value needs a migration.
 """
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
     @property
     def flagged(self) -> bool:
-        """Whether its score speaks for a fake."""
+        """Whether its score points to a fake."""
         return self in (Verdict.FAKE, Verdict.SUSPECT)
 
     @property
@@ -50,7 +50,7 @@ class ExplanationMethod(StrEnum):
 
 
 class ExplainStatus(StrEnum):
-    """How far the explanations of one flagged frame have come."""
+    """Progress of the explanations of one flagged frame."""
 
     QUEUED = "queued"
     DONE = "done"
@@ -67,7 +67,7 @@ class DecisionOutcome(StrEnum):
 
 
 class DecisionState(StrEnum):
-    """How far reviewers have come with a video."""
+    """Progress of the review of a video."""
 
     OPEN = "open"  # nobody has decided
     SECOND_OPINION = "second_opinion"  # waits for another reviewer

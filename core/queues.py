@@ -22,7 +22,7 @@ EXPLAIN = "explain"
 SCREEN_JOB = "worker.jobs.screen"
 EXPLAIN_JOB = "worker.jobs.explain"
 
-# What became of a job stands in SQL; Redis forgets it soon.
+# The outcome of a job is in SQL; Redis forgets it soon.
 RESULT_SECONDS = 60
 FAILURE_SECONDS = 3600
 RECYCLE_EXIT_CODE = 75  # of a worker that has done its share of jobs: start another at once
@@ -106,7 +106,7 @@ def _enqueue(
         except DuplicateJobError:
             if _is_live(target, job_id):
                 return False
-            # A leftover: its hash is there, but no worker will ever come by it.
+            # A leftover: its hash exists, but no worker will ever pick it up.
             _forget(target, job_id)
             target.enqueue_call(function, **options)
     except (RedisError, OSError) as error:
@@ -117,7 +117,7 @@ def _enqueue(
 def not_waiting(connection: Redis, name: str, tickets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Those of the tickets (number, attempt) that no list of the queue names: running, or lost.
 
-    One look for all of them, however long the queue. Raises ServiceUnavailable where Redis does not answer.
+    One query for all, however long the queue. Raises ServiceUnavailable where Redis does not answer.
     """
     try:
         waiting = _listed(queue(connection, name))

@@ -26,11 +26,11 @@ class FaceResult:
     frame_width: int | None  # pixels of that frame; None in rows of older releases
     frame_height: int | None
     landmarks: Sequence[Sequence[float]]  # five (x, y): eyes, nose, corners of the mouth; pixels of the frame
-    probability: float  # of the detector, that it is a face, [0, 1]
+    probability: float  # that it is a face, as the detector says, [0, 1]
     sharpness: float  # variance of the Laplacian, gray values 0..255, at 112 px
     yaw: float  # 0 front, 1 profile
     roll: float | None  # degrees clockwise, once the frame is turned; None in rows of older releases
-    turn: int  # degrees clockwise by which the frame is turned so that the face stands
+    turn: int  # degrees clockwise by which the frame is turned so that the face is upright
     rejected_because: str | None  # by the quality gate; None: usable
     logit: float | None  # None: not classified
     score: float | None = None  # calibrated, [0, 1]: what the model version's calibration makes of the logit
@@ -53,7 +53,7 @@ class TrackResult:
     usable_frames: int  # of them, those that passed the quality gate
     score: float | None  # calibrated, [0, 1]; None without usable frames
     raw_score: float | None  # logit
-    supported: bool  # enough usable frames for a say in the verdict
+    supported: bool  # enough usable frames to count for the verdict
     flagged_ranges: Sequence[Sequence[float]] = ()  # from and to, in seconds, by time
 
 
@@ -72,7 +72,7 @@ class ExplanationResult:
     """Why one method finds a flagged face fake."""
 
     method: ExplanationMethod
-    parameters: Mapping[str, Any]  # all that is needed to make it again
+    parameters: Mapping[str, Any]  # all that is needed to reproduce it
     seed: int | None
     segments: bytes | None  # storage.run_length; None: the method has none
     weights: Sequence[float]  # per segment, towards fake
@@ -93,7 +93,7 @@ class ScreeningResult:
     rejected_faces: Mapping[str, int]  # kept from the classifier by the quality gate, by reason
     longest_unseen_seconds: float = 0.0  # of the video, without an undamaged sample
     looks: float = 1.0  # at faces and stretches, of which the worst decided
-    turn: int  # degrees clockwise by which the picture is turned so that most of the faces stand
+    turn: int  # degrees clockwise by which the picture is turned so that most faces are upright
     probe: Mapping[str, Any]  # container, codec, size, duration
     timings: Mapping[str, float]  # seconds per stage
     tracks: Sequence[TrackResult]

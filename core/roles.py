@@ -24,7 +24,7 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
-# The scopes that a token of an account may have: none that would sleep until its owner rises.
+# The scopes a token may have: none that would only take effect once its owner is promoted.
 ROLE_SCOPES = {
     Role.VIEWER: frozenset({Scope.READ}),
     Role.REVIEWER: frozenset(Scope) - {Scope.ADMIN},

@@ -29,9 +29,11 @@ class _Section(BaseModel):
 
 
 class IngestSettings(_Section):
-    poll_seconds: float = Field(1.0, gt=0, description="How often the bucket folder is looked through.")
+    poll_seconds: float = Field(1.0, gt=0, description="How often the bucket folder is scanned.")
     settle_seconds: float = Field(
-        2.0, ge=0, description="How long size and modification time must stand still before a file is taken."
+        2.0,
+        ge=0,
+        description="How long size and modification time must stay unchanged before a file is taken in.",
     )
     reconcile_seconds: float = Field(
         30.0, gt=0, description="How often the queue is compared with the database and repaired."
@@ -40,20 +42,20 @@ class IngestSettings(_Section):
         20 * 1024**3, gt=0, description="Larger files are refused with `media_too_large`."
     )
     left_alone: str = Field(
-        # Hidden files; what network stores and systems keep for themselves; downloads and copies under way;
-        # what lies beside films and photos.
+        # Hidden files; what network drives and operating systems keep for themselves; unfinished downloads
+        # and copies; sidecar files of films and photos.
         ".*,@eaDir,@Recycle,@Recently-Snapshot,#recycle,#snapshot,$RECYCLE.BIN,"
         "System Volume Information,lost+found,Thumbs.db,ehthumbs*.db,"
         "desktop.ini,~$*,*~,*.tmp,*.temp,*.part,*.part[0-9],*.part[0-9][0-9],*.part-Frag*,*.partial,*.filepart,"
         "*.crdownload,*.opdownload,*.download,*.ytdl,*.aria2,*.!qB,*.!ut,*.bc!,*.srt,*.ass,*.ssa,*.vtt,*.sub,"
         "*.idx,*.json,*.xmp,*.nfo,*.aae,*.thm,*.md5,*.sha1,*.sha256,*.sfv,*.torrent,*.url,*.lnk",
-        description="Files and folders of these names in a bucket or folder are left alone: patterns by"
-        " commas, `*` is anything, case does not matter.",
+        description="Files and folders with these names are ignored: patterns separated by commas,"
+        " `*` matches anything, case does not matter.",
     )
 
     @cached_property
     def left_alone_names(self) -> re.Pattern[str]:
-        """Matches the name of a file or folder that is left alone."""
+        """Matches the name of a file or folder that is ignored."""
         patterns = (pattern.strip() for pattern in self.left_alone.split(","))
         return re.compile("|".join(map(fnmatch.translate, filter(None, patterns))) or r"(?!)", re.IGNORECASE)
 
@@ -63,7 +65,7 @@ class DecodeSettings(_Section):
     max_pixels: int = Field(
         65 * 1000**2,  # photos of 64 megapixels, the most that many phones take
         gt=0,
-        description="Width times height of one frame, in pixels, that is still decoded.",
+        description="Largest frame that is decoded: width times height, in pixels.",
     )
     max_duration_seconds: float = Field(
         6 * 3600.0, gt=0, description="Longer videos are refused with `media_too_large`."
@@ -77,47 +79,43 @@ class DecodeSettings(_Section):
     memory_bytes: int = Field(
         4 * 1024**3, gt=0, description="Address space of the decoder process (RLIMIT_AS)."
     )
-    cpu_seconds: float = Field(
-        5.0, gt=0, description="CPU time that reading any file may cost, however small it is."
-    )
+    cpu_seconds: float = Field(5.0, gt=0, description="CPU time that any file may cost, however small it is.")
     cpu_seconds_per_megabyte: float = Field(
-        0.5, ge=0, description="CPU time on top for each megabyte of the file."
+        0.5, ge=0, description="Additional CPU time for each megabyte of the file."
     )
     cpu_seconds_per_gigapixel: float = Field(
-        40.0, ge=0, description="CPU time on top for each thousand million pixels that are decoded."
+        40.0, ge=0, description="Additional CPU time for each gigapixel (1e9 pixels) decoded."
     )
     gigapixels: float = Field(
-        0.5, gt=0, description="Thousand million pixels that are decoded of any file, however small it is."
+        0.5, gt=0, description="Gigapixels (1e9 pixels) decoded from any file, however small it is."
     )
     gigapixels_per_megabyte: float = Field(
         50.0,
         ge=0,
-        description="Thousand million pixels on top for each megabyte: a still scene has about 40 in one.",
+        description="Additional gigapixels for each megabyte of the file: a still scene has about 40.",
     )
     stall_seconds: float = Field(
-        30.0, gt=0, description="The decoder is killed when no frame and no word came for this long."
+        30.0, gt=0, description="The decoder is killed after this long without a frame or a message."
     )
 
 
 class SamplingSettings(_Section):
-    """Whichever of the three rates asks for most frames counts, and `max_frames` bounds it."""
+    """Of the three rates, the one that asks for the most frames applies, up to `max_frames`."""
 
     frames_per_second: float = Field(
-        2.0, gt=0, description="Frames looked at per second of a short video, up to `short_frames`."
+        2.0, gt=0, description="Frames sampled per second of a short video, up to `short_frames`."
     )
-    short_frames: int = Field(64, ge=1, description="Frames that the rate for short videos gives at most.")
+    short_frames: int = Field(64, ge=1, description="Most frames that `frames_per_second` gives.")
     step_seconds: float = Field(
-        2.0, gt=0, description="A longer video is looked at this often, up to `step_frames`: for an hour."
+        2.0, gt=0, description="Time between samples of a longer video, up to `step_frames`: an hour."
     )
-    step_frames: int = Field(1800, ge=1, description="Frames that `step_seconds` gives at most.")
+    step_frames: int = Field(1800, ge=1, description="Most frames that `step_seconds` gives.")
     long_step_seconds: float = Field(
-        5.0, gt=0, description="A still longer video is looked at this often, up to `max_frames`: six hours."
+        5.0, gt=0, description="Time between samples of a still longer video, up to `max_frames`: six hours."
     )
-    max_frames: int = Field(
-        4320, ge=1, description="At most this many frames of a video are looked at, however long it is."
-    )
+    max_frames: int = Field(4320, ge=1, description="Most frames sampled from a video, however long it is.")
     min_frames: int = Field(
-        8, ge=1, description="At least this many where the video has them, however short it is."
+        8, ge=1, description="Fewest frames sampled, if the video has them, however short it is."
     )
 
 
@@ -126,20 +124,20 @@ class DetectionSettings(_Section):
         640, ge=64, description="Frames are shrunk to this long side, in pixels, to find faces."
     )
     min_face_fraction: float = Field(
-        0.04, gt=0, lt=1, description="Smallest face, as a part of the frame's long side."
+        0.04, gt=0, lt=1, description="Smallest face, as a fraction of the frame's long side."
     )
     min_face_pixels: int = Field(20, ge=12, description="Smallest face, in pixels of the shrunken frame.")
     min_probability: float = Field(
         0.9, ge=0, le=1, description="Detections below this probability are dropped."
     )
     max_faces_per_frame: int = Field(
-        64, ge=1, description="The most probable faces of a frame that are kept."
+        64, ge=1, description="Most faces kept per frame, the most probable ones."
     )
     batch_size: int = Field(8, ge=1, description="Frames per call of the detector.")
 
 
 class QualitySettings(_Section):
-    """A face outside these bounds is stored with its reasons but gets no say in the score."""
+    """A face outside these bounds is stored with the reason but does not count for the score."""
 
     min_pixels: int = Field(
         40, ge=1, description="Shorter side of the face box, in pixels of the full frame."
@@ -148,27 +146,30 @@ class QualitySettings(_Section):
         12.0, ge=0, description="Variance of the Laplacian of the crop, gray values 0..255, at 112 px."
     )
     max_yaw: float = Field(
-        0.75, gt=0, le=1, description="Nose offset from the middle of the eyes, 0 front, 1 profile."
+        0.75, gt=0, le=1, description="Nose offset from the midpoint of the eyes, 0 frontal, 1 profile."
     )
     # Levelled (models.crop), genuine faces score as upright ones up to about this tilt.
     max_roll: float = Field(
         30.0, gt=0, le=180, description="Tilt of the head towards a shoulder, in degrees."
     )
-    min_probability: float = Field(0.95, ge=0, le=1, description="Probability of the detector.")
+    min_probability: float = Field(0.95, ge=0, le=1, description="Probability that the detector gives.")
 
 
 class TrackSettings(_Section):
     min_iou: float = Field(
-        0.3, gt=0, le=1, description="Overlap at which two boxes are one face without a look."
+        0.3,
+        gt=0,
+        le=1,
+        description="Overlap (IoU) at which two boxes are one face without comparing their crops.",
     )
     min_similarity: float = Field(
-        0.8, ge=-1, le=1, description="Likeness of crops at which a face goes on across a cut or a gap."
+        0.8, ge=-1, le=1, description="Similarity of crops at which a track continues across a cut or a gap."
     )
     max_gap_seconds: float = Field(
         10.0, gt=0, description="A track unseen for longer, and for `max_gap_samples`, is closed."
     )
     max_gap_samples: int = Field(
-        3, ge=1, description="Frames looked at without it after which a track is closed, if seconds agree."
+        3, ge=1, description="A track missing from this many samples, and for `max_gap_seconds`, is closed."
     )
     min_frames: int = Field(
         3, ge=1, description="Usable frames a track needs to support a verdict (a still needs one)."
@@ -179,19 +180,22 @@ class ScoringSettings(_Section):
     stretch_frames: int = Field(
         16,
         ge=5,
-        description="Usable frames in a row that make a stretch; a track scores as its worst one.",
+        description="Consecutive usable frames that form a stretch; a track's score is its worst one's.",
     )
     top_fraction: float = Field(
-        0.5, gt=0, le=1, description="Part of a stretch's frames, highest first, that makes its score."
+        0.5, gt=0, le=1, description="Fraction of a stretch's frames, highest first, that its score averages."
     )
     fake_threshold: float | None = Field(
-        None, ge=0, le=1, description="Video score that makes a verdict `fake`; unset takes the checkpoint's."
+        None,
+        ge=0,
+        le=1,
+        description="Video score from which the verdict is `fake`; unset uses the checkpoint's.",
     )
     suspect_threshold: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="Video score that makes a verdict `suspect`; unset takes the checkpoint's.",
+        description="Video score from which the verdict is `suspect`; unset uses the checkpoint's.",
     )
     flagged_frames: int = Field(3, ge=1, description="Frames kept and explained per flagged video.")
 
@@ -201,12 +205,12 @@ class LimeSettings(_Section):
         300, ge=10, description="Perturbed images per explanation (the paper's default is 1000)."
     )
     seed: int = Field(0, ge=0, description="Seed of the perturbations.")
-    stability_seeds: int = Field(3, ge=1, description="Runs with other seeds by which stability is measured.")
+    stability_seeds: int = Field(3, ge=1, description="Runs with other seeds to measure stability.")
     top_segments: int = Field(5, ge=1, description="Segments compared and outlined.")
     segmentation: Literal["slic", "quickshift"] = Field(
         "slic", description="How the crop is divided; quickshift (ratio 0.2, max_dist 200) is the paper's."
     )
-    segments: int = Field(50, ge=4, description="Segments asked of SLIC.")
+    segments: int = Field(50, ge=4, description="Segments requested from SLIC.")
 
 
 class WorkerSettings(_Section):
@@ -214,15 +218,15 @@ class WorkerSettings(_Section):
         4 * 3600, gt=0, description="Deadline of one job; six hours of video may take one or two."
     )
     lease_seconds: float = Field(
-        30.0, gt=0, description="A screening whose worker is silent this long is taken back."
+        30.0, gt=0, description="A screening whose worker is silent this long is requeued."
     )
     max_attempts: int = Field(
         4,
         ge=1,
-        description="Attempts before a video fails for good; those the installation spoilt do not count.",
+        description="Attempts before a video fails for good; installation failures do not count.",
     )
     stop_seconds: float = Field(
-        20.0, ge=2, description="After SIGTERM the running job has this long to end; then it is given back."
+        20.0, ge=2, description="After SIGTERM, how long the running job has to finish before it is requeued."
     )
     recycle_jobs: int = Field(500, ge=1, description="Jobs after which a worker process is replaced.")
 
@@ -232,10 +236,10 @@ class SweepSettings(_Section):
 
     hour: int = Field(3, ge=-1, le=23, description="Hour of the day, local time; -1 is never.")
     grace_hours: float = Field(
-        24.0, ge=1, description="Younger objects are left alone: their row may still be on its way."
+        24.0, ge=1, description="Younger objects are kept: their row may not be committed yet."
     )
     max_fraction: float = Field(
-        0.1, ge=0, le=1, description="Where more of the objects would go, nothing does: see `doctor`."
+        0.1, ge=0, le=1, description="If a larger fraction would be removed, nothing is: see `doctor`."
     )
 
 
@@ -243,15 +247,17 @@ class ReviewSettings(_Section):
     host: str = Field("127.0.0.1", description="Address on which the review service listens.")
     port: int = Field(8080, ge=0, le=65535, description="Port on which the review service listens.")
     https: bool = Field(
-        False, description="Whether browsers reach it over HTTPS only (behind a proxy): cookies need it then."
+        False,
+        description="Whether browsers reach it only over HTTPS (behind a proxy); cookies then require it.",
     )
     proxies: str = Field(
-        "", description="Addresses of proxies, by commas, whose `X-Forwarded-For` and `-Proto` are believed."
+        "",
+        description="Comma-separated proxies whose `X-Forwarded-For` and `-Proto` are trusted.",
     )
     hosts: str = Field(
         "",
-        description="Names under which browsers find it, by commas, beside the loopback ones and `host`; "
-        "`*.example.com` is every name below, `*` any at all (then DNS rebinding is not defended against).",
+        description="Comma-separated names under which browsers reach it, besides loopback and `host`; "
+        "`*.example.com` matches every subdomain, `*` any name (no defence against DNS rebinding).",
     )
     header_seconds: float = Field(
         20.0, gt=0, description="A connection whose request line and headers take longer is closed."
@@ -259,26 +265,28 @@ class ReviewSettings(_Section):
     body_seconds: float = Field(
         30.0,
         gt=0,
-        description="Over each stretch of this a body must keep the pace of `body_bytes_per_second`.",
+        description="A body must keep up `body_bytes_per_second` over every interval of this length.",
     )
     body_bytes_per_second: int = Field(
-        1000, ge=1, description="Slowest pace of a body; a modem is seven times as fast."
+        1000, ge=1, description="Slowest rate of a body; a modem is seven times as fast."
     )
     reader_seconds: float = Field(
-        300.0, gt=0, description="A client that takes nothing of its answer for this long is cut off."
+        300.0, gt=0, description="A client that reads none of its response for this long is disconnected."
     )
     connections_per_address: int = Field(
-        256, ge=1, description="Connections open at once from one address that is none of `proxies`."
+        256, ge=1, description="Most connections open at once from one address that is not in `proxies`."
     )
     streams_per_account: int = Field(
-        12, ge=1, description="Streams of live news (open tabs) of one account at once, per process."
+        12, ge=1, description="Most live-update streams (open tabs) of one account at once, per process."
     )
-    session_hours: float = Field(12.0, gt=0, description="After this long everybody must sign in again.")
-    idle_minutes: float = Field(120.0, gt=0, description="After this long without a request, too.")
+    session_hours: float = Field(12.0, gt=0, description="A session ends after this long.")
+    idle_minutes: float = Field(
+        120.0, gt=0, description="A session also ends after this long without a request."
+    )
     confirm_minutes: float = Field(
         5.0,
         gt=0,
-        description="How long a password that was given once more lets its session change accounts.",
+        description="How long re-entering the password lets a session change accounts.",
     )
     sign_in_window_minutes: float = Field(
         15.0, gt=0, description="Failed sign-ins are counted over this long."
@@ -293,7 +301,10 @@ class ReviewSettings(_Section):
         15.0, gt=0, description="How long a video stays with the reviewer who took it."
     )
     double_review: float = Field(
-        0.0, ge=0, le=1, description="Part of all videos that two reviewers see, whatever the first one says."
+        0.0,
+        ge=0,
+        le=1,
+        description="Fraction of videos that two reviewers see, whatever the first one decides.",
     )
     upload_bytes: int = Field(200 * 1000**2, gt=0, description="Larger uploads are refused.")
 
@@ -315,7 +326,7 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    # Defaults by name: type checkers without pydantic's plugin see only such ones.
+    # Defaults by keyword: type checkers without pydantic's plugin see no others.
     home: Path = Field(
         default=Path("facewarden-home"),
         description="Folder of the database, the objects, the logs and the embedded server.",
@@ -333,7 +344,7 @@ class Settings(BaseSettings):
     objects: Path | None = Field(
         default=None, description="Folder of the stored videos, frames and overlays; unset is in `home`."
     )
-    weights: Path = Field(default=SHIPPED_WEIGHTS, description="Checkpoint (safetensors) that screens.")
+    weights: Path = Field(default=SHIPPED_WEIGHTS, description="Checkpoint (safetensors) to screen with.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where the models run.")
     backend: Literal["auto", "fp32", "bf16", "fp16", "openvino"] = Field(
         default="auto", description="How the classifier runs; auto is bf16 on CUDA and OpenVINO on a CPU."
@@ -341,10 +352,10 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=16, ge=1, description="Face crops per call of the classifier.")
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto",
-        description="Log lines for people or for machines; auto asks whether a terminal listens.",
+        description="Log lines for people or for machines; auto is console on a terminal, else json.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least level that is logged."
+        default="info", description="Lowest level that is logged."
     )
 
     ingest: IngestSettings = Field(default_factory=IngestSettings)

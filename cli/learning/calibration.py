@@ -18,29 +18,29 @@ def calibrate(
     ] = None,
     labelled: Annotated[
         Path | None,
-        typer.Option(help="Genuine and fake media, whose validation side is used instead of --data."),
+        typer.Option(help="Genuine and fake media; their validation split is used instead of --data."),
     ] = None,
     label: Annotated[str | None, typer.Option(help="A new label.")] = None,
     false_positive_rate: Annotated[
-        float, typer.Option(min=0.001, max=0.5, help="Wanted part of genuine videos that are flagged.")
+        float, typer.Option(min=0.001, max=0.5, help="Target fraction of genuine videos that are flagged.")
     ] = 0.05,
     method: Annotated[str, typer.Option(help="platt (slope and intercept) or temperature.")] = "platt",
     photos: Annotated[int, typer.Option(min=0, help="Held-out photographs that become clips.")] = 16,
     windows: Annotated[int, typer.Option(min=1, help="Clips made of each held-out video.")] = 2,
-    frames: Annotated[int, typer.Option(min=8, help="Frames of a clip, four a second.")] = 12,
+    frames: Annotated[int, typer.Option(min=8, help="Frames per clip, four a second.")] = 12,
     kept: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Part of the fakes flagged alone that stay flagged among many genuine faces."
+            min=0, max=1, help="Fraction of fakes, flagged alone, that stay flagged among many genuine faces."
         ),
     ] = 0.75,
     looks_only: Annotated[
         bool,
-        typer.Option("--looks-only", help="Fit what the highest of many looks is worth, and keep the rest."),
+        typer.Option("--looks-only", help="Fit only the correction for many looks, keep the rest."),
     ] = False,
     results: Annotated[
         Path | None,
-        typer.Option(help="With --looks-only: results (JSON) in which the checkpoint is renewed."),
+        typer.Option(help="With --looks-only: results (JSON) to update for the new checkpoint."),
     ] = None,
     kind: Kinds = None,
 ) -> None:
@@ -50,9 +50,9 @@ def calibrate(
     from evaluation.held_out import Plan
 
     if method not in {"platt", "temperature"}:
-        raise typer.BadParameter("the method is platt or temperature")
+        raise typer.BadParameter("--method must be platt or temperature")
     if results is not None and not looks_only:
-        raise typer.BadParameter("--results goes with --looks-only; else evaluate the checkpoint anew")
+        raise typer.BadParameter("--results needs --looks-only; without it, evaluate the checkpoint again")
     config = CalibrationConfig(
         data=data,
         labelled=labelled,

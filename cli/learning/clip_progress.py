@@ -1,4 +1,4 @@
-"""How far the screening of clips is, on a terminal."""
+"""Progress of screening clips, on a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 @contextmanager
 def clip_progress() -> Iterator[Callable[[int, str], None]]:
-    """A line on stderr, gone in the end. Call what it gives with the clips done and the last one's name."""
+    """A line on stderr, erased at the end. Call the result with the clips done and the last one's name."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("making clips", total=None)

@@ -1,4 +1,4 @@
-"""`facewarden evaluate`: what checkpoints reach, as a report."""
+"""`facewarden evaluate`: how good checkpoints are, as a report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,18 +27,18 @@ def evaluate(
     ] = False,
     results: Annotated[Path | None, typer.Option(help="File for one checkpoint's numbers (JSON).")] = None,
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Flagged from here; else the checkpoint's own.")
+        float | None, typer.Option(min=0, max=1, help="Score from which to flag; default: the checkpoint's.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Of --labelled: train, validation, test or all.")] = "test",
-    limit: Annotated[int | None, typer.Option(min=1, help="Of --labelled: media of each class.")] = None,
+    split: Annotated[str, typer.Option(help="Split of --labelled: train, validation, test or all.")] = "test",
+    limit: Annotated[int | None, typer.Option(min=1, help="Media per class of --labelled.")] = None,
     photos: Annotated[int, typer.Option(min=0, help="Held-out photographs that become clips.")] = 16,
     windows: Annotated[int, typer.Option(min=1, help="Clips made of each held-out video.")] = 2,
-    frames: Annotated[int, typer.Option(min=8, help="Frames of a clip, four a second.")] = 12,
+    frames: Annotated[int, typer.Option(min=8, help="Frames per clip, four a second.")] = 12,
     crops: Annotated[int, typer.Option(min=0, help="Pairs of face crops per kind of forgery.")] = 32,
     kind: Kinds = None,
     robustness: Annotated[bool, typer.Option(help="Also blur, noise, half size, ...")] = True,
-    resamples: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
     """Measure checkpoints on held-out faces and videos, or on labelled media; write a report with plots."""
     from evaluation.held_out import Plan

@@ -1,4 +1,4 @@
-"""`facewarden pack` and `export-gpu`: what comes before and after `python -m models.training.gpu`."""
+"""`facewarden pack` and `export-gpu`: the steps before and after `python -m models.training.gpu`."""
 
 from collections import Counter
 from dataclasses import replace
@@ -26,15 +26,15 @@ def pack(
     ],
     out: Annotated[Path, typer.Option(help="The file.")] = Path("build/pack.safetensors"),
     genuine: Annotated[
-        Path | None, typer.Option(help="A folder of genuine faces besides; docs/training.md.")
+        Path | None, typer.Option(help="Also a folder of genuine faces; see docs/training.md.")
     ] = None,
-    megabytes: Annotated[float, typer.Option(min=0.1, help="Size of the file at most.")] = 55,
-    split: Annotated[str, typer.Option(help="Of data without an official one.")] = "75/0/25",
+    megabytes: Annotated[float, typer.Option(min=0.1, help="Largest size of the file.")] = 55,
+    split: Annotated[str, typer.Option(help="Split of data without an official one.")] = "75/0/25",
     test_source: Annotated[
         list[str] | None,
-        typer.Option(help="Sources with this text in their name are only tested on; repeat it."),
+        typer.Option(help="Use sources with this text in their name only for testing; repeat it."),
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Frames of each video.")] = 16,
+    frames: Annotated[int, typer.Option(min=1, help="Frames per video.")] = 16,
 ) -> None:
     """Put the faces of data sets into one small file, for training on a GPU elsewhere."""
     from rich.console import Console
@@ -65,11 +65,11 @@ def pack(
 
 
 def export_gpu(
-    run: Annotated[Path, typer.Argument(help="OUT of a finished `python -m models.training.gpu`.")],
+    run: Annotated[Path, typer.Argument(help="The --out of a finished `python -m models.training.gpu`.")],
     out: Annotated[Path, typer.Option(help="The checkpoint.")] = Path("build/xception.safetensors"),
-    label: Annotated[str | None, typer.Option(help="What people will call the checkpoint.")] = None,
+    label: Annotated[str | None, typer.Option(help="Name of the checkpoint.")] = None,
 ) -> None:
-    """Make a checkpoint of a run on a GPU."""
+    """Make a checkpoint from a run on a GPU."""
     from core.model_version import UNTRAINED_LABEL
     from models.training.gpu.export import export_run
 
@@ -82,7 +82,7 @@ def _advance(bar: "Progress", task: "TaskID", done: int, media: int) -> None:
 
 
 def _show(made: "Packed") -> None:
-    """Faces by corpus, side and class; and what is not in it."""
+    """Faces by corpus, side and class, and what was left out."""
     from rich.console import Console
     from rich.table import Column, Table
 
@@ -96,6 +96,6 @@ def _show(made: "Packed") -> None:
         table.add_row(corpus, *(f"{genuine} / {fake}" for genuine, fake in numbers))
     Console().print(table)
     if made.left_out:
-        typer.echo(f"left out, for want of room: {made.left_out.total()} faces; --megabytes takes in more")
+        typer.echo(f"left out for lack of room: {made.left_out.total()} faces; raise --megabytes")
     if made.damaged:
-        typer.echo(f"left out, damaged: {made.damaged} faces")
+        typer.echo(f"left out as damaged: {made.damaged} faces")

@@ -19,15 +19,15 @@ def hold_out(
     ],
     out: Annotated[Path, typer.Option(help="The manifest.")] = Path("build/sides.jsonl"),
     genuine: Annotated[
-        Path | None, typer.Option(help="A folder of genuine faces and videos: its held-out videos too.")
+        Path | None, typer.Option(help="A folder of genuine faces and videos; adds its held-out videos.")
     ] = None,
-    split: Annotated[str, typer.Option(help="As `pack` was told.")] = "75/0/25",
+    split: Annotated[str, typer.Option(help="As given to `pack`.")] = "75/0/25",
     test_source: Annotated[
         list[str] | None,
-        typer.Option(help="Sources with this text in their name only test; repeat it."),
+        typer.Option(help="Use sources with this text in their name only for testing; repeat it."),
     ] = None,
-    calibrating: Annotated[int, typer.Option(min=1, help="Groups at most of a source and class.")] = 60,
-    evaluating: Annotated[int, typer.Option(min=1, help="Groups at most of a source and class.")] = 300,
+    calibrating: Annotated[int, typer.Option(min=1, help="Most groups per source and class.")] = 60,
+    evaluating: Annotated[int, typer.Option(min=1, help="Most groups per source and class.")] = 300,
 ) -> None:
     """List what training left out: a validation side to calibrate on, a test side to evaluate on."""
     from models.datasets.hold_out import held_out, with_test_sources, write_manifest
@@ -48,7 +48,7 @@ def hold_out(
 
 
 def _films(folder: Path) -> Iterator["LabelledMedia"]:
-    """The videos that no pseudo-fake is made of, on the sides that `calibrate` and `evaluate` give them."""
+    """The videos that no pseudo-fake is made of, on the sides where `calibrate` and `evaluate` use them."""
     from evaluation.held_out import sides_of_videos
     from models.datasets.media import GENUINE, LabelledMedia
 

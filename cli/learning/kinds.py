@@ -8,10 +8,10 @@ Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Only these kind
 
 
 def chosen(wanted: list[str] | None) -> tuple[str, ...]:
-    """The kinds that are wanted, all where none is named. Raises typer.BadParameter for an unknown one."""
+    """The requested kinds, or all if none is named. Raises typer.BadParameter for an unknown one."""
     from models.synthesis.kinds import KINDS
 
     unknown = [kind for kind in wanted or [] if kind not in KINDS]
     if unknown:
-        raise typer.BadParameter(f"{unknown[0]!r} is no kind of forgery; they are {', '.join(KINDS)}")
+        raise typer.BadParameter(f"{unknown[0]!r} is not a kind of forgery; choose from {', '.join(KINDS)}")
     return tuple(wanted or KINDS)

@@ -21,7 +21,7 @@ Data = Annotated[
     Path,
     typer.Option(
         envvar="FACEWARDEN_DATA",
-        help="Folder of genuine faces and videos, or a data set of genuine and fake ones; docs/training.md.",
+        help="Folder of genuine faces and videos, or a labelled data set; see docs/training.md.",
     ),
 ]
 
@@ -29,14 +29,14 @@ Data = Annotated[
 def train(context: typer.Context, **asked: Any) -> None:
     """Train a classifier from genuine faces and pseudo-fakes, or from a data set; run again to resume.
 
-    Under torchrun, which starts several processes, they share the work.
+    Under torchrun, several processes share the work.
     """
     given = {name: value for name, value in asked.items() if _was_given(context, name)}
     run_training(read_settings(), _config(given, data=asked["data"], out=asked["out"]))
 
 
 def _was_given(context: typer.Context, name: str) -> bool:
-    """Whether the option stands in the command: only then it goes before the preset's value."""
+    """Whether the option was given on the command line: only then does it override the preset."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
@@ -54,7 +54,7 @@ def _config(given: dict[str, Any], *, data: Path, out: Path) -> TrainConfig:
 
 
 def _value(name: str, typed: Any) -> Any:
-    """What the config has for what was typed."""
+    """The config's value for what was typed."""
     if name == "kinds":
         return _kinds(typed)
     if name == "shares":
@@ -68,7 +68,7 @@ def _parameters() -> Iterator[Parameter]:
     """Those of `train`: the config's options, with its defaults."""
     yield Parameter("context", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     yield Parameter("data", Parameter.KEYWORD_ONLY, annotation=Data)
-    out = typer.Option(Path("build/train"), help="Folder of state, history and checkpoint.")
+    out = typer.Option(Path("build/train"), help="Folder for state, history and checkpoint.")
     yield Parameter("out", Parameter.KEYWORD_ONLY, annotation=Path, default=out)
     size = typer.Option(2 * DEFAULTS.pairs_per_batch, min=2, help="Pictures, half of them fake.")
     yield Parameter("batch_size", Parameter.KEYWORD_ONLY, annotation=int, default=size)
@@ -95,7 +95,7 @@ def train_renderers(
     data: Data,
     out: Annotated[Path, typer.Option(help="Where the weights go.")] = Path("build/renderers.safetensors"),
     steps: Annotated[int, typer.Option(min=1, help="Batches of each network.")] = 1500,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:
     """Train the networks that draw the faces of some pseudo-fakes; `train` and `evaluate` use them."""
     from rich.console import Console
@@ -119,9 +119,9 @@ def train_renderers(
 
 
 def run_training(settings: "Settings", config: TrainConfig) -> None:
-    """Train with a progress bar and say where the checkpoint lies.
+    """Train with a progress bar and print where the checkpoint is.
 
-    Raises SettingsError where the architecture is not known, or the data are not fit to train on.
+    Raises SettingsError if the architecture is unknown or the data is not fit to train on.
     """
     import os
 
@@ -165,7 +165,7 @@ def run_training(settings: "Settings", config: TrainConfig) -> None:
 
 
 def crop_store(settings: "Settings", *, frames: int, device: str) -> "CropStore":
-    """The store of labelled faces, `frames` of a video, which the worker's own decoder feeds."""
+    """The store of labelled faces, `frames` per video, read by the worker's own decoder."""
     from models.datasets.crops import CropStore
 
     return CropStore(
@@ -196,16 +196,16 @@ def _kinds(wanted: list[str]) -> tuple[str, ...]:
     from models.synthesis.kinds import KINDS
 
     if not KINDS.keys() >= set(wanted):
-        raise typer.BadParameter(f"--kind is one of {', '.join(KINDS)}")
+        raise typer.BadParameter(f"--kind must be one of {', '.join(KINDS)}")
     return tuple(wanted)
 
 
 def parse_shares(text: str) -> tuple[float, float, float]:
-    """Of `80/10/10`: train, validation, test."""
+    """From `80/10/10`: train, validation, test."""
     try:
         train, validation, test = (float(part) for part in text.split("/"))
     except ValueError as error:
-        raise typer.BadParameter("--split is three numbers: 80/10/10 or 100000/20000/20000") from error
+        raise typer.BadParameter("--split must be three numbers: 80/10/10 or 100000/20000/20000") from error
     if train <= 0 or min(validation, test) < 0:
         raise typer.BadParameter("--split needs something to train on, and no negative numbers")
     return train, validation, test
@@ -219,15 +219,15 @@ def _trained_shares(text: str) -> tuple[float, float, float]:
 
 
 def _sizes(text: str) -> tuple[tuple[float, int], ...]:
-    """Of `112,224@0.5`: from which part of the run, pixels."""
+    """From `112,224@0.5`: pairs of the fraction of the run at which a size starts, and pixels."""
     try:
         parts = [part.partition("@") for part in text.split(",")]
         sizes = tuple((float(since or 0), int(size)) for size, _, since in parts)
     except ValueError as error:
-        raise typer.BadParameter("--sizes is like 112,224@0.5,299@0.8") from error
+        raise typer.BadParameter("--sizes must look like 112,224@0.5,299@0.8") from error
     starts = [since for since, _ in sizes]
     if starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= 1:
-        raise typer.BadParameter("--sizes starts at 0 and grows: 112,224@0.5,299@0.8")
+        raise typer.BadParameter("--sizes must start at 0 and increase, below 1: 112,224@0.5,299@0.8")
     if not all(16 <= size <= 2048 for _, size in sizes):
-        raise typer.BadParameter("--sizes are pixels from 16 to 2048")
+        raise typer.BadParameter("--sizes must be between 16 and 2048 pixels")
     return sizes

@@ -1,8 +1,8 @@
-"""The embedded Valkey: how it is started, and what is done where it does not start.
+"""The embedded Valkey: how it is started, and what is done when it does not start.
 
-SQL is the truth and the queue only transport: files of the queue that cannot be loaded are set aside, never
-deleted, and the reconciler fills an empty queue again. A full disk, a missing right or a lack of memory is
-no damage: it would come back with empty files, and the files are kept where they are.
+SQL is the truth and the queue only transport: queue files that cannot be loaded are set aside, never
+deleted, and the reconciler refills the empty queue. A full disk, a missing permission or a lack of memory is
+not damage: empty files would fail the same way, so the files stay where they are.
 """
 
 import os
@@ -54,7 +54,7 @@ class Cause(StrEnum):
 
     DAMAGED = "its files are damaged"
     FULL = "the disk is full"
-    FORBIDDEN = "a right is missing"
+    FORBIDDEN = "permission is denied"
     NO_MEMORY = "memory ran out"
     UNKNOWN = "unknown"
 
@@ -70,9 +70,9 @@ class Failure:
         return {
             Cause.DAMAGED: f"Move {where} away",
             Cause.FULL: f"Free space on the disk of {where}; nothing there needs to be removed",
-            Cause.FORBIDDEN: f"Give the user with the id {os.getuid()} the right to read and write {where}",
-            Cause.NO_MEMORY: "Free memory, or give this machine more",
-            Cause.UNKNOWN: f"Mend what its log says; {where} was left as it is",
+            Cause.FORBIDDEN: f"Give the user with the id {os.getuid()} permission to read and write {where}",
+            Cause.NO_MEMORY: "Free memory, or add more",
+            Cause.UNKNOWN: f"Fix what its log reports; {where} was left as it is",
         }[self.cause]
 
 
@@ -112,7 +112,7 @@ def answers(connection: Redis) -> bool:
 
 
 def loads(connection: Redis) -> bool:
-    """Whether the server still reads its files: it answers everything with that."""
+    """Whether the server is still loading its files, as it then answers to everything."""
     try:
         connection.ping()
     except BusyLoadingError:
@@ -125,11 +125,11 @@ def loads(connection: Redis) -> bool:
 def failure(words: str, code: int, folder: Path) -> Failure | None:
     """Why the server ended, from its log since it was started, its exit code and its folder.
 
-    None where it had been ready: then it was stopped or killed, and starting it again is all there is to do.
+    None if it had been ready: then it was stopped or killed, and only needs to be started again.
     """
     if READY in words:
         return None
-    # What stands in the way whatever the files are like is looked for first.
+    # Causes that have nothing to do with the files' content are looked for first.
     lines = [STAMP.sub("", line).strip() for line in words.splitlines()]
     for cause, pattern in (
         (Cause.FULL, FULL),
@@ -141,17 +141,17 @@ def failure(words: str, code: int, folder: Path) -> Failure | None:
         for line in lines:
             if pattern.search(line):
                 return Failure(cause=cause, line=line[:LONGEST_LINE])
-    if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:  # then the log may lack its last words
+    if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:  # then the log may lack its last lines
         return Failure(cause=Cause.FULL, line=FULL_DISK)
     if code in CRASHES:
         name = signal.Signals(-code).name
-        return Failure(cause=Cause.DAMAGED, line=f"it crashed while it read its files ({name})")
-    last = next((line for line in reversed(lines) if line), "it said nothing")
+        return Failure(cause=Cause.DAMAGED, line=f"it crashed while reading its files ({name})")
+    last = next((line for line in reversed(lines) if line), "it logged nothing")
     return Failure(cause=Cause.UNKNOWN, line=f"exit code {code}: {last[:LONGEST_LINE]}")
 
 
 def set_aside(settings: Settings, now: datetime | None = None) -> Path:
-    """Move the server's files away, whole and under the date, so that it starts with none; returns where."""
+    """Move all of the server's files to a dated folder, so that it starts with none; returns the folder."""
     folder = files(settings)
     stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
     target = folder.with_name(f"{ASIDE}{stamp}")
@@ -165,5 +165,5 @@ def set_aside(settings: Settings, now: datetime | None = None) -> Path:
 
 
 def set_aside_before(settings: Settings) -> list[Path]:
-    """The folders that were set aside so far, the oldest first."""
+    """The folders set aside so far, oldest first."""
     return sorted(settings.home.resolve().glob(f"{ASIDE}*"))

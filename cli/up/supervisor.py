@@ -1,7 +1,7 @@
 """`facewarden up`: the whole system on one machine, as child processes of one supervisor.
 
-No child outlives it: each asks the kernel for SIGTERM at its parent's death, and whatever is left all the
-same (its process group is on file) is reaped at the next start.
+No child outlives it: each asks the kernel for SIGTERM at its parent's death, and whatever is left anyway is
+reaped at the next start (its process group is on record).
 """
 
 import contextlib
@@ -42,13 +42,13 @@ log = structlog.get_logger()
 
 FIRST_PAUSE_SECONDS = 0.5  # before a crashed child is started again; doubles up to the longest
 LONGEST_PAUSE_SECONDS = 30.0
-HEALTHY_SECONDS = 60.0  # a child that ran this long may crash anew from the first pause on
-KILL_SECONDS = 10.0  # for a worker to give its job back, after the time that the job has to end
+HEALTHY_SECONDS = 60.0  # a child that ran this long starts over with the first pause
+KILL_SECONDS = 10.0  # for a worker to give its job back, after the job's own time to finish
 START_SECONDS = 20.0  # for Valkey to answer
 TICK_SECONDS = 0.2
-LONGEST_WORDS = 1024**2  # bytes of a child's log that are looked through
+LONGEST_WORDS = 1024**2  # bytes of a child's log that are searched
 QUEUE = "valkey"  # the child
-# This command in another process. -P: a folder `core` or `models` where the user stands is none of ours.
+# This command in another process. -P: a folder `core` or `models` in the working folder is not ours.
 THIS = (sys.executable, "-P", "-m", "cli")
 
 
@@ -61,7 +61,7 @@ class Child:
     started: float = 0.0  # time.monotonic()
     restart_at: float = 0.0
     pause: float = FIRST_PAUSE_SECONDS
-    log_start: int = 0  # bytes of the log that are of earlier starts
+    log_start: int = 0  # bytes of the log from earlier starts
 
     def start(self) -> None:
         with self.log_path.open("ab") as output:
@@ -107,7 +107,7 @@ class Supervisor:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask)
-        # Without people to review there is no need of a port, which another installation may hold.
+        # Without reviewers no port is needed, and another installation may hold it.
         reviewed = not until_idle
         self._prepare(reviewed=reviewed)
         try:
@@ -154,7 +154,7 @@ class Supervisor:
             register_version(session, read_model_version(self.settings.weights))
 
     def _check_port(self) -> None:
-        """Raises SettingsError where the review service's port is another program's."""
+        """Raises SettingsError if another program has the review service's port."""
         review = self.settings.review
         family = socket.AF_INET6 if ":" in review.host else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -162,7 +162,7 @@ class Supervisor:
             try:
                 probe.bind((review.host, review.port))
             except OSError as error:
-                reason = f"nothing can listen on {review.host}:{review.port} ({error.strerror}); set another"
+                reason = f"cannot listen on {review.host}:{review.port} ({error.strerror}); set another"
                 raise SettingsError(setting="FACEWARDEN_REVIEW__PORT", reason=reason) from error
 
     def _start_queue(self) -> None:
@@ -179,7 +179,7 @@ class Supervisor:
 
     @staticmethod
     def _stop_stray_queue(connection: Redis) -> None:
-        """A server that answers now is a leftover of ours: two that append to one file damage it."""
+        """A server that answers now is a leftover of ours: two that append to one file would damage it."""
         if not queue_server.answers(connection):
             return
         log.warning("a queue server was left behind; stopping it")
@@ -187,7 +187,7 @@ class Supervisor:
             connection.shutdown()
 
     def _await_queue(self, connection: Redis) -> None:
-        """Raises QueueServerFailed where the server does not start for a reason that only people can mend."""
+        """Raises QueueServerFailed if the server does not start for a reason that only people can fix."""
         child = self.children[-1]
         emptied = False
         deadline = time.monotonic() + START_SECONDS
@@ -201,7 +201,7 @@ class Supervisor:
                 child.start()
                 self._write_state()
                 deadline = time.monotonic() + START_SECONDS
-            # A large queue takes its time to load: the server says so to every ping, and is waited for.
+            # A large queue takes time to load: the server answers every ping with that, so wait for it.
             elif time.monotonic() > deadline and not queue_server.loads(connection):
                 raise self._queue_failed(None)
             time.sleep(0.05)
@@ -210,7 +210,7 @@ class Supervisor:
         return queue_server.failure(child.words(), code, queue_server.files(self.settings))
 
     def _emptied(self, failure: queue_server.Failure) -> bool:
-        """Whether the queue's files were damaged and have been set aside: the server starts with none."""
+        """Whether the queue's files were damaged and are now set aside: the server starts with none."""
         if failure.cause is not queue_server.Cause.DAMAGED:
             return False
         try:
@@ -219,7 +219,7 @@ class Supervisor:
             log.error("the queue's damaged files cannot be set aside", reason=str(error))  # noqa: TRY400
             return False
         log.error(
-            "THE QUEUE'S FILES ARE DAMAGED: they were set aside, the queue starts empty and is filled again"
+            "THE QUEUE'S FILES ARE DAMAGED: they were set aside; the queue starts empty and is refilled"
             " from the database; no video is lost",
             reason=failure.line,
             set_aside=str(target),
@@ -248,7 +248,7 @@ class Supervisor:
         self._write_state()
 
     def _tend(self) -> None:
-        """Start what has ended: at once after recycling, after a growing pause after a crash."""
+        """Restart what has ended: at once after recycling, with a growing pause after crashes."""
         now = time.monotonic()
         for child in self.children:
             if child.process is None:
@@ -292,7 +292,7 @@ class Supervisor:
             self._introduce()
 
     def _introduce(self) -> None:
-        """At the first start of all: an admin, whose one-time password is shown here and nowhere else."""
+        """On the very first start, add an admin; the one-time password is shown here and nowhere else."""
         assert self._engine is not None  # noqa: S101  made before any child was started
         with transaction(self._engine) as session:
             password = accounts.add_first_admin(session)
@@ -303,7 +303,7 @@ class Supervisor:
             f"\n  First sign-in at {self.settings.review.address}\n"
             f"    name      {accounts.FIRST_ADMIN}\n"
             f"    password  {password}\n"
-            "  It is shown this once and must be changed at the sign-in.\n"
+            "  It is shown only this once and must be changed when signing in.\n"
             f"  Lost? `facewarden account password {accounts.FIRST_ADMIN}` makes another.\n\n"
         )
         sys.stderr.flush()
@@ -345,14 +345,14 @@ class Supervisor:
 
 
 def start_time(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks: with the pid it names one process for good.
+    """When a process started, in the kernel's ticks: with the pid, this identifies it for good.
 
-    None where it has ended.
+    None if it has ended.
     """
     try:
-        # The command's name, in parentheses, may hold blanks: count from behind it.
+        # The command's name, in parentheses, may contain blanks: count from behind it.
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        # A zombie is dead: in a container whose first process reaps nobody it stays listed for good.
+        # A zombie is dead: in a container whose first process reaps nothing, it stays listed for good.
         return None if fields[0] in "ZX" else fields[19]
     except (OSError, IndexError):
         return None

@@ -230,7 +230,7 @@ class VideoReader:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             os.close(file)
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise UnsafePath(name=self._name, reason=f"it is {kind}")
         if status.st_size == 0:
             os.close(file)

@@ -87,7 +87,7 @@ def test_an_account_from_its_first_day_to_its_last() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InvalidValue, match="12 characters"):
         facewarden("account", "add", "ann", "--password-stdin", typed="short\n")
-    with pytest.raises(WeakPassword, match="too easily guessed"):
+    with pytest.raises(WeakPassword, match="too easy to guess"):
         facewarden("account", "add", "ann", "--password-stdin", typed="qwertyuiopas\n")
     with pytest.raises(InvalidValue, match="service has none"):
         facewarden("account", "add", "ci", "--role", "service", "--password-stdin", typed="x\n")

@@ -120,7 +120,7 @@ def test_weak_passwords_are_refused(password: str) -> None:
 def test_guessable_passwords_are_refused_with_a_remedy(password: str) -> None:
     with pytest.raises(WeakPassword) as caught:
         accept_password(password, name="annabelle.smith@example.org")
-    assert "four or five words" in str(caught.value)
+    assert "four or five unrelated words" in str(caught.value)
     assert password not in str(caught.value)
 
 

@@ -55,14 +55,14 @@ def test_a_data_set_becomes_a_pack_and_a_run_a_checkpoint(
     done = run(monkeypatch, "pack", *options)
     assert done.exit_code == 0, done.output
     assert "portraits" in done.output
-    assert "left out, for" not in done.output
+    assert "left out for" not in done.output
     faces = read_pack(out).faces
     assert len(faces) == 18
     assert {face.side for face in faces if face.source.startswith("FaceForensics")} == {"test"}
     assert {face.side for face in faces} == {"train", "test"}
     assert {face.corpus: face.clip for face in faces if face.source == "set"} == {"films": "clips/a.mp4"}
     small = run(monkeypatch, "pack", *options, "--megabytes", "0.1")
-    assert "for want of room" in small.output
+    assert "left out for lack of room" in small.output
     assert out.stat().st_size < 110_000
     assert main([str(out), "--out", str(tmp_path / "gpu"), *SMALL]) == 0
     made = tmp_path / "made.safetensors"

@@ -175,7 +175,7 @@ def test_a_missing_right_is_no_damage(filled: Path, settings: Settings, tmp_path
     # Root may read everything; another user may not even enter the tests' folder.
     failure = run_into(folder, tmp_path, user=NOBODY if os.geteuid() == 0 else None)
     assert failure.cause is Cause.FORBIDDEN
-    assert "the right to read and write" in failure.remedy(folder)
+    assert "permission to read and write" in failure.remedy(folder)
 
 
 def test_a_full_disk_is_no_damage(settings: Settings, tmp_path: Path) -> None:

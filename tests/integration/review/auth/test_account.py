@@ -62,7 +62,7 @@ def test_a_one_time_password_must_be_changed_first(house: House, client: TestCli
         ({"again": "another one entirely"}, 422, "the two new passwords differ"),
         ({"new": PASSWORD, "again": PASSWORD}, 422, "the new password is the same as the old one"),
         ({"new": "short", "again": "short"}, 422, "it needs 12 characters"),
-        ({"new": "password1234", "again": "password1234"}, 422, "a very common password). Take four or five"),
+        ({"new": "password1234", "again": "password1234"}, 422, "a very common password). Use four or five"),
     ],
 )
 def test_a_password_that_cannot_be_is_explained(

@@ -364,7 +364,7 @@ def test_a_message_cannot_forge_the_name_or_a_strange_error(clip: Path) -> None:
     script = "say(kind='error', code='weights_error', fields={'name': 'other', 'reason': 'r\\n\\x1b[31m'})"
     with pytest.raises(FacewardenError) as caught:
         read(clip, actor("say(kind='ready')\n" + script), stall_seconds=PATIENCE_SECONDS)
-    assert str(caught.value).startswith("clip: not one frame")
+    assert str(caught.value).startswith("clip: no frame could be decoded")
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
 
