@@ -20,7 +20,7 @@ def test_pixels_beyond_the_limit_are_refused_with_the_setting_that_allows_them()
     spent.decode(600)
     with pytest.raises(TooCostly) as refused:
         spent.decode(1)
-    assert str(refused.value).startswith("clip.mp4: the number of pixels in all its frames has passed")
+    assert str(refused.value).startswith("clip.mp4: the number of pixels in all its frames exceeds")
     assert "FACEWARDEN_DECODE__GIGAPIXELS_PER_MEGABYTE" in str(refused.value)
 
 
