@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.configuration import read_settings
+from cli.learning.data_sets import SHARES, DataSets, TestSources
 from cli.learning.training import crop_store, parse_shares
 from core.command_line import command_line
 
@@ -21,40 +22,34 @@ MEBIBYTE = 2**20
 
 
 def pack(
-    data: Annotated[
-        list[Path], typer.Option(help="A data set of genuine and fake media, or a manifest; repeat it.")
-    ],
+    data: DataSets,
     out: Annotated[Path, typer.Option(help="The file.")] = Path("build/pack.safetensors"),
     genuine: Annotated[
         Path | None, typer.Option(help="Also a folder of genuine faces; see docs/training.md.")
     ] = None,
     megabytes: Annotated[float, typer.Option(min=0.1, help="Largest size of the file.")] = 55,
-    split: Annotated[str, typer.Option(help="Split of data without an official one.")] = "75/0/25",
-    test_source: Annotated[
-        list[str] | None,
-        typer.Option(help="Use sources with this text in their name only for testing; repeat it."),
-    ] = None,
+    split: Annotated[str, typer.Option(help="Split of data without an official one.")] = SHARES,
+    test_source: TestSources = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames per video.")] = 16,
 ) -> None:
     """Put the faces of data sets into one small file, for training on a GPU elsewhere."""
     from rich.console import Console
     from rich.progress import Progress
 
-    from models.datasets.hold_out import with_test_sources
-    from models.datasets.splits import discover, divide
+    from models.datasets.hold_out import divided
     from models.device import choose_device
     from models.training.gpu.pack import write_pack
     from models.training.gpu.packing import Packer
 
     settings = read_settings()
     shares = parse_shares(split)
-    found = [with_test_sources(discover(each), test_source or []) for each in data]
+    found = divided(data, shares=shares, test_sources=test_source or [])
     store = crop_store(settings, frames=frames, device=choose_device(settings.device))
     packer = Packer()
     with Progress(console=Console(stderr=True)) as bar:
         for folder, media in zip(data, found, strict=True):
             task = bar.add_task(folder.name, total=len(media))
-            faces = store.faces(divide(media, shares=shares), partial(_advance, bar, task))
+            faces = store.faces(media, partial(_advance, bar, task))
             packer.add_labelled(faces, folder.parent if folder.is_file() else folder)
     if genuine is not None:
         packer.add_genuine(genuine)
@@ -73,7 +68,7 @@ def export_gpu(
     from core.model_version import UNTRAINED_LABEL
     from models.training.gpu.export import export_run
 
-    made = export_run(run, out, label=label or UNTRAINED_LABEL)
+    made = export_run(run, out, label=label or UNTRAINED_LABEL, command=command_line())
     typer.echo(f"{out}: {made.id} ({made.label})")
 
 

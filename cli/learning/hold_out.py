@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.learning.data_sets import SHARES, DataSets, TestSources
 from cli.learning.training import parse_shares
 
 if TYPE_CHECKING:
@@ -14,29 +15,24 @@ if TYPE_CHECKING:
 
 
 def hold_out(
-    data: Annotated[
-        list[Path], typer.Option(help="A data set of genuine and fake media, or a manifest; repeat it.")
-    ],
+    data: DataSets,
     out: Annotated[Path, typer.Option(help="The manifest.")] = Path("build/sides.jsonl"),
     genuine: Annotated[
         Path | None, typer.Option(help="A folder of genuine faces and videos; adds its held-out videos.")
     ] = None,
-    split: Annotated[str, typer.Option(help="As given to `pack`.")] = "75/0/25",
-    test_source: Annotated[
-        list[str] | None,
-        typer.Option(help="Use sources with this text in their name only for testing; repeat it."),
-    ] = None,
-    calibrating: Annotated[int, typer.Option(min=1, help="Most groups per source and class.")] = 60,
-    evaluating: Annotated[int, typer.Option(min=1, help="Most groups per source and class.")] = 300,
+    split: Annotated[str, typer.Option(help="As given to `pack`.")] = SHARES,
+    test_source: TestSources = None,
+    calibrating: Annotated[
+        int, typer.Option(min=1, help="Most groups per source and class to calibrate on.")
+    ] = 60,
+    evaluating: Annotated[int, typer.Option(min=1, help="Most groups per source and class to test.")] = 300,
 ) -> None:
     """List what training left out: a validation side to calibrate on, a test side to evaluate on."""
-    from models.datasets.hold_out import held_out, with_test_sources, write_manifest
-    from models.datasets.splits import discover, divide
+    from models.datasets.hold_out import divided, held_out, write_manifest
 
     shares, texts = parse_shares(split), test_source or []
-    media = [
-        each for folder in data for each in divide(with_test_sources(discover(folder), texts), shares=shares)
-    ]
+    found = divided(data, shares=shares, test_sources=texts)
+    media = [each for own in found for each in own]
     most: dict[Split, int] = {"validation": calibrating, "test": evaluating}
     kept = held_out(media, most=most, test_sources=texts)
     kept += _films(genuine) if genuine is not None else []

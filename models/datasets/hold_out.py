@@ -1,9 +1,9 @@
 """What training left out, divided once more: one part calibrates, the other evaluates.
 
-    media = divide(with_test_sources(discover(folder), ["FaceForensics"]), shares=(75, 0, 25))
+    (media,) = divided([folder], shares=(75, 0, 25), test_sources=["FaceForensics"])
     write_manifest(Path("sides.jsonl"), held_out(media, most={"validation": 60, "test": 300}))
 
-`facewarden pack` divides alike, so that with the same shares and test sources the two agree.
+`facewarden pack` divides by the same `divided`: with the same shares and test sources the two agree.
 """
 
 import hashlib
@@ -12,10 +12,29 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from core.errors import SettingsError
 from models.datasets.media import LabelledMedia, Split
+from models.datasets.splits import discover, divide
+
+
+def divided(
+    folders: Sequence[Path], *, shares: Sequence[float], test_sources: Sequence[str] = ()
+) -> list[list[LabelledMedia]]:
+    """The media of each data set, with a side for each; sources that only test are all on the test side.
+
+    Args:
+        folders: in a layout of models.datasets.layouts, or manifests.
+        shares: of the groups, as of `models.datasets.splits.divide`.
+        test_sources: texts in the names of sources.
+
+    Raises SettingsError where there is no data set, or no source of any has a text in its name.
+    """
+    found = [discover(folder) for folder in folders]
+    every = iter(with_test_sources([each for media in found for each in media], test_sources))
+    return [divide(list(islice(every, len(media))), shares=shares) for media in found]
 
 
 def with_test_sources(media: Sequence[LabelledMedia], texts: Sequence[str]) -> list[LabelledMedia]:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from core.command_line import command_line
 from core.model_version import UNTRAINED_LABEL, CropSettings, ModelVersion
 from models.architectures import architecture, build
 from models.checkpoint import save_checkpoint
@@ -11,8 +10,10 @@ from models.training.gpu.heads import read_heads
 NETWORK = "network."  # before the names of what screens; the further answers stay behind
 
 
-def export_run(run: Path, out: Path, *, label: str = UNTRAINED_LABEL) -> ModelVersion:
+def export_run(run: Path, out: Path, *, label: str = UNTRAINED_LABEL, command: str = "") -> ModelVersion:
     """Write the checkpoint `out` of the finished run in the folder `run`; returns what it is.
+
+    `command` is what asked for it, for the record; "" where no command did.
 
     Raises WeightsError where the folder holds no finished run.
     """
@@ -30,6 +31,6 @@ def export_run(run: Path, out: Path, *, label: str = UNTRAINED_LABEL) -> ModelVe
         mean=entry.mean,
         std=entry.std,
         crop=CropSettings(margin=config["margin"]),
-        training={**record, "commands": [*record["commands"], command_line()]},
+        training={**record, "commands": [*record["commands"], *([command] if command else [])]},
     )
     return save_checkpoint(out, network, version)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
-from models.datasets.hold_out import held_out, with_test_sources, write_manifest
+from models.datasets.hold_out import divided, held_out, with_test_sources, write_manifest
 from models.datasets.media import LabelledMedia, Split
 from models.datasets.splits import discover
 
@@ -58,6 +58,16 @@ def test_a_source_that_only_tests_calibrates_nothing() -> None:
 def test_an_unknown_source_is_named() -> None:
     with pytest.raises(SettingsError, match=r"no source has 'FF' in its name; they are a, b"):
         with_test_sources([medium("1", "a"), medium("2", "b")], ["FF"])
+
+
+def test_a_test_source_may_be_in_one_of_several_data_sets(tmp_path: Path) -> None:
+    """As `pack` and `hold-out` take them: several `--data`, one list of sources that only test."""
+    for name in ("films", "faces"):
+        media = [medium(f"{name}{n}", name, fake=bool(n % 2), split="train") for n in range(8)]
+        write_manifest(tmp_path / name / "manifest.jsonl", media)
+    films, faces = divided([tmp_path / "films", tmp_path / "faces"], shares=(1, 0, 0), test_sources=["film"])
+    assert {each.split for each in films} == {"test"}
+    assert {each.split for each in faces} == {"train"}
 
 
 def test_the_manifest_is_read_back_from_another_folder(tmp_path: Path) -> None:

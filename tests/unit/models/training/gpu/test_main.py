@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from core.command_line import command_line
 from core.errors import WeightsError
 from evaluation.report.lineage import train_commands
 from evaluation.report.model_card import PARTS
@@ -74,7 +75,7 @@ def test_a_run_in_pieces_is_the_run_in_one(train: Any, tmp_path: Path) -> None:
 
 
 def test_runs_are_averaged_and_become_a_checkpoint_that_starts_the_next(
-    train: Any, tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    train: Any, tmp_path: Path, checkpoint: Path
 ) -> None:
     for seed in ("1", "2"):
         assert train(tmp_path / seed, "--steps", "1", "--seed", seed, "--init", str(checkpoint)) == 0
@@ -87,8 +88,7 @@ def test_runs_are_averaged_and_become_a_checkpoint_that_starts_the_next(
     assert (tmp_path / "soup" / "scores.json").is_file()
     out = tmp_path / "small.safetensors"
     words = ["export-gpu", str(tmp_path / "soup"), "--out", str(out), "--label", "small-1"]
-    monkeypatch.setattr("sys.argv", ["facewarden", *words])
-    made = export_run(tmp_path / "soup", out, label="small-1")
+    made = export_run(tmp_path / "soup", out, label="small-1", command=command_line(words))
     network, version = load_checkpoint(out)
     assert version.id == made.id
     assert (version.label, version.input_size, version.crop.margin) == ("small-1", 32, 1.3)
