@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import structlog
 
-from core.command_line import command_line
 from core.errors import SettingsError
 from core.model_version import Calibration, Looks, ModelVersion
 from core.settings import Settings
@@ -51,6 +50,7 @@ class CalibrationConfig:
     looks_only: bool = False  # keep the calibration and the thresholds
     results: Path | None = None  # with `looks_only`: results in which the checkpoint is renewed
     kept: float = 0.75  # part of the fakes flagged alone that must be flagged among many faces, too, [0, 1]
+    command: str = ""  # that asked for it, for the record; "" where none did
 
 
 def calibrate(
@@ -183,7 +183,7 @@ def _record(version: ModelVersion, scored: Sequence[ScoredClip], config: Calibra
     evaluation = evaluate(version, scored, resamples=0)
     (row,) = (row for row in evaluation.tables["pooled"].rows if row.name == "videos")
     return {
-        "command": command_line(),
+        "command": config.command,
         "false_positive_rate": config.rate,
         "method": config.method,
         "groups": sorted({clip.group for clip in scored}),

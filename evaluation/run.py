@@ -16,7 +16,6 @@ import numpy as np
 import structlog
 import torch
 
-from core.command_line import command_line
 from core.errors import SettingsError
 from core.model_version import ModelVersion
 from core.settings import Settings
@@ -55,6 +54,7 @@ class EvaluationConfig:
     threshold: float | None = None  # instead of each checkpoint's own
     resamples: int = 1000
     seed: int = 0
+    command: str = ""  # that asked for it, for the record; "" where none did
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _warn_of_overlap(version: ModelVersion, clips: Sequence[ScoredClip]) -> None
 def _circumstances(config: EvaluationConfig, checkpoints: Sequence[Path], began: float) -> dict[str, Any]:
     """How the numbers came about."""
     return {
-        "command": command_line(),
+        "command": config.command,
         "seconds": round(time.monotonic() - began),
         "machine": machine(),
         "seed": config.seed,

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from core.outcomes import Verdict
-from core.results import FaceResult, FlaggedFrameResult, ScreeningResult, TrackResult
+from core.outcomes import ExplanationMethod, Verdict
+from core.results import ExplanationResult, FaceResult, FlaggedFrameResult, ScreeningResult, TrackResult
 from storage import model_versions
 from storage.engine import reading
 from storage.queue.filters import Filters
@@ -42,6 +42,24 @@ def register_model(session: Session, version_id: str = "m-1") -> None:
         weights_sha256="0" * 64,
         input_size=64,
         details={},
+    )
+
+
+def explanation_result(
+    method: ExplanationMethod, *, seed: int | None = None, overlays: Mapping[str, str] | None = None
+) -> ExplanationResult:
+    """An explanation that says nothing but its method."""
+    return ExplanationResult(
+        method=method,
+        parameters={},
+        seed=seed,
+        segments=None,
+        weights=[],
+        intercept=None,
+        local_prediction=None,
+        r2=None,
+        stability=None,
+        overlays=dict(overlays or {}),
     )
 
 

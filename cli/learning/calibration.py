@@ -6,16 +6,15 @@ from typing import Annotated
 import typer
 
 from cli.configuration import read_settings
+from cli.learning.clip_options import Frames, Genuine, Kinds, Photos, Windows, chosen
 from cli.learning.clip_progress import clip_progress
-from cli.learning.kinds import Kinds, chosen
+from core.command_line import command_line
 
 
 def calibrate(
     weights: Annotated[Path, typer.Argument(help="The checkpoint to calibrate.")],
     out: Annotated[Path, typer.Option(help="Where the calibrated checkpoint goes.")],
-    data: Annotated[
-        Path | None, typer.Option(envvar="FACEWARDEN_DATA", help="Folder of genuine faces and videos.")
-    ] = None,
+    data: Genuine = None,
     labelled: Annotated[
         Path | None,
         typer.Option(help="Genuine and fake media; their validation split is used instead of --data."),
@@ -25,9 +24,9 @@ def calibrate(
         float, typer.Option(min=0.001, max=0.5, help="Target fraction of genuine videos that are flagged.")
     ] = 0.05,
     method: Annotated[str, typer.Option(help="platt (slope and intercept) or temperature.")] = "platt",
-    photos: Annotated[int, typer.Option(min=0, help="Held-out photographs that become clips.")] = 16,
-    windows: Annotated[int, typer.Option(min=1, help="Clips made of each held-out video.")] = 2,
-    frames: Annotated[int, typer.Option(min=8, help="Frames per clip, four a second.")] = 12,
+    photos: Photos = 16,
+    windows: Windows = 2,
+    frames: Frames = 12,
     kept: Annotated[
         float,
         typer.Option(
@@ -63,6 +62,7 @@ def calibrate(
         looks_only=looks_only,
         kept=kept,
         results=results,
+        command=command_line(),
     )
     with clip_progress() as progress:
         made = run(read_settings(), weights, out, config, progress)

@@ -6,17 +6,16 @@ from typing import Annotated
 import typer
 
 from cli.configuration import read_settings
+from cli.learning.clip_options import Frames, Genuine, Kinds, Photos, Windows, chosen
 from cli.learning.clip_progress import clip_progress
-from cli.learning.kinds import Kinds, chosen
+from core.command_line import command_line
 
 
 def evaluate(
     weights: Annotated[
         list[Path] | None, typer.Argument(help="Checkpoints; by default the one in use.")
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option(envvar="FACEWARDEN_DATA", help="Folder of genuine faces and videos.")
-    ] = None,
+    data: Genuine = None,
     labelled: Annotated[
         Path | None, typer.Option(help="Folder of genuine and fake media, instead of --data.")
     ] = None,
@@ -31,9 +30,9 @@ def evaluate(
     ] = None,
     split: Annotated[str, typer.Option(help="Split of --labelled: train, validation, test or all.")] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="Media per class of --labelled.")] = None,
-    photos: Annotated[int, typer.Option(min=0, help="Held-out photographs that become clips.")] = 16,
-    windows: Annotated[int, typer.Option(min=1, help="Clips made of each held-out video.")] = 2,
-    frames: Annotated[int, typer.Option(min=8, help="Frames per clip, four a second.")] = 12,
+    photos: Photos = 16,
+    windows: Windows = 2,
+    frames: Frames = 12,
     crops: Annotated[int, typer.Option(min=0, help="Pairs of face crops per kind of forgery.")] = 32,
     kind: Kinds = None,
     robustness: Annotated[bool, typer.Option(help="Also blur, noise, half size, ...")] = True,
@@ -59,6 +58,7 @@ def evaluate(
         threshold=threshold,
         resamples=resamples,
         seed=seed,
+        command=command_line(),
     )
     with clip_progress() as progress:
         _made, written = run_evaluation(settings, weights or [settings.weights], config, progress)

@@ -22,11 +22,8 @@ class _Behind:
 
     def __init__(self, channel: Channel, *, first_index: int, first_stream: int) -> None:
         self.heartbeat, self.decoded = channel.heartbeat, channel.decoded
-        self._send_frame, self._first_index, self._first_stream = (
-            channel.send_frame,
-            first_index,
-            first_stream,
-        )
+        self._send_frame = channel.send_frame
+        self._first_index, self._first_stream = first_index, first_stream
 
     def send(self, kind: str, **fields: object) -> None:
         """What the file is has been said with its picture."""

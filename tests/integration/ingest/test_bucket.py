@@ -111,28 +111,29 @@ def test_a_file_that_still_grows_is_not_taken(site: Site) -> None:
     assert [receipt.intake for receipt in watcher.look(LATER)] == [Intake.QUEUED]
 
 
+def patient_watcher(site: Site) -> bucket.BucketWatcher:
+    """One that takes a file after 5 seconds without a change."""
+    ingest = site.settings.ingest.model_copy(update={"settle_seconds": 5.0})
+    settings = site.settings.model_copy(update={"ingest": ingest})
+    return bucket.BucketWatcher(settings, site.registrar, iter([]))
+
+
 def test_a_young_file_waits_until_its_time_has_stood_still(site: Site) -> None:
-    settings = site.settings.model_copy(
-        update={"ingest": site.settings.ingest.model_copy(update={"settle_seconds": 5.0})}
-    )
     path = site.bucket / "a.mp4"
     path.write_bytes(MP4)
     written = path.stat().st_mtime_ns
-    watcher = bucket.BucketWatcher(settings, site.registrar, iter([]))
+    watcher = patient_watcher(site)
     for seconds in (1, 2, 4.9):
         assert not list(watcher.look(written + round(seconds * SECOND)))
     assert len(list(watcher.look(written + 5 * SECOND))) == 1
 
 
 def test_a_file_from_the_future_is_taken_all_the_same(site: Site) -> None:
-    settings = site.settings.model_copy(
-        update={"ingest": site.settings.ingest.model_copy(update={"settle_seconds": 5.0})}
-    )
     path = site.bucket / "a.mp4"
     path.write_bytes(MP4)
     now = path.stat().st_mtime_ns
     os.utime(path, ns=(now, now + 86_400 * SECOND))
-    watcher = bucket.BucketWatcher(settings, site.registrar, iter([]))
+    watcher = patient_watcher(site)
     assert not list(watcher.look(now))
     assert not list(watcher.look(now + 4 * SECOND))
     assert len(list(watcher.look(now + 5 * SECOND))) == 1

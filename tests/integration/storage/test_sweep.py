@@ -11,7 +11,6 @@ from sqlalchemy import Engine
 
 from core.errors import Conflict
 from core.outcomes import ExplanationMethod, MediaKind
-from core.results import ExplanationResult
 from core.settings import SweepSettings
 from storage import explanations, screenings, sweep, videos
 from storage.engine import transaction
@@ -19,7 +18,7 @@ from storage.leases import Ticket
 from storage.objects import INCOMING, FolderStore
 from storage.results import complete
 from storage.tables import Base
-from tests.screening_results import screening_result
+from tests.screening_results import explanation_result, screening_result
 
 DAY = 24 * 3600.0
 SETTINGS = SweepSettings()
@@ -74,22 +73,8 @@ def named_by_rows(engine: Engine, store: FolderStore) -> dict[str, str]:
             session, Ticket(row_id=flagged, attempt=1), owner="w", lease_seconds=60
         )
         assert explaining is not None
-        explanations.store(
-            session,
-            explaining,
-            ExplanationResult(
-                method=ExplanationMethod.GRAD_CAM,
-                parameters={},
-                seed=None,
-                segments=None,
-                weights=[],
-                intercept=None,
-                local_prediction=None,
-                r2=None,
-                stability=None,
-                overlays={"heat": keys["overlay"]},
-            ),
-        )
+        found = explanation_result(ExplanationMethod.GRAD_CAM, overlays={"heat": keys["overlay"]})
+        explanations.store(session, explaining, found)
     return keys
 
 

@@ -5,7 +5,6 @@ from sqlalchemy import Engine
 
 from core.errors import BrokenMedia
 from core.outcomes import DecisionOutcome, ExplanationMethod, MediaKind
-from core.results import ExplanationResult
 from core.roles import Role
 from storage import explanations, screenings, videos
 from storage.engine import reading, transaction
@@ -16,7 +15,7 @@ from storage.read import progress
 from storage.read.progress import Progress
 from storage.results import complete
 from storage.screenings import Claim
-from tests.screening_results import register_model, screening_result
+from tests.screening_results import explanation_result, register_model, screening_result
 
 
 def add(engine: Engine, number: int, source: str) -> tuple[int, Claim]:
@@ -39,18 +38,7 @@ def add(engine: Engine, number: int, source: str) -> tuple[int, Claim]:
 
 
 def explain(engine: Engine, flagged_frame_id: int) -> None:
-    result = ExplanationResult(
-        method=ExplanationMethod.LIME,
-        parameters={},
-        seed=0,
-        segments=None,
-        weights=[],
-        intercept=None,
-        local_prediction=None,
-        r2=None,
-        stability=None,
-        overlays={},
-    )
+    result = explanation_result(ExplanationMethod.LIME, seed=0)
     ticket = Ticket(row_id=flagged_frame_id, attempt=1)
     with transaction(engine) as session:
         claimed = explanations.LEASES.claim(session, ticket, owner="e", lease_seconds=60)

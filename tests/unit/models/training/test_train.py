@@ -1,6 +1,5 @@
 """Training: the same seed gives the same losses; a stopped run goes on where it was."""
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from models.training.config import TrainConfig, paper
 from models.training.init import first_network
 from models.training.schedule import learning_rate, picture_size, schedule
 from models.training.train import train
-from tests import face_folder
+from tests import face_folder, short_run
 
 
 @pytest.fixture(scope="module")
@@ -37,22 +36,8 @@ def unplotted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 def config(data: Path, out: Path, **changes: object) -> TrainConfig:
-    base = TrainConfig(
-        data=data,
-        out=out,
-        architecture="smallcnn",
-        steps=4,
-        clips_per_batch=1,
-        pairs_per_clip=2,
-        start_size=48,
-        input_size=64,
-        validate_every=4,
-        checkpoint_every=2,
-        validation_clips=1,
-        warmup_steps=1,
-        loader_processes=0,
-    )
-    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+    run = {"steps": 4, "input_size": 64, "validate_every": 4, "checkpoint_every": 2}
+    return short_run.config(data, out, **run | changes)
 
 
 def losses(out: Path) -> list[float]:

@@ -17,9 +17,10 @@ from models.datasets.crops import CropStore
 from models.datasets.pairs import Schedule
 from models.face import Image
 from models.synthesis.mean_face import MEAN_LANDMARKS
-from models.training.config import TrainConfig, paper
+from models.training.config import paper
 from models.training.train import train
 from models.training.training_set import load_training_set
+from tests.short_run import config
 
 PLAN = Schedule(difficulty=0.3, strength=0.5, size=48)
 FACE: Image = np.ascontiguousarray(astronaut()[0:224, 110:334])
@@ -56,24 +57,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> CropStore:
         detection=DetectionSettings(),
         quality=QualitySettings(),
     )
-
-
-def config(data: Path, out: Path, **changes: object) -> TrainConfig:
-    base = TrainConfig(
-        data=data,
-        out=out,
-        architecture="smallcnn",
-        steps=2,
-        clips_per_batch=1,
-        pairs_per_clip=2,
-        start_size=48,
-        input_size=48,
-        warmup_steps=1,
-        validate_every=2,
-        validation_clips=1,
-        loader_processes=0,
-    )
-    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
 
 
 def greenness(images: np.ndarray) -> np.ndarray:

@@ -1,9 +1,17 @@
-"""The option that names kinds of pseudo-fakes."""
+"""The options of the clips that `calibrate` and `evaluate` make of genuine faces and videos."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+Genuine = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="FACEWARDEN_DATA", help="Folder of genuine faces and videos."),
+]
+Photos = Annotated[int, typer.Option("--photos", min=0, help="Held-out photographs that become clips.")]
+Windows = Annotated[int, typer.Option("--windows", min=1, help="Clips made of each held-out video.")]
+Frames = Annotated[int, typer.Option("--frames", min=8, help="Frames per clip, four a second.")]
 Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Only these kinds of forgery; repeat it.")]
 
 
