@@ -1,7 +1,7 @@
-"""The bucket folder: files that people drop are taken once they have settled, and never changed.
+"""The bucket folder: files that people drop are taken in once they have settled, and never changed.
 
-It is looked through at intervals, not watched by notifications: those do not cross network mounts, and a
-look after a restart would be needed anyway.
+It is scanned at intervals, not watched by notifications: those do not cross network mounts, and a restart
+needs a scan anyway.
 """
 
 import os
@@ -20,7 +20,7 @@ from storage.videos import Seen
 log = structlog.get_logger()
 
 DEEPEST = 32  # sub-folders
-RETRY_NS = 60 * 10**9  # between tries at a file that cannot be read: its rights may have been mended
+RETRY_NS = 60 * 10**9  # between retries of an unreadable file: its permissions may have been fixed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Look:
 
 
 def text_name(path: str | Path) -> str:
-    """A path as text for SQL: bytes that are no UTF-8 become escapes such as `\\xff`.
+    """A path as text for SQL: bytes that are not UTF-8 become escapes such as `\\xff`.
 
     A backslash is doubled, so that no two files share a name.
     """
@@ -58,9 +58,9 @@ class BucketWatcher:
         return f"bucket:{text_name(settings.bucket.resolve())}"
 
     def look(self, now_ns: int) -> Iterator[Receipt]:
-        """One look through the bucket: registers, one by one, what has settled since the last look.
+        """One scan of the bucket: registers, one by one, what has settled since the last scan.
 
-        Raises RetryableError where the database is away; the files stay and are found again.
+        Raises RetryableError if the database is down; the files stay and are found again.
         """
         last, self._last = self._last, {}
         for inner, entry_look in bucket_files(self._root, self._left_alone):
@@ -70,7 +70,7 @@ class BucketWatcher:
             before, since_ns = last.get(name, (None, now_ns))
             again = before == entry_look
             self._last[name] = entry_look, since_ns if again else now_ns
-            # A clock that is ahead of ours gives times to come: what we saw ourselves counts as well.
+            # A clock ahead of ours gives future times, so what we saw ourselves counts as well.
             still_ns = max(now_ns - entry_look.mtime_ns, now_ns - since_ns)
             if not again or still_ns < self._settle_ns or now_ns < self._not_before.get(name, now_ns):
                 continue
@@ -99,10 +99,10 @@ class BucketWatcher:
 def bucket_files(
     root: Path, left_alone: re.Pattern[str], inner: str = "", depth: int = 0
 ) -> Iterator[tuple[str, Look]]:
-    """The files below `root` that are meant to be taken, each with a look at it; links are not followed.
+    """The files below `root` that should be taken in, each with a look at it; links are not followed.
 
-    Files and folders whose name matches `left_alone` are not meant. The paths are relative to
-    `root`, and plain strings: making a Path takes longer than asking the disk.
+    Files and folders whose name matches `left_alone` are skipped. The paths are relative to `root`, and
+    plain strings: making a Path takes longer than asking the disk.
     """
     folder = os.path.join(root, inner)  # noqa: PTH118  see above
     try:
@@ -138,8 +138,8 @@ def named_files(paths: list[Path], left_alone: re.Pattern[str]) -> Iterator[tupl
 
     Each as the user would name it, where it really is, and the folder below which it was found.
 
-    The user's own word may be a link and have any name; below it no link is followed, and what matches
-    `left_alone` is not meant.
+    What the user names may be a link and have any name; below it no link is followed, and what matches
+    `left_alone` is skipped.
     """
     for path in paths:
         top = Path(os.path.realpath(path))  # which links in a circle do not stop, as they do Path.resolve
@@ -153,7 +153,7 @@ def named_files(paths: list[Path], left_alone: re.Pattern[str]) -> Iterator[tupl
 def ingest_paths(paths: list[Path], registrar: Registrar, settings: Settings) -> Iterator[Receipt]:
     """Register the files that a user names, and all files below the folders that they name.
 
-    Raises RetryableError where the database is away.
+    Raises RetryableError if the database is down.
     """
     for _, file, root in named_files(paths, settings.ingest.left_alone_names):
         yield registrar.register(file, name=text_name(file), source="path", root=root)

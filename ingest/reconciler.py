@@ -1,7 +1,7 @@
-"""Brings queue and database together: SQL says what is to be done, Redis may have forgotten.
+"""Keeps queue and database in step: SQL says what is to be done, Redis may have forgotten.
 
-It may run in any number of processes at once: enqueueing is unique, and a job that runs twice finds its
-attempt taken.
+Any number of processes may run it at once: enqueueing is unique, and a job that runs twice finds its attempt
+taken.
 """
 
 import time
@@ -35,17 +35,19 @@ class Reconciler:
         self._settings, self._engine = settings, engine
         self._redis: Redis | None = None
         self._looked_at: float | None = None  # time.time() of the last look into the database
-        self._outage_ended: float | None = None  # time.time(); for one lease after it, silence means nothing
+        self._outage_ended: float | None = (
+            None  # time.time(); for the length of one lease after it, silence means nothing
+        )
 
     def run_once(self) -> Repairs:
         """Take expired leases back and enqueue whatever waits without a live job.
 
-        Raises ServiceUnavailable where the database or Redis is away; the next run makes up for it.
+        Raises ServiceUnavailable if the database or Redis is down; the next run makes up for it.
         """
         attempts = self._settings.worker.max_attempts
         taken_back = 0
         with transaction(self._engine) as session:
-            session.connection()  # here the wait for whoever holds the database ends
+            session.connection()  # any wait for a lock on the database ends here
             if self._silence_counts(time.time()):
                 taken_back = len(screenings.LEASES.take_back_expired(session, max_attempts=attempts))
                 taken_back += len(explanations.LEASES.take_back_expired(session, max_attempts=attempts))
@@ -64,8 +66,8 @@ class Reconciler:
     def _silence_counts(self, now: float) -> bool:
         """Whether an expired lease means that its worker fell silent.
 
-        Not right after the database was away or this machine slept: nobody could renew a lease then, and
-        live workers get the time of one lease to do it.
+        Not right after the database was down or this machine slept: nobody could renew a lease then, and
+        live workers get the length of one lease to do it.
         """
         lease = self._settings.worker.lease_seconds
         longest = self._settings.ingest.reconcile_seconds + lease / 4
@@ -75,7 +77,7 @@ class Reconciler:
             self._outage_ended = now
         if self._outage_ended is not None and now - self._outage_ended < lease:
             return False
-        self._outage_ended = None  # so that of looks that are always late each second one counts
+        self._outage_ended = None  # so that of runs that are always late, every second one counts
         return True
 
     def _enqueue(self, waiting: list[Ticket], pending: list[Ticket]) -> int:
@@ -96,5 +98,5 @@ class Reconciler:
                 for ticket in queues.not_waiting(redis, queues.EXPLAIN, explains)
             )
         except Exception:
-            self._redis = None  # connect anew the next time
+            self._redis = None  # reconnect the next time
             raise

@@ -1,6 +1,6 @@
 """Taking one file in: look, hash while storing, commit to SQL, then enqueue.
 
-SQL comes first. If Redis is away the commit stands, and the reconciler enqueues later.
+SQL comes first. If Redis is down the commit stands, and the reconciler enqueues later.
 """
 
 import os
@@ -31,11 +31,11 @@ from storage.videos import Seen
 
 log = structlog.get_logger()
 
-REDIS_PAUSE_SECONDS = 10.0  # without trying to enqueue, once Redis was away: the reconciler does it all later
+REDIS_PAUSE_SECONDS = 10.0  # without trying to enqueue, once Redis was down: the reconciler does it all later
 
 
 class Intake(StrEnum):
-    """What became of a file."""
+    """What happened to a file."""
 
     QUEUED = "queued"  # new content: a screening is on its way
     KNOWN = "known"  # content seen before: a second sighting of one video
@@ -61,7 +61,7 @@ class _Content:
 
 
 class _Changed(Exception):
-    """Somebody still writes to the file."""
+    """The file is still being written."""
 
 
 class Registrar:
@@ -73,9 +73,9 @@ class Registrar:
         self._redis_away_until = 0.0  # time.monotonic()
 
     def register(self, path: Path, *, name: str, source: str, root: Path | None = None) -> Receipt:
-        """Take the file at `path` in under `name`; below `root` (else its folder) no link is followed.
+        """Take the file at `path` in as `name`; below `root` (else its folder) no link is followed.
 
-        Raises RetryableError where the database or the object store is away: nothing is lost, try again.
+        Raises RetryableError if the database or the object store is down: nothing is lost, try again.
         """
         try:
             receipt = self._take(path, root or path.parent, name, source)
@@ -99,7 +99,7 @@ class Registrar:
                     sink.write(piece)
                 after = os.fstat(file.fileno())
                 if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-                    raise _Changed  # within the stream, which then keeps nothing
+                    raise _Changed  # inside the stream, which then stores nothing
         seen = Seen(source=source, name=name, size_bytes=before.st_size, mtime_ns=before.st_mtime_ns)
         kind, error = _judged(head, name)
         return self._store(seen, _Content(sha256=sink.sha256, key=sink.key, kind=kind, error=error))
@@ -121,7 +121,7 @@ class Registrar:
         return Receipt(name=seen.name, intake=intake, sha256=content.sha256, error=content.error)
 
     def _commit(self, seen: Seen, content: _Content, version: ModelVersion) -> Ticket | None:
-        """One transaction: video, sighting, screening. None where the content has its screening already."""
+        """One transaction: video, sighting, screening. None if the content already has its screening."""
         sha256 = content.sha256
         with transaction(self.engine) as session:
             register_version(session, version)
@@ -193,7 +193,7 @@ def register_version(session: Session, version: ModelVersion) -> None:
 
 
 def _pieces(file: BinaryIO, size_bytes: int, name: str) -> Iterator[bytes]:
-    """The content of a file that had `size_bytes` when it was opened; one that grows is given up at once."""
+    """The content of a file that had `size_bytes` when opened; stops at once if it grows."""
     left = size_bytes
     for piece in gate.pieces(file, name):
         left -= len(piece)

@@ -1,4 +1,4 @@
-"""The ingest process: looks through the bucket and keeps queue and database together."""
+"""The ingest process: scans the bucket and keeps queue and database in step."""
 
 import signal
 import threading
@@ -21,11 +21,11 @@ from storage.objects import FolderStore
 
 log = structlog.get_logger()
 
-LONGEST_PAUSE_SECONDS = 30.0  # between tries while the database is away
+LONGEST_PAUSE_SECONDS = 30.0  # between retries while the database is down
 
 
 def watch(settings: Settings) -> None:
-    """Take files in until SIGTERM or SIGINT. No single file's fault, and no outage, ends it."""
+    """Take files in until SIGTERM or SIGINT. No single bad file and no outage ends it."""
     stop = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -49,11 +49,11 @@ def watch(settings: Settings) -> None:
         try:
             watcher = watcher or _watcher(settings, registrar)
             for _ in watcher.look(time.time_ns()):
-                # The first look at a large bucket takes hours: neither may wait for its end.
+                # The first scan of a large bucket takes hours: neither may wait for its end.
                 if stop.is_set():
                     break
                 upkeep.run_if_due()
-            # A look at a bucket of very many files must not keep a core busy all the time.
+            # Scanning a bucket of very many files must not keep a core busy all the time.
             pause = max(settings.ingest.poll_seconds, time.monotonic() - began)
         except FacewardenError as error:
             log.warning("ingest waits", reason=str(error))
@@ -67,7 +67,7 @@ def watch(settings: Settings) -> None:
 
 
 class _Upkeep:
-    """Reconciles, sweeps and writes metrics whenever it is time. Its troubles are logged, never raised."""
+    """Reconciles, sweeps and writes metrics whenever due. Its errors are logged, never raised."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._settings, self._reconciler = settings, Reconciler(settings, engine)

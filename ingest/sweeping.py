@@ -1,4 +1,4 @@
-"""The sweep of the object store, once a day, whichever of the ingest processes comes first."""
+"""The sweep of the object store, once a day, by whichever ingest process comes first."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ from storage.sweep import sweep
 
 log = structlog.get_logger()
 
-STAMP = ".swept"  # in the object store: its age is the last sweep's, and who holds its lock sweeps
+STAMP = ".swept"  # in the object store: its age is the last sweep's, and whoever holds its lock sweeps
 
 
 class _Stopped(Exception):
@@ -59,7 +59,7 @@ class DailySweep:
                 fcntl.flock(stamp, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if not self._due():
                     return
-                os.utime(self._stamp)  # first: one that fails is tried again tomorrow
+                os.utime(self._stamp)  # first: a sweep that fails is tried again tomorrow
                 sweep(self._engine, self._objects, self._settings.sweep, heartbeat=self._heartbeat)
         except BlockingIOError:
             return  # another process sweeps

@@ -1,4 +1,4 @@
-"""The classifiers of the field, by name.
+"""The field's classifiers, by name.
 
 Every network maps float32 (N, 3, S, S), normalised, to (N, 1): the logit of "fake".
 """
@@ -27,7 +27,7 @@ class Architecture:
     make: Callable[[bool], nn.Module]  # pretrained -> network with one logit
     last_conv: str  # dotted name of the module whose output Grad-CAM weighs
     input_size: int  # pixels, of the paper
-    classifier: str  # dotted name of the module that turns features into the logit: another head's place
+    classifier: str  # dotted name of the module that turns features into the logit, replaced by another head
     features: int  # channels that it takes
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
@@ -95,7 +95,7 @@ def _own(kind: type[nn.Module]) -> Callable[[bool], nn.Module]:
     def make(pretrained: bool) -> nn.Module:
         if pretrained:
             raise WeightsError(
-                path=kind.__name__, reason="nobody publishes weights of it; leave --pretrained"
+                path=kind.__name__, reason="no pretrained weights are published for it; drop --pretrained"
             )
         return kind()
 
@@ -187,9 +187,9 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def architecture(name: str) -> Architecture:
-    """Raises SettingsError where no architecture has this name."""
+    """Raises SettingsError if no architecture has this name."""
     if name not in ARCHITECTURES:
-        reason = f"{name!r} is not known; choose one of {', '.join(ARCHITECTURES)}"
+        reason = f"{name!r} is unknown; choose one of {', '.join(ARCHITECTURES)}"
         raise SettingsError(setting="architecture", reason=reason)
     return ARCHITECTURES[name]
 
@@ -197,7 +197,7 @@ def architecture(name: str) -> Architecture:
 def build(name: str, *, head: Head = "default", pretrained: bool = False) -> nn.Module:
     """The network, with random weights or (where a model hub can be reached) ImageNet's.
 
-    Raises WeightsError where pretrained weights are wanted and the hub does not give any.
+    Raises WeightsError if pretrained weights are wanted and the hub has none.
     """
     entry = architecture(name)
     network = _pretrained(entry) if pretrained else entry.make(False)
@@ -211,10 +211,10 @@ def _pretrained(entry: Architecture) -> nn.Module:
         return entry.make(True)
     except WeightsError:
         raise
-    # Whatever the hub's client, its HTTP library or timm raises: the remedy is the same.
+    # Whatever the hub's client, its HTTP library or timm raises, the remedy is the same.
     except Exception as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        reason = f"the model hub gives no weights ({first}); name a file of them with --init"
+        reason = f"the model hub gives no weights ({first}); pass a file of them with --init"
         raise WeightsError(path=f"pretrained {entry.name}", reason=reason) from error
 
 

@@ -52,7 +52,7 @@ class TorchBackend:
         self.name = self.precision = name
         self._device = device
         self._batch_size = batch_size
-        # channels_last saves the convolutions a transposition each: 14% of the time on a CPU
+        # channels_last saves each convolution a transposition: 14% of the time on a CPU
         self._network = network.to(device).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
@@ -71,8 +71,8 @@ class TorchBackend:
 class OpenVINOBackend:
     """Runs crops one by one on as many streams as suit the CPU.
 
-    The shape is compiled in: with a dynamic batch the same network takes three times as long. One crop a
-    request leaves no padding to compute when fewer crops come than a batch holds.
+    The shape is compiled in: with a dynamic batch the same network takes three times as long. With one crop
+    per request, nothing is padded when there are fewer crops than fill a batch.
     """
 
     name = "openvino"

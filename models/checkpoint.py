@@ -42,7 +42,7 @@ def write_hashed(path: Path, content: bytes) -> str:
 
 
 def stored(tensor: torch.Tensor, *, half: bool) -> torch.Tensor:
-    """The tensor as a file keeps it: on the CPU, and as fp16 where `half` is wanted and fp16 can hold it."""
+    """The tensor as stored: on the CPU, and as fp16 if `half` is set and fp16 can hold it."""
     tensor = tensor.detach().cpu().contiguous()
     if not half or not tensor.is_floating_point():
         return tensor
@@ -52,7 +52,7 @@ def stored(tensor: torch.Tensor, *, half: bool) -> torch.Tensor:
 
 
 def load_checkpoint(path: Path, expected_sha256: str | None = None) -> tuple[nn.Module, ModelVersion]:
-    """The network in evaluation mode, float32, on the CPU, and what it is.
+    """The network in evaluation mode, float32, on the CPU, and its version.
 
     Args:
         expected_sha256: of the file, where the caller knows which weights it must be.
@@ -81,9 +81,9 @@ def load_checkpoint(path: Path, expected_sha256: str | None = None) -> tuple[nn.
 
 
 def _fill(network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
-    """Raises RuntimeError where names or shapes differ."""
+    """Raises RuntimeError if names or shapes differ."""
     missing, unexpected = network.load_state_dict(tensors, strict=False)
-    # Counters of batch norm serve training alone and are not stored.
+    # Batch norm's counters are only for training and are not stored.
     misfits = [name for name in missing if "num_batches" not in name] + unexpected
     if misfits:
         raise RuntimeError(f"first misfit: {misfits[0]}")

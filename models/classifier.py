@@ -28,8 +28,8 @@ from models.openvino_cache import converted
 
 log = structlog.get_logger()
 
-# Largest difference to fp32 that a backend may show in the calibrated probability of one crop of the probe:
-# what the 8 bits of bf16 come to. `facewarden evaluate --backends` compares many real crops, and the AUC.
+# Largest difference from fp32 allowed in the calibrated probability of one probe crop: what bf16's 8 bits
+# amount to. `facewarden evaluate --backends` compares many real crops, and the AUC.
 TOLERANCE = 0.05
 PROBE_CROPS = 4  # enough to show a broken conversion, few enough not to slow a worker's start
 
@@ -53,10 +53,10 @@ class Classifier:
         batch_size: int = 16,
         cache: Path | None = None,
     ) -> "Classifier":
-        """Load the checkpoint at `path` and the fastest backend asked for that agrees with fp32.
+        """Load the checkpoint at `path` and the fastest allowed backend that agrees with fp32.
 
         Each start compares the backend with fp32 on a few pictures; one that differs by more than
-        TOLERANCE gives way to the next slower one, with a warning in the log.
+        TOLERANCE is replaced by the next slower one, with a warning in the log.
 
         Args:
             backend: auto (bf16 on CUDA, OpenVINO on a CPU), fp32, bf16, fp16 or openvino.
@@ -115,11 +115,11 @@ class Classifier:
 
     def agreement(self, crops: Crops) -> float:
         """The largest difference in probability between the backend and fp32 on `crops`."""
-        network = self._crop_network  # loaded in inference mode, it would give no gradients ever after
+        network = self._crop_network  # loaded in inference mode, it could never give gradients
         with torch.inference_mode():
             exact = network(self._tensor(crops)).float().cpu().numpy()
         difference = np.abs(self.probabilities(crops) - self.probability(exact))
-        # A backend that overflows gives NaN, and NaN is no agreement.
+        # A backend that overflows gives NaN, which must not count as agreement.
         return float(np.nan_to_num(difference, nan=1.0).max(initial=0.0))
 
     @property
@@ -149,13 +149,13 @@ def choose_backend(wanted: str, device: str) -> str:
         return "bf16" if device == "cuda" else "openvino"
     reason = ""
     if wanted == "openvino" and device == "cuda":
-        reason = "openvino runs on the CPU; take `auto`, or FACEWARDEN_DEVICE=cpu"
+        reason = "openvino runs on the CPU; use `auto`, or FACEWARDEN_DEVICE=cpu"
     elif wanted == "fp16" and device == "cpu":
-        reason = "fp16 needs CUDA; take `auto`"
+        reason = "fp16 needs CUDA; use `auto`"
     elif wanted == "bf16" and device == "cpu" and not cpu_has_bf16():
-        reason = "this CPU only emulates bf16, slower than fp32; take `auto`"
+        reason = "this CPU only emulates bf16, slower than fp32; use `auto`"
     elif wanted not in ("fp32", "bf16", "fp16", "openvino"):
-        reason = f"{wanted!r} is no backend; take auto, fp32, bf16, fp16 or openvino"
+        reason = f"{wanted!r} is not a backend; use auto, fp32, bf16, fp16 or openvino"
     if reason:
         raise SettingsError(setting="FACEWARDEN_BACKEND", reason=reason)
     return wanted
@@ -180,7 +180,7 @@ def _faster(
 
 
 def _probe(size: int) -> Crops:
-    """Soft coloured blobs with a little noise: nearer to a face than white noise is."""
+    """Soft coloured blobs with a little noise: closer to a face than white noise."""
     random = np.random.default_rng(0)
     coarse: NDArray[np.uint8] = random.integers(0, 256, (PROBE_CROPS, 6, 6, 3), dtype=np.uint8)
     large = np.stack([cv2.resize(one, (size, size), interpolation=cv2.INTER_CUBIC) for one in coarse])

@@ -11,7 +11,7 @@ from models.face import LEVELLED_FROM, Box, Face, Image
 
 
 def crop_standing(image: Image, face: Face, crop: CropSettings, size: int) -> Image:
-    """The crop of a face that may lie, stand on its head or be tilted: made to stand."""
+    """The crop of a face that may be sideways, upside down or tilted, turned upright."""
     if abs(face.roll) < LEVELLED_FROM:
         return np.ascontiguousarray(np.rot90(crop_face(image, face.box, crop, size), -face.turn // 90))
     side = max(1, round(crop.margin * max(face.box.width, face.box.height)))
@@ -28,8 +28,8 @@ def crop_standing(image: Image, face: Face, crop: CropSettings, size: int) -> Im
 def crop_face(image: Image, box: Box, crop: CropSettings, size: int) -> Image:
     """Cut the square around `box` and scale it to `size`.
 
-    The square is centred on the box, its side is `crop.margin` times the box's longer side; where it
-    reaches over the frame's edge the edge pixels are repeated.
+    The square is centred on the box, its side is `crop.margin` times the box's longer side; beyond the
+    frame's edge, the edge pixels are repeated.
 
     Returns uint8 (size, size, 3), C-contiguous.
     """
@@ -39,7 +39,7 @@ def crop_face(image: Image, box: Box, crop: CropSettings, size: int) -> Image:
     height, width = image.shape[:2]
     x0, x1 = (min(max(x, 0), width) for x in (left, left + side))
     y0, y1 = (min(max(y, 0), height) for y in (top, top + side))
-    if x0 >= x1 or y0 >= y1:  # wholly outside: nothing to see, but the shape holds
+    if x0 >= x1 or y0 >= y1:  # entirely outside: nothing to see, but keep the shape
         return np.zeros((size, size, 3), np.uint8)
     patch = image[y0:y1, x0:x1]
     if patch.shape[:2] != (side, side):

@@ -13,11 +13,11 @@ from facenet_pytorch import MTCNN
 from core.settings import DetectionSettings
 from models.face import Box, Face, Image
 
-# MTCNN's own pyramid needs a few pixels more than its smallest face.
+# MTCNN's own pyramid needs a few more pixels than its smallest face.
 SHORTEST_SIDE = 24  # pixels of the shrunken frame
 
-# Of torch, on a CPU. MTCNN is thousands of tiny operations: a second thread saves little on an idle machine,
-# and where the decoder or another worker wants the core they wait for each other (measured: 7 times slower).
+# Torch's, on a CPU. MTCNN is thousands of tiny operations: a second thread saves little on an idle machine,
+# and if the decoder or another worker needs the core they wait for each other (measured: 7 times slower).
 THREADS = 1
 
 
@@ -67,7 +67,7 @@ class FaceDetector:
     def _network(self, smallest: int) -> Any:
         if smallest not in self._networks:
             network = MTCNN(keep_all=True, min_face_size=smallest, device=self._device, post_process=False)
-            # The same faces in two thirds of the time, measured: the candidates come in this layout already.
+            # The same faces in two thirds of the time, measured: the candidates already have this layout.
             self._networks[smallest] = network.eval().to(memory_format=torch.channels_last)
         return self._networks[smallest]
 
@@ -78,7 +78,7 @@ class FaceDetector:
             return []
         faces = []
         for box, probability, points in zip(boxes, probabilities, landmarks, strict=True):
-            # MTCNN hands out object arrays where the pictures of a batch differ in their faces.
+            # MTCNN returns object arrays if the pictures of a batch differ in their number of faces.
             x0, y0, x1, y1 = (float(value) for value in box)
             sane = np.isfinite([x0, y0, x1, y1]).all() and x1 > x0 and y1 > y0
             if not sane or float(probability) < self._settings.min_probability:

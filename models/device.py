@@ -13,26 +13,26 @@ BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 def choose_device(wanted: str) -> str:
     """`cpu` or `cuda` for `auto`, `cpu` or `cuda`.
 
-    Raises SettingsError where CUDA is wanted and there is none.
+    Raises SettingsError if CUDA is requested and not available.
     """
     available = torch.cuda.is_available()
     if wanted == "auto":
         return "cuda" if available else "cpu"
     if wanted == "cuda" and not available:
-        reason = "no CUDA device can be used here; take `auto` or `cpu`, or look at `nvidia-smi`"
+        reason = "no usable CUDA device; use `auto` or `cpu`, or check `nvidia-smi`"
         raise SettingsError(setting="FACEWARDEN_DEVICE", reason=reason)
     return wanted
 
 
 def moved(tensor: torch.Tensor, device: str | torch.device) -> torch.Tensor:
-    """The tensor on the device, without waiting for it, as a plain copy does."""
+    """The tensor on the device, without waiting for the copy."""
     if torch.device(device).type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this CPU computes bf16 in hardware; False where the system does not tell."""
+    """Whether this CPU computes bf16 in hardware; False if the system does not tell."""
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:

@@ -9,9 +9,9 @@ Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Landmarks = NDArray[np.float32]  # (5, 2) pixels: left eye, right eye, nose, left and right mouth corner
 
 
-# Degrees of roll from which a face is levelled: the networks learned from heads that stand, and call tilted
-# ones fakes. Of 17 frames of genuine films turned by 15, 20, 30 and 40 degrees the mean score is 0.16, 0.20,
-# 0.31 and 0.43; levelled 0.09, 0.07, 0.17 and 0.19; turned there and back, or as it was, 0.07.
+# Degrees of roll from which a face is levelled: the networks learned from upright heads, and call tilted ones
+# fakes. The mean score of 17 frames of genuine films turned by 15, 20, 30 and 40 degrees is 0.16, 0.20, 0.31
+# and 0.43; levelled 0.09, 0.07, 0.17 and 0.19; turned there and back, or unchanged, 0.07.
 LEVELLED_FROM = 10.0
 
 
@@ -54,13 +54,15 @@ class Face:
     box: Box
     landmarks: Landmarks
     probability: float  # of being a face, by the detector, in [0, 1]
-    turn: int = 0  # degrees clockwise by which the frame is turned so that the face stands: 0, 90, 180, 270
+    turn: int = (
+        0  # degrees clockwise by which the frame is turned so that the face is upright: 0, 90, 180, 270
+    )
 
     @property
     def tilt(self) -> float:
         """Degrees clockwise by which the face is tilted in the frame as it is.
 
-        From the lines between the eyes and between the corners of the mouth, the longer one the more.
+        From the lines between the eyes and between the corners of the mouth, weighted by their length.
         """
         left_eye, right_eye, _, left_mouth, right_mouth = self.landmarks
         across = (right_eye - left_eye) + (right_mouth - left_mouth)
@@ -68,6 +70,6 @@ class Face:
 
     @property
     def roll(self) -> float:
-        """The tilt that is left once the frame is turned: of the head towards a shoulder, in [-180, 180]."""
+        """The tilt that remains once the frame is turned: of the head towards a shoulder, in [-180, 180]."""
         angle = self.tilt + self.turn
         return angle - 360 * round(angle / 360)

@@ -1,15 +1,14 @@
-"""The highest of many scores is higher than one alone: what would it have been alone?
+"""The highest of many scores is inflated: this module converts it to the equivalent score of a single look.
 
-A video's score is that of its worst stretch of its worst face. Among the faces of a crowd, or over an hour of
-one face, some genuine stretch scores high by chance. With genuine scores spread around `centre` by `spread`
-(a normal distribution, fitted on genuine clips), a logit x is reached by one look with a chance p(x), and by
-the best of n looks with 1 - (1 - p(x))^n (Sidak, 1967). What counts is the logit that one look alone would
-reach as rarely as that.
+A video's score is that of the worst stretch of its worst face. Among the faces of a crowd, or over an hour of
+one face, some genuine stretch scores high by chance. If genuine scores are spread around `centre` by `spread`
+(a normal distribution, fitted on genuine clips), one look reaches a logit x with probability p(x), and the
+highest of n looks with 1 - (1 - p(x))^n (Sidak, 1967). The result is the logit that a single look would reach
+with that same probability.
 
-Where not one stretch of n but a share f of them reaches x, the chance is at most p(x) / f, however much the
-stretches resemble each other (Markov): there x is taken as the best of 1 / f looks. So a video that is fake
-throughout scores as a part of it would, and one forged face among many, or half a minute of an hour, has to
-stand out.
+If not one stretch of n but a share f of them reaches x, the probability is at most p(x) / f, however similar
+the stretches are (Markov): x is then taken as the highest of 1 / f looks. So a video that is fake throughout
+scores as a part of it would, and one forged face among many, or half a minute of an hour, has to stand out.
 """
 
 from bisect import bisect_left
@@ -23,25 +22,25 @@ from core.model_version import Looks
 
 Numbers = NDArray[np.float64]
 
-FARTHEST = 37.0  # spreads from the centre at which a double's probability ends
+FARTHEST = 37.0  # spreads from the centre, where a double's probability underflows
 
 
 def alone(logits: Numbers, count: Numbers, looks: Looks) -> Numbers:
-    """The logit that one look reaches as rarely as the best of `count` looks reaches `logits`; (N,) each."""
+    """The logits that one look reaches as rarely as the highest of `count` reaches `logits`; (N,) each."""
     if looks.spread <= 0:
         return logits
     far = (logits - looks.centre) / looks.spread
     near = np.minimum(far, FARTHEST)
     below = np.maximum(count, 1.0) ** looks.caution * log_ndtr(near)  # log chance that all stay below
     reached = -np.expm1(below)
-    # The smaller of the two chances is the exact one.
+    # The smaller of the two probabilities is the exact one.
     upper = -ndtri(np.clip(reached, np.finfo(float).tiny, 0.5))
     lone = np.where(reached < 0.5, upper, ndtri_exp(np.minimum(below, -np.log(2)))) + (far - near)
     return np.where(count <= 1, logits, np.minimum(looks.centre + looks.spread * lone, logits))
 
 
 class Looked:
-    """All the looks that one video gave."""
+    """All looks at one video."""
 
     def __init__(self, tracks: Sequence[Sequence[float]], looks: Looks, *, window: int) -> None:
         """`tracks`: of each face, the logits of its stretches of `window` frames, each a frame further on."""
@@ -55,18 +54,18 @@ class Looked:
         self._alone = np.maximum.accumulate(lone[::-1])
 
     def alone(self, logit: float) -> float:
-        """What `logit` would be as a single look; a higher one is never less."""
+        """What `logit` would be as a single look; monotonic."""
         place = int(np.searchsorted(self._logits, logit, side="right")) - 1
         return float(self._alone[place]) if place >= 0 else logit
 
     def least(self, enough: Callable[[float], bool]) -> float | None:
-        """The least logit of a stretch that, as a single look, is `enough`; None where none is."""
+        """The lowest logit of a stretch that, as a single look, reaches `enough`; None if none does."""
         place = bisect_left(self._alone, True, key=lambda lone: enough(float(lone)))
         return float(self._logits[place]) if place < len(self._logits) else None
 
 
 def _weights(stretches: int, window: int, repeat: float) -> Numbers:
-    """What each of a face's overlapping stretches counts; together the looks that they are worth."""
+    """The weight of each of a face's overlapping stretches; they add up to the looks they count as."""
     if stretches <= 1:
         return np.ones(stretches)
     apart = (stretches + window - 1) / window  # stretches that do not overlap

@@ -24,10 +24,10 @@ FILE = "network.xml"  # beside it OpenVINO puts network.bin, the weights
 
 
 def converted(network: CropNetwork, version: ModelVersion, cache: Path | None) -> openvino.Model:
-    """`network` for batches of one crop; from `cache` where an earlier start left it there.
+    """`network` for batches of one crop; from `cache` if an earlier start left it there.
 
     Args:
-        cache: folder of conversions, made where it is missing; None converts and keeps nothing.
+        cache: folder of conversions, created if missing; None converts and keeps nothing.
     """
     if cache is None:
         return _convert(network, version.input_size)
@@ -44,7 +44,7 @@ def converted(network: CropNetwork, version: ModelVersion, cache: Path | None) -
     model = _convert(network, version.input_size)
     try:
         _keep(model, kept)
-    except OSError as error:  # a full or read-only disk costs the next start a few seconds, no more
+    except OSError as error:  # a full or read-only disk only costs the next start a few seconds
         log.warning("conversion not kept", path=str(kept), reason=str(error))
     return model
 
@@ -58,7 +58,7 @@ def _convert(network: CropNetwork, size: int) -> openvino.Model:
         with suppress(KeyError):  # a list made for several releases of torch
             table.pop(operation)
     decoder = TorchFXPythonDecoder(program.run_decompositions(table).module(), dynamic_shapes=True)
-    # The front end by hand: openvino.convert_model would report to its maker's telemetry, unasked.
+    # The front end is called directly: openvino.convert_model would send telemetry unasked.
     front_end = FrontEndManager().load_by_framework("pytorch")
     model = front_end.convert(front_end.load(decoder))
     model.reshape([1, size, size, 3])
@@ -74,7 +74,7 @@ def _keep(model: openvino.Model, kept: Path) -> None:
         except RuntimeError as error:
             raise OSError(str(error).splitlines()[0]) from error
         shutil.rmtree(kept, ignore_errors=True)  # what could not be read
-        # Another worker may have been faster; its conversion is as good.
+        # Another worker may have been faster; its conversion is just as good.
         with suppress(FileExistsError):
             partial.rename(kept)
     finally:

@@ -1,11 +1,11 @@
-"""OpenVINO without telemetry: its import alone would report to its maker over the network, unasked.
+"""OpenVINO without telemetry: its import alone would report to its vendor over the network, unasked.
 
 Everything of OpenVINO is imported from here.
 """
 
 import sys
 
-# None makes `import openvino_telemetry` fail, upon which OpenVINO takes the stub that it carries along.
+# None makes `import openvino_telemetry` fail, so OpenVINO uses its bundled stub.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 import openvino  # noqa: E402

@@ -1,4 +1,4 @@
-"""Normalisation: from the pixels of crops to what a network was trained on."""
+"""Normalisation: from the pixels of crops to the values a network was trained on."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from torch import nn
 class Normalise(nn.Module):
     """float32 (N, 3, S, S) for crops on the module's device: uint8 (N, S, S, 3).
 
-    The result lies in channels_last already: the layout of the crops themselves.
+    The result is already in channels_last, the layout of the crops themselves.
     """
 
     scale: torch.Tensor

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are written completely or not at all."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A name to write to, which becomes `path` at the end; after an error `path` is what it was before."""
+    """A name to write to, renamed to `path` at the end; after an error `path` is unchanged."""
     partial = path.with_name(path.name + ".partial")
     yield partial
     partial.replace(path)

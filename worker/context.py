@@ -29,7 +29,9 @@ log = structlog.get_logger()
 class Context:
     settings: Settings
     owner: str  # of leases: unique per process
-    _other: "Classifier | None" = field(default=None, init=False)  # of a model version asked for besides
+    _other: "Classifier | None" = field(
+        default=None, init=False
+    )  # of another model version that was asked for
 
     @classmethod
     def of(cls, settings: Settings) -> "Context":
@@ -52,16 +54,16 @@ class Context:
         return self._load(self.settings.weights)
 
     def classifier_of(self, model_version: str) -> Classifier:
-        """The settings' classifier, or one whose checkpoint lies in the same folder.
+        """The settings' classifier, or one whose checkpoint is in the same folder.
 
-        Raises WeightsError where none there is of this version: scores and explanations are never stored
+        Raises WeightsError where none of them is this version: scores and explanations are never stored
         under another model's name.
         """
         if self.classifier.version.id == model_version:
             return self.classifier
         if self._other is None or self._other.version.id != model_version:
             path = self._beside(model_version)
-            self._other = None  # gone before the next one comes: memory is planned for two models
+            self._other = None  # freed before the next one is loaded: memory is planned for two models
             self._other = self._load(path)
         return self._other
 
@@ -74,7 +76,7 @@ class Context:
             except WeightsError as error:
                 log.warning("no checkpoint", reason=str(error))
         loaded = self.classifier.version.id
-        reason = f"{model_version} was asked for and {loaded} is loaded; put the wanted checkpoint here"
+        reason = f"{model_version} is needed but {loaded} is loaded; put the needed checkpoint here"
         raise WeightsError(path=folder, reason=reason)
 
     def _load(self, path: Path) -> Classifier:
@@ -104,7 +106,7 @@ class Context:
         return Pipeline(self.settings, self.detector, classifier)
 
     def forget_redis(self) -> None:
-        """Connect anew at the next use."""
+        """Reconnect at the next use."""
         self.__dict__.pop("redis", None)
 
 
@@ -113,7 +115,7 @@ _current: Context | None = None
 
 def install(context: Context) -> None:
     """Make `context` the one that this process's jobs use."""
-    global _current  # noqa: PLW0603  RQ calls jobs by name: there is no other way to hand it over
+    global _current  # noqa: PLW0603  RQ calls jobs by name: it cannot be passed any other way
     _current = context
 
 

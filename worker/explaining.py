@@ -1,4 +1,4 @@
-"""Explaining one flagged frame: Grad-CAM first, because it is there at once, then LIME."""
+"""Explains one flagged frame: Grad-CAM first, because it is quick, then LIME."""
 
 from collections.abc import Callable, Iterator
 
@@ -20,9 +20,9 @@ from worker.context import Context
 def explain_frame(
     context: Context, claimed: Claim, *, heartbeat: Callable[[], None]
 ) -> Iterator[ExplanationResult]:
-    """Yield each method's explanation as soon as it is there, its overlays stored.
+    """Yield each method's explanation as soon as it is ready, its overlays stored.
 
-    Raises WeightsError where the weights that flagged the frame are gone: an explanation by another model
+    Raises WeightsError if the weights that flagged the frame are gone: an explanation by another model
     would explain nothing.
     """
     classifier, settings = context.classifier_of(claimed.model_version_id), context.settings
@@ -42,7 +42,7 @@ def explain_crop(crop: Image, classifier: Classifier, settings: LimeSettings) ->
 
 
 def decode_crop(png: bytes) -> Image:
-    """The crop (S, S, 3) that a PNG of ours holds."""
+    """The crop (S, S, 3) in a PNG that we stored."""
     decoded = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR), np.uint8)
     return np.ascontiguousarray(decoded[..., ::-1])
 

@@ -1,10 +1,10 @@
-"""The two jobs, run in one way. RQ calls them by name; what became of them stands in SQL, not in Redis.
+"""The two jobs, run the same way. RQ calls them by name; their outcome is in SQL, not in Redis.
 
-Running a job twice changes nothing: the second run finds the attempt taken or over and goes home.
+Running a job twice changes nothing: the second run finds the attempt taken or over and does nothing.
 
-An attempt counts against its video where the video may be the reason: an unknown fault, a passed deadline, a
-worker that fell silent. It does not where the installation is: a service or the disk was away, or the worker
-was told to stop.
+An attempt counts against its video if the video may be the cause: an unknown fault, a missed deadline, a
+worker that fell silent. It does not if the installation is: a service or the disk was unavailable, or the
+worker was told to stop.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,11 +49,11 @@ Heartbeat = Callable[[], None]  # raises where the work must stop
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """How an attempt ended that gave no result."""
+    """How an attempt without a result ended."""
 
     reason: str
     counts: bool = True  # against the attempts that a video has
-    at_once: bool = True  # the next one; else the reconciler's next look enqueues it, once all may be well
+    at_once: bool = True  # enqueue the next one; else the reconciler does, once the cause may be gone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +183,7 @@ def _release(context: Context, job: Job[Claimed], claimed: Claimed, end: End) ->
 
 
 def _enqueue(context: Context, job: Job[Any], ticket: Ticket) -> bool:
-    """False where Redis is away: the reconciler makes up for it."""
+    """False if Redis does not answer: the reconciler makes up for it."""
     seconds = context.settings.worker.job_seconds
     try:
         job.enqueue(context.redis, ticket.row_id, ticket.attempt, job_seconds=seconds)
@@ -196,20 +196,20 @@ def _enqueue(context: Context, job: Job[Any], ticket: Ticket) -> bool:
 def _settle(
     work: Callable[[], None], fail: Callable[[FacewardenError], None], release: Callable[[End], None]
 ) -> None:
-    """Do the work; a permanent fault is stored, any other gives the attempt back. The worker lives on."""
+    """Do the work; a permanent fault is stored, any other gives the attempt back. The worker goes on."""
     try:
         work()
     except StaleAttempt as error:
         log.warning("result dropped", reason=str(error))
     except JobTimeoutException:
-        # RQ's own alarm, raised wherever Python stood: it must reach RQ, but the row must not wait.
+        # RQ's own alarm, raised wherever Python happened to be: it must reach RQ, but the row must not wait.
         _unless_stale(release, End(reason="the job passed its deadline"))
         raise
     except SystemExit:
         _unless_stale(release, End(reason="its worker was told to stop at once", counts=False), wait=False)
         raise
     except DecoderShot as error:
-        # By the system, for want of memory, or by a person: another attempt can tell the file from the rest.
+        # By the system, out of memory, or by a person: another attempt shows whether the file is to blame.
         log.warning("attempt given back", reason=str(error))
         _unless_stale(release, End(reason=str(error)))
     except InputError as error:
@@ -235,5 +235,5 @@ def _unless_stale(write: Callable[[Outcome], None], outcome: Outcome, *, wait: b
     except StaleAttempt as error:
         log.warning("result dropped", reason=str(error))
     except RetryableError as error:
-        # The database is away: the lease runs out, and the reconciler takes the row back.
+        # The database does not answer: the lease runs out, and the reconciler takes the row back.
         log.warning("outcome not stored; the reconciler will take the attempt back", reason=str(error))

@@ -15,7 +15,7 @@ log = structlog.get_logger()
 RENEWALS_PER_LEASE = 4  # so that a few may fail before the lease runs out
 
 # After its deadline a job has this long to reach its next check. One that hangs in native code never does:
-# its lease then runs out, and another worker gets the work.
+# its lease then expires, and another worker gets the work.
 GRACE_SECONDS = 60.0
 
 
@@ -62,6 +62,6 @@ class Lease:
                 if not self._renew():
                     self._lost.set()
                     return
-            except Exception as error:  # this thread must outlive whatever the database does
-                # If the database stays away the lease runs out by itself.
+            except Exception as error:  # this thread must survive whatever the database does
+                # If the database stays down the lease expires by itself.
                 log.warning("lease not renewed", name=self._name, reason=str(error))

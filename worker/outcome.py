@@ -1,4 +1,4 @@
-"""From what the pipeline found to what is stored: pictures to the object store, the rest to rows."""
+"""Stores what the pipeline found: pictures in the object store, the rest in rows."""
 
 from dataclasses import asdict
 

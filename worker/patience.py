@@ -1,4 +1,4 @@
-"""Waiting for a service that is away: what has been worked out is not thrown away for that."""
+"""Waiting for a service that is down, so that finished work is not thrown away."""
 
 import time
 from collections.abc import Callable
@@ -17,9 +17,9 @@ Answer = TypeVar("Answer")
 
 
 def patiently(ask: Callable[[], Answer], *, heartbeat: Callable[[], None] | None = None) -> Answer:
-    """What `ask` answers, asked again for as long as its service is away.
+    """The result of `ask`, retried for as long as its service is down.
 
-    `heartbeat` is called before each new try: what it raises ends the waiting. So does the worker's own alarm
+    `heartbeat` is called before each retry: what it raises ends the waiting. So does the worker's own alarm
     at the job's deadline.
     """
     pause = FIRST_PAUSE_SECONDS

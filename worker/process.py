@@ -30,13 +30,13 @@ log = structlog.get_logger()
 HEARTBEAT_SECONDS = 10
 WORKER_TTL_SECONDS = 45  # a killed worker is gone from RQ's list after this
 HANG_SECONDS = 120  # after a job's deadline: no alarm reaches native code, so the process ends itself
-STDERR = 2  # the descriptor: whatever becomes of sys.stderr, the log gets the stack
+STDERR = 2  # the descriptor: whatever happens to sys.stderr, the log gets the stack
 EXPLAIN_NICENESS = 10  # screening goes first where both share a CPU
 RECONNECT_SECONDS = 2.0
 
 
 class QueueWorker(SimpleWorker):
-    """Runs jobs in this process and tells Redis, during a job too, that it lives."""
+    """Runs jobs in this process and sends Redis heartbeats, during a job too."""
 
     jobs_done = 0
     stopped = False
@@ -47,7 +47,7 @@ class QueueWorker(SimpleWorker):
         beating = threading.Thread(target=self._beat, args=(ended,), name="heartbeat", daemon=True)
         beating.start()
         if job.timeout:
-            # A thread of C's: it works even where the one that hangs holds Python's lock.
+            # A C thread: it works even if the hanging one holds the GIL.
             faulthandler.dump_traceback_later(job.timeout + HANG_SECONDS, exit=True, file=STDERR)
         try:
             super().execute_job(job, queue)
@@ -59,12 +59,12 @@ class QueueWorker(SimpleWorker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         del timeout
-        # RQ would have a worker that was killed in a job listed until that job's timeout.
+        # RQ would list a worker that was killed in a job until that job's timeout.
         super().heartbeat(WORKER_TTL_SECONDS, pipeline)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         self.stopped = True
-        # As if a second one came: whoever sent this one kills before long, and a killed worker says nothing.
+        # As if a second one came: whoever sent the first soon kills, and a killed worker gives nothing back.
         last = threading.Timer(self.stop_seconds, os.kill, (os.getpid(), signal.SIGTERM))
         last.daemon = True
         last.start()
@@ -82,13 +82,13 @@ def run_worker(name: str, settings: Settings, *, burst: bool = False) -> int:
     """Work on queue `name` until told to stop; returns the exit code.
 
     SIGTERM or SIGINT ends it after the running job, with 0; a second one, or `stop_seconds` after the first,
-    gives the job back and ends at once. After `recycle_jobs` jobs it ends with RECYCLE_EXIT_CODE. A Redis
-    that goes away is waited for.
+    gives the job back and ends at once. After `recycle_jobs` jobs it ends with RECYCLE_EXIT_CODE. It waits
+    for a Redis that goes down.
 
-    Raises ServiceUnavailable where the database is not migrated or, in a burst, Redis is away.
+    Raises ServiceUnavailable if the database is not migrated or, in a burst, Redis does not answer.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit_now)  # until RQ's handlers take over there is no job to finish
+        signal.signal(number, _exit_now)  # until RQ's handlers take over, there is no job to finish
     context = Context.of(settings)
     install(context)
     _require_schema(context)
@@ -114,7 +114,7 @@ def _work(name: str, context: Context, *, burst: bool) -> int:
             log.warning("Redis is away; trying again", reason=str(error))
         if worker is not None:
             left -= worker.jobs_done
-            # Asked even where Redis failed: the request to stop must not go down with it.
+            # Checked even if Redis failed: the request to stop must not get lost.
             if burst or worker.stopped:
                 return 0
         context.forget_redis()
@@ -148,6 +148,6 @@ def _require_schema(context: Context) -> None:
         raise ServiceUnavailable(
             service="The database",
             address=context.engine.url.render_as_string(hide_password=True),
-            reason="its schema is not that of this release; run `facewarden migrate`",
+            reason="its schema does not match this release; run `facewarden migrate`",
             setting="FACEWARDEN_DATABASE_URL",
         )

@@ -1,1 +1,1 @@
-"""Genuine and fake faces to learn from: found, divided, cut out and paired."""
+"""Genuine and fake faces to learn from: found, split, cropped and paired."""

@@ -1,6 +1,6 @@
-"""Faces of labelled media, found and cut by the worker's own code, kept on disk from run to run.
+"""Faces of labelled media, found and cropped by the worker's own code, cached on disk between runs.
 
-The store holds `index.jsonl`, a line per medium, and for videos and large pictures the cut-out faces as PNG,
+The store holds `index.jsonl`, a line per medium, and for videos and large pictures the cropped faces as PNG,
 wide enough for any margin. Small pictures stay where they are; only their boxes are kept.
 """
 
@@ -29,9 +29,9 @@ from models.face import Box, Face, Image, Landmarks
 
 log = structlog.get_logger()
 
-WIDE = CropSettings(margin=1.8)  # holds a margin of 1.3, drawn larger by a sixth and off centre
+WIDE = CropSettings(margin=1.8)  # has room for a margin of 1.3, enlarged by a sixth and off centre
 LONGEST_SIDE = 512  # pixels of a stored face: above every network's input
-LARGE_PICTURE = 640 * 640  # pixels, above which a picture is cut once and not decoded at every step
+LARGE_PICTURE = 640 * 640  # pixels, above which a picture is cropped once instead of decoded at every step
 TOGETHER = 32  # pictures detected at once
 FORMAT = 1  # of the index
 
@@ -43,7 +43,7 @@ Progress = Callable[[int, int], None]  # media done, media in all
 class LabelledFace:
     media: LabelledMedia
     record: FaceRecord
-    landmarks_known: bool  # not of a cropped picture in which no face was found: no pseudo-fake of it
+    landmarks_known: bool  # False for a cropped picture without a found face: no pseudo-fake is made of it
 
 
 class CropStore:
@@ -59,7 +59,7 @@ class CropStore:
         quality: QualitySettings,
         device: str = "cpu",
     ) -> None:
-        """`frames`: decodes `frames_per_video` frames of a video; an InputError of it skips the video."""
+        """`frames`: decodes `frames_per_video` frames of a video; InputError skips the video."""
         self._folder, self._frames, self._quality = folder, frames, quality
         self._detector = FaceDetector(detection, device)
         settings = [FORMAT, frames_per_video, WIDE.margin, detection.model_dump(), quality.model_dump()]
@@ -148,7 +148,7 @@ class CropStore:
                 yield {"faces": []}
 
     def _chosen(self, faces: Sequence[Face]) -> Face | None:
-        """The largest face that the worker would let through: of several, it is whom a video is about."""
+        """The largest face that the worker would accept: of several, it is whom the video is about."""
         usable = [
             face
             for face in faces
@@ -221,5 +221,5 @@ def _read_picture(path: Path) -> Image | None:
 
 
 def _is_gray(image: Image) -> bool:
-    """Whether it has no colour worth the name."""
+    """Whether it has practically no colour."""
     return float(np.ptp(image[::4, ::4].astype(np.int16), axis=2).mean()) < 2

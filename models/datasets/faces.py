@@ -44,26 +44,26 @@ class FaceRecord:
             return self.image
         decoded = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
         if decoded is None:
-            raise SettingsError(setting=str(self.path), reason="this picture of the training data is damaged")
+            raise SettingsError(setting=str(self.path), reason="this training picture is damaged")
         return np.ascontiguousarray(decoded[..., ::-1], np.uint8)
 
 
 def load_faces(data: Path) -> list[FaceRecord]:
     """Every genuine face below `data`, with frames of the videos cropped by the product's own detector.
 
-    Raises SettingsError where the folder has none.
+    Raises SettingsError if the folder has none.
     """
     records: list[FaceRecord] = []
     records += load_photos(data)
     for path in sorted((data / "videos").glob("*.mp4")):
         records += video_faces(path)
     if not records:
-        raise SettingsError(setting="--data", reason=f"{data} holds neither faces.jsonl nor videos/*.mp4")
+        raise SettingsError(setting="--data", reason=f"{data} has neither faces.jsonl nor videos/*.mp4")
     return records
 
 
 def load_photos(data: Path) -> list[FaceRecord]:
-    """The photographs alone: what needs no detector."""
+    """Only the photographs, which need no detector."""
     records: list[FaceRecord] = []
     for name, source in (("faces", "photo"), ("faces_lfw", "gray_photo")):
         listing = data / f"{name}.jsonl"
@@ -149,8 +149,8 @@ def held_out_videos(names: Iterable[str]) -> set[str]:
 def canvas(record: FaceRecord, size: int, *, margin: float, rng: np.random.Generator) -> GenuineFace:
     """The face on a square of `size` pixels, a little off centre, its side `margin` times the box.
 
-    Where the picture has no room for that square, the largest that it has is taken: an edge that is
-    repeated into the picture would tell sources apart.
+    If the picture has no room for that square, the largest possible one is used: repeated edge pixels would
+    tell sources apart.
     """
     image = record.load()
     height, width = image.shape[:2]
@@ -170,7 +170,7 @@ def canvas(record: FaceRecord, size: int, *, margin: float, rng: np.random.Gener
 
 def _mirrored(face: GenuineFace) -> GenuineFace:
     width = face.image.shape[1]
-    # Mirroring makes the left eye the right one; the order of the landmarks must say so.
+    # Mirroring makes the left eye the right one; reorder the landmarks accordingly.
     landmarks = face.landmarks[[1, 0, 2, 4, 3]] * np.array([-1, 1], np.float32)
     landmarks = landmarks + np.array([width - 1, 0], np.float32)
     return GenuineFace(image=np.ascontiguousarray(face.image[:, ::-1]), landmarks=landmarks, gray=face.gray)

@@ -1,9 +1,9 @@
-"""What training left out, divided once more: one part calibrates, the other evaluates.
+"""What training left out, split again: one part calibrates, the other evaluates.
 
     (media,) = divided([folder], shares=(75, 0, 25), test_sources=["FaceForensics"])
     write_manifest(Path("sides.jsonl"), held_out(media, most={"validation": 60, "test": 300}))
 
-`facewarden pack` divides by the same `divided`: with the same shares and test sources the two agree.
+`facewarden pack` splits by the same `divided`: with the same shares and test sources the two agree.
 """
 
 import hashlib
@@ -38,14 +38,14 @@ def divided(
 
 
 def with_test_sources(media: Sequence[LabelledMedia], texts: Sequence[str]) -> list[LabelledMedia]:
-    """The media, those of sources with one of the texts in their name on the test side.
+    """The media, with sources that have one of the texts in their name on the test side.
 
-    Raises SettingsError where no source has a text in its name.
+    Raises SettingsError if a text is in no source's name.
     """
     sources = sorted({each.source for each in media})
     for text in texts:
         if not any(text in source for source in sources):
-            reason = f"no source has {text!r} in its name; they are {', '.join(sources)}"
+            reason = f"no source has {text!r} in its name; the sources are {', '.join(sources)}"
             raise SettingsError(setting="--test-source", reason=reason)
     return [replace(each, split="test") if _named(each, texts) else each for each in media]
 
@@ -53,7 +53,7 @@ def with_test_sources(media: Sequence[LabelledMedia], texts: Sequence[str]) -> l
 def held_out(
     media: Sequence[LabelledMedia], *, most: Mapping[Split, int], test_sources: Sequence[str] = ()
 ) -> list[LabelledMedia]:
-    """The media of the test side, in turn by group on the validation and on the test side.
+    """The media of the test side, their groups alternately on the validation and the test side.
 
     Args:
         media: divided.

@@ -19,8 +19,8 @@ from models.synthesis.kinds import as_gray
 class LabelledMaker:
     """Makes clips of labelled faces; the same seed and number give the same pixels on every machine.
 
-    Each class is gone through in an order of its own, drawn anew for each pass: of the smaller one a face
-    comes again before the other has been seen whole, and so the classes are balanced.
+    Each class is traversed in an order of its own, shuffled for each pass: faces of the smaller one repeat
+    before the other has been seen completely, which balances the classes.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class LabelledMaker:
         self._orders: dict[int, tuple[int, NDArray[np.int64]]] = {}  # of each class: the pass, its order
 
     def clip(self, number: int, schedule: Schedule) -> Pairs:
-        """The pairs of this number; where a fake is forged, nobody knows."""
+        """The pairs of this number; where a fake is forged is unknown."""
         rng = np.random.default_rng((self._seed, number, 2))
         places = range(number * self._pairs, (number + 1) * self._pairs)
         pairs = [(self._face(0, place), self._face(1, place)) for place in places]
@@ -65,14 +65,14 @@ class LabelledMaker:
         return faces[int(self._orders[which][1][index])]
 
     def _as_screened(self, face: FaceRecord, size: int, rng: np.random.Generator) -> Image:
-        """Cut as the worker does, mirrored half of the time."""
+        """Cropped as the worker does, mirrored half of the time."""
         crop = crop_face(face.load(), face.box, CropSettings(margin=self._margin), size)
         return np.ascontiguousarray(crop[:, ::-1]) if rng.random() < 0.5 else crop
 
     def _worn(
         self, pair: tuple[FaceRecord, FaceRecord], side: int, schedule: Schedule, rng: np.random.Generator
     ) -> list[Image]:
-        """Both through the same history."""
+        """Both degraded in the same way."""
         margin = self._margin * float(rng.uniform(0.92, 1.15))
         images = [canvas(face, side, margin=margin, rng=rng).image for face in pair]
         if any(face.source == "gray_photo" for face in pair):  # colour would tell them apart

@@ -1,6 +1,6 @@
 """The layouts of the field's data sets, each read into labelled media.
 
-A reader returns None where the folder is not of its layout, so that the first that fits is taken.
+A reader returns None if the folder does not have its layout; the first that fits is used.
 """
 
 import csv
@@ -52,7 +52,7 @@ def manifest(folder: Path) -> list[LabelledMedia] | None:
         try:
             media.append(_listed(listing, row))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            reason = f"line {number} is no labelled medium ({error}); it needs `path` and `label`"
+            reason = f"line {number} is not a labelled medium ({error}); it needs `path` and `label`"
             raise SettingsError(setting=str(listing), reason=reason) from error
     return media
 
@@ -171,7 +171,7 @@ def _united(pairs: list[list[str]]) -> dict[str, str]:
 
 
 def celeb_df(folder: Path) -> list[LabelledMedia] | None:
-    """Celeb-DF v1 and v2 (Li et al., CVPR 2020); what `List_of_testing_videos.txt` names is the test side.
+    """Celeb-DF v1 and v2 (Li et al., CVPR 2020); `List_of_testing_videos.txt` lists the test side.
 
     The official test side shares identities with the rest; those two splits are the authors' own.
     """
@@ -203,7 +203,7 @@ def celeb_df(folder: Path) -> list[LabelledMedia] | None:
 def dfdc(folder: Path) -> list[LabelledMedia] | None:
     """The Deepfake Detection Challenge (Dolhansky et al., 2020): parts with videos and a `metadata.json`.
 
-    A fake is of the group of its original, so that no source video is on two splits.
+    A fake is in the group of its original, so that no source video is in two splits.
     """
     listings = [path for deep in ("", "*/", "*/*/") for path in sorted(folder.glob(f"{deep}metadata.json"))]
     media = []
@@ -211,7 +211,7 @@ def dfdc(folder: Path) -> list[LabelledMedia] | None:
         rows = json.loads(listing.read_text())
         for name, row in rows.items() if isinstance(rows, dict) else []:
             path = listing.parent / name
-            if not isinstance(row, dict) or not path.is_file():  # a user may have a part of a part
+            if not isinstance(row, dict) or not path.is_file():  # a user may have an incomplete part
                 continue
             fake = bool(row["is_fake"]) if "is_fake" in row else row.get("label") == "FAKE"
             media.append(

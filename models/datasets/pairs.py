@@ -17,7 +17,7 @@ from models.face import Image
 from models.synthesis.augment import Degradation, draw, through_codec
 from models.synthesis.kinds import Forgery, make
 
-# How often each source is drawn: colour photographs and video look like what will be screened.
+# How often each source is drawn: colour photographs and video resemble what will be screened.
 SOURCE_WEIGHTS: dict[Source, float] = {"photo": 0.5, "video": 0.3, "gray_photo": 0.2}
 
 
@@ -111,7 +111,7 @@ def finished(
 ) -> NDArray[np.uint8]:
     """The pictures, all of one even size, through the clip's codec and scaled to `size`."""
     if shared.codec:
-        # An encoder treats later pictures otherwise than earlier ones: were the forged half always the
+        # An encoder treats later pictures differently from earlier ones: if the forged half always came
         # second, its place in the stream would give it away.
         places = order.permutation(len(pictures))
         coded = through_codec([pictures[int(i)] for i in places], shared.codec, shared.crf)

@@ -1,4 +1,4 @@
-"""What an explanation of one face crop consists of."""
+"""The explanation of one face crop."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +13,8 @@ from core.outcomes import ExplanationMethod
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
     method: ExplanationMethod
-    parameters: Mapping[str, Any]  # all that is needed to make it again
-    heat: NDArray[np.float32]  # (S, S) in [-1, 1]; positive speaks for fake
+    parameters: Mapping[str, Any]  # all that is needed to reproduce it
+    heat: NDArray[np.float32]  # (S, S) in [-1, 1]; positive points to fake
     seed: int | None = None
     segments: NDArray[np.int32] | None = None  # (S, S), numbered from 0
     weights: Sequence[float] = field(default_factory=list)  # per segment, towards fake

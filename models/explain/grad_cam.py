@@ -1,4 +1,4 @@
-"""Grad-CAM (Selvaraju et al., ICCV 2017): where the last convolution saw what speaks for fake."""
+"""Grad-CAM (Selvaraju et al., ICCV 2017): where the last convolution saw evidence of a fake."""
 
 import cv2
 import numpy as np
@@ -14,9 +14,9 @@ from models.face import Image
 def explain(crop: Image, classifier: Classifier) -> Explanation:
     """Explain the logit of `crop`, uint8 (S, S, 3), by one backward pass through the float32 network.
 
-    It runs where the classifier's network lies: a GPU's backend moves it there.
+    It runs where the classifier's network is: a GPU backend moves it there.
 
-    The heat is upsampled to the crop and scaled to [0, 1]; it is all zero where nothing speaks for fake.
+    The heat is upsampled to the crop and scaled to [0, 1]; it is all zero if nothing points to fake.
     """
     network, name = classifier.network, classifier.version.architecture
     kept: list[torch.Tensor] = []

@@ -1,9 +1,9 @@
-"""LIME (Ribeiro et al., 2016) for face crops: what the lime package finds, sooner.
+"""LIME (Ribeiro et al., 2016) for face crops: the lime package's results, faster.
 
 The perturbations, distances and the fit are those of `lime.lime_image`: the same seed and segmentation give
-the same masks, weights and top segments, and the tests hold them to the package's own. What differs is the
-cost: the package copies the picture for every sample and masks it segment by segment; here whole batches are
-composed by one lookup.
+the same masks, weights and top segments, and the tests compare them with the package's. Only the cost
+differs: the package copies the picture for every sample and masks it segment by segment; here whole batches
+are composed by one lookup.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class _Fit:
     local_prediction: float
 
     def top(self, count: int) -> list[int]:
-        """The strongest segments first; fewer than `count` where the others do not matter at all."""
+        """The strongest segments first; fewer than `count` if the others do not matter at all."""
         ranked = np.argsort(-np.abs(self.weights), kind="stable")[:count]
         return [int(number) for number in ranked if self.weights[number] != 0]
 
@@ -57,9 +57,9 @@ def explain(
         heartbeat: called between batches; may raise to stop.
 
     Stability compares the top segments of `stability_seeds` fits by their mean pairwise Jaccard index. The
-    first fit uses all `samples` of the seed; each other fit a third as many fresh ones, to keep its cost in
-    bounds, so stability is understated: what it calls stable is. It is None for a single fit, and where no
-    segment of any fit matters (a classifier that answers every perturbation alike).
+    first fit uses all `samples` of the seed; each other fit a third as many fresh ones, to limit the cost, so
+    stability is understated: what it calls stable is. It is None for a single fit, and if no segment of any
+    fit matters (a classifier that answers every perturbation the same).
     """
     chosen = segment(crop, settings) if segments is None else segments
     fudged = mean_colours(crop, chosen)
@@ -109,7 +109,7 @@ def mean_colours(crop: Image, segments: NDArray[np.int32]) -> Image:
     """The crop with every segment in its mean colour: what a hidden segment is replaced by."""
     counts = np.bincount(segments.ravel())
     means = [np.bincount(segments.ravel(), weights=crop[..., c].ravel()) / counts for c in range(3)]
-    # lime stores the means in an integer picture: cut off, not rounded.
+    # lime stores the means in an integer picture: truncated, not rounded.
     return np.stack(means, axis=-1)[segments].astype(np.uint8)
 
 

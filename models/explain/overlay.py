@@ -1,4 +1,4 @@
-"""Explanations as pictures over the crop: what a reviewer looks at."""
+"""Explanations as overlays on the crop, for reviewers."""
 
 import cv2
 import numpy as np
@@ -12,15 +12,15 @@ from models.face import Image
 SHORTEST_SIDE = 384  # pixels: a small crop is enlarged, so that thin lines can be seen
 FOR_FAKE = np.array([220, 40, 50], np.float32)
 FOR_GENUINE = np.array([40, 110, 220], np.float32)
-EDGE = np.array([255, 255, 255], np.float32)  # around a line: it must show on hair and skin alike
+EDGE = np.array([255, 255, 255], np.float32)  # around a line: it must be visible on hair and skin alike
 STRONGEST = 0.6  # opacity where the heat is 1: the face must stay recognisable
 
 
 def render(crop: Image, explanation: Explanation) -> dict[str, bytes]:
     """PNG pictures by name.
 
-    `heat`: red speaks for fake, blue against, on the crop in gray. For LIME also `boundaries`: the
-    top segments outlined, and `positive`: only the top segments that speak for fake, the rest darkened.
+    `heat`: red points to fake, blue away from it, on the crop in gray. For LIME also `boundaries`: the
+    top segments outlined, and `positive`: only the top segments that point to fake, the rest darkened.
     """
     factor = max(1, -(-SHORTEST_SIDE // min(crop.shape[:2])))
     large = _enlarge(crop, factor)
@@ -47,7 +47,7 @@ def _smooth(heat: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
 def _heat(picture: Image, heat: NDArray[np.float32]) -> Image:
     colour = np.where(heat[..., None] > 0, FOR_FAKE, FOR_GENUINE)
     opacity = STRONGEST * np.abs(heat)[..., None]
-    # On gray, for skin and lips are red themselves.
+    # On gray, because skin and lips are red themselves.
     return np.asarray((_gray(picture) * (1 - opacity) + colour * opacity).round(), np.uint8)
 
 
@@ -55,7 +55,7 @@ def _outline(
     picture: Image, segments: NDArray[np.int32], top: list[int], weights: NDArray[np.float64]
 ) -> Image:
     drawn = picture.copy()
-    # The weakest first, so that the strongest segment's line lies on top.
+    # The weakest first, so that the strongest segment's line is on top.
     for number in reversed(top):
         line = find_boundaries(segments == number, mode="thick").astype(np.uint8)
         drawn[cv2.dilate(line, np.ones((5, 5), np.uint8)) > 0] = EDGE

@@ -1,6 +1,6 @@
-"""What the world does to pictures: the same to the genuine and the forged half of a pair.
+"""Augmentation: what the world does to pictures, the same for the genuine and the forged half of a pair.
 
-Only then does nothing but the forgery separate the two.
+Only then is the forgery the sole difference between the two.
 """
 
 import io
@@ -19,7 +19,7 @@ from models.synthesis.kinds import as_gray
 
 @dataclass(frozen=True, kw_only=True)
 class Degradation:
-    """One random history of a picture; it is applied to any number of pictures alike."""
+    """One random degradation, applied to any number of pictures alike."""
 
     gray: bool
     gain: float  # contrast
@@ -64,7 +64,7 @@ class Degradation:
 
 
 def draw(rng: np.random.Generator, *, strength: float) -> Degradation:
-    """A random history; `strength` in [0, 1] scales how bad it may be."""
+    """A random degradation; `strength` in [0, 1] scales how bad it may be."""
     coin = rng.random(8)
     codec = ""
     if coin[6] < 0.35 + 0.35 * strength:
@@ -88,8 +88,7 @@ def draw(rng: np.random.Generator, *, strength: float) -> Degradation:
 def through_codec(images: Sequence[Image], codec: str, crf: int) -> list[Image]:
     """Encode the pictures as one clip, each predicted from a slightly moved copy of itself, and decode.
 
-    All must be of one even size. Prediction leaves the smoothing that real video has; key frames alone
-    would not.
+    All must be of one even size. Prediction leaves the smoothing of real video; key frames alone would not.
     """
     height, width = images[0].shape[:2]
     buffer = io.BytesIO()

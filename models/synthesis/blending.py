@@ -45,7 +45,7 @@ OUTLINES: dict[Region, NDArray[np.float32]] = {
 
 
 def similarity(source: Landmarks, target: Landmarks) -> NDArray[np.float64]:
-    """The (2, 3) rotation, scale and shift that brings `source` nearest to `target` (Umeyama, 1991)."""
+    """The (2, 3) rotation, scale and shift that brings `source` closest to `target` (Umeyama, 1991)."""
     moved_source, moved_target = source - source.mean(0), target - target.mean(0)
     spread = float((moved_source**2).sum())
     u, values, vt = np.linalg.svd(moved_target.T @ moved_source)
@@ -68,7 +68,7 @@ def region_mask(
 ) -> Mask:
     """A soft mask over `region` of the face with `landmarks`.
 
-    The outline is that of the mean face brought over by a similarity, deformed by smooth noise.
+    The outline is the mean face's, mapped by a similarity transform and deformed by smooth noise.
     `feather` is the width of the soft edge in eye distances, 0 for a hard edge.
     """
     unit = eye_distance(landmarks)
@@ -109,7 +109,7 @@ def transfer_colour(source: Image, target: Image, mask: Mask, strength: float = 
     theirs = cv2.cvtColor(target, cv2.COLOR_RGB2LAB).astype(np.float32)
     mean, spread = ours[inside].mean(0), ours[inside].std(0) + 1e-3
     wanted_mean, wanted_spread = theirs[inside].mean(0), theirs[inside].std(0) + 1e-3
-    # A picture with hardly any contrast must not have its noise blown up.
+    # The noise of a picture with hardly any contrast must not be amplified.
     gain = np.clip(wanted_spread / spread, 0.5, 2.0)
     moved = (ours - mean) * gain + wanted_mean
     mixed = np.clip(ours + strength * (moved - ours), 0, 255).astype(np.uint8)
@@ -124,7 +124,7 @@ def blend(target: Image, source: Image, mask: Mask) -> Image:
 
 
 def align(source: Image, source_landmarks: Landmarks, shape: tuple[int, int], landmarks: Landmarks) -> Image:
-    """Move `source` so that its landmarks lie on `landmarks` in a picture of `shape`."""
+    """Warp `source` so that its landmarks fall on `landmarks` in a picture of `shape`."""
     matrix = similarity(source_landmarks, landmarks)
     shrinks = float(np.hypot(matrix[0, 0], matrix[1, 0])) < 0.75
     moved = cv2.warpAffine(

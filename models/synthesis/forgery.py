@@ -20,7 +20,7 @@ class GenuineFace:
 
 @dataclass(frozen=True, kw_only=True)
 class Forgery:
-    """What a kind may draw on."""
+    """What a kind of forgery works with."""
 
     target: GenuineFace
     other: GenuineFace  # another person

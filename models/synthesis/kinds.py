@@ -3,18 +3,18 @@
     self_blend   a face over a changed copy of itself (Shiohara & Yamasaki, CVPR 2022)
     swap         another person's face, aligned and recoloured (Face X-ray, Li et al., CVPR 2020)
     low_res      the face as a decoder of 48 to 128 pixels would leave it
-    mouth, eyes  only that part is made anew, as lip-sync and reenactment do
+    mouth, eyes  only that part is synthesised, as lip-sync and reenactment do
     upsample     traces of a generator's upsampling: checkerboard, missing high frequencies
     warp         smoothly moved and re-rendered, as reenactment does
-    autoencode, codebook, chroma     made anew from little (models.synthesis.resynthesis)
+    autoencode, codebook, chroma     resynthesised from little (models.synthesis.resynthesis)
 
 and held out:
 
     poisson      a swap blended in the gradient domain (Perez et al., 2003)
-    denoise      smoothed but for its edges, as regressed textures are
+    denoise      smoothed except for its edges, as regressed textures are
     decode, restore, paint           drawn by neural networks (models.synthesis.rendering)
 
-Kinds that are held out are not trained on unless asked for; only they are believed in validation. The shipped
+Kinds that are held out are not trained on unless asked for; only they count in validation. The shipped
 detector was also tried with some of them in training: docs/model-card.md says why they are not.
 """
 

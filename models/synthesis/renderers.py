@@ -1,14 +1,14 @@
-"""Small networks that draw a face anew, as the tools of the field do: they leave a generator's traces.
+"""Small networks that redraw a face, as real tools do: they leave a generator's traces.
 
-    decoder    an autoencoder with a narrow middle and sub-pixel upsampling (Shi et al., CVPR 2016), as the
-               first face swappers have one for each person
-    restorer   a face from its coarse copy, through residual blocks and upsampling by repetition, as the face
-               restoration that swapping tools end with
-    painter    a face from its edges and a few colours, through a U-Net with transposed convolutions, as
-               pix2pix (Isola et al., CVPR 2017) and the neural rendering that is built on it
+    decoder    an autoencoder with a narrow bottleneck and sub-pixel upsampling (Shi et al., CVPR 2016), like
+               those that the first face swappers train for each person
+    restorer   a face from its coarse copy, through residual blocks and upsampling by repetition, like the
+               face restoration that swapping tools end with
+    painter    a face from its edges and a few colours, through a U-Net with transposed convolutions, like
+               pix2pix (Isola et al., CVPR 2017) and the neural rendering built on it
 
-They see aligned faces: all that MEAN_LANDMARKS spans, eyes, nose and mouth always in the same places. Their
-weights lie in `models/weights/renderers.safetensors`; models.training.renderer_training made them.
+They see aligned faces: all that MEAN_LANDMARKS spans, with eyes, nose and mouth always in the same places.
+Their weights are in `models/weights/renderers.safetensors`, made by models.training.renderer_training.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def _conv(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
 
 
 def halved(inputs: int, outputs: int) -> nn.Sequential:
-    """A layer that gives half as many pixels a side."""
+    """A layer that halves the resolution."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(0.2))
 
 
@@ -168,8 +168,8 @@ def rendered(name: str, image: Image, landmarks: Landmarks) -> Image:
         image: uint8 (H, W, 3) RGB.
         landmarks: float32 (5, 2) pixels in `image`.
 
-    Returns uint8 (H, W, 3); what lies far from the face is meaningless. Raises WeightsError where the
-    renderers' weights are missing or damaged.
+    Returns uint8 (H, W, 3); far from the face it is meaningless. Raises WeightsError if the renderers'
+    weights are missing or damaged.
     """
     from models.synthesis.blending import align  # noqa: PLC0415  as above
 

@@ -2,7 +2,7 @@
 
 decode    by an autoencoder, as face swappers do
 restore   by the face restoration that comes after many a swap
-paint     from edges and colours, as neural rendering does: a network of another make than the first two
+paint     from edges and colours, as neural rendering does: a different design from the first two
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ def _by(renderer: str) -> Callable[[Forgery], Image]:
     def draw(forgery: Forgery) -> Image:
         target = forgery.target
         mask = forgery.mask("face", "inner", "mouth")
-        # A swap draws somebody else; reenactment and re-rendering draw the person again.
+        # A swap draws somebody else; reenactment and re-rendering redraw the same person.
         swapped = forgery.rng.random() < 0.5
         drawn = rendered(renderer, other_on_target(forgery) if swapped else target.image, target.landmarks)
         strength = forgery.between((0.3, 0.9), (0.85, 1.0))

@@ -1,9 +1,9 @@
-"""Kinds of pseudo-fakes where the face is made anew from little, as generators do.
+"""Kinds of pseudo-fakes where the face is resynthesised from little information, as generators do.
 
-autoencode   the face through a few principal components of another person's patches, as a decoder that
-             was trained on that person gives it back
-codebook     the face put together of patches of another person, as vector-quantised generators do
-chroma       the face decoded with another colour matrix or range, its colour a little out of place
+autoencode   the face through a few principal components of another person's patches, as a decoder trained
+             on that person would reproduce it
+codebook     the face assembled from patches of another person, as vector-quantised generators do
+chroma       the face decoded with another colour matrix or range, its colour slightly displaced
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def _patches(image: Image, size: int, step: int) -> tuple[Floats, tuple[int, int
 
 
 def _assembled(patches: Floats, grid: tuple[int, int], like: Image, size: int, step: int) -> Image:
-    """The mean of overlapping patches; where none reaches, the picture itself."""
+    """The mean of overlapping patches; outside them, the picture itself."""
     total, count = np.zeros(like.shape, np.float32), np.zeros((*like.shape[:2], 1), np.float32)
     shaped = patches.reshape(*grid, size, size, 3)
     height, width = step * (grid[0] - 1) + 1, step * (grid[1] - 1) + 1
@@ -67,7 +67,7 @@ def _codebook(forgery: Forgery) -> Image:
     size = min(len(words), round(forgery.between((48, 96), (128, 512))))
     words = words[forgery.rng.choice(len(words), size, replace=False)]
     ours, grid = _patches(image, FINE_PATCH, step)
-    # A word gives the texture; the brightness stays the patch's own, else the face would fall apart.
+    # A codeword gives the texture; the brightness stays the patch's own, else the face would fall apart.
     texture, light = _centred(words), ours.reshape(len(ours), -1, 3).mean(axis=1)
     centred = _centred(ours)
     distance = (texture**2).sum(axis=1) - 2 * centred @ texture.T
@@ -111,7 +111,7 @@ def _to_luma_and_chroma(luma: Floats) -> NDArray[np.float64]:
 
 
 def _another_range(luma: NDArray[np.float64], forgery: Forgery) -> NDArray[np.float64]:
-    """Luma of 16..235 taken for 0..255, or the reverse, in part."""
+    """Luma of 16..235 partly taken for 0..255, or the reverse."""
     part = forgery.between((0.5, 1.0), (0.15, 0.5))
     widened = (luma - 16) * 255 / 219
     narrowed = luma * 219 / 255 + 16

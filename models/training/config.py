@@ -1,6 +1,6 @@
 """What a training run is asked to do. `facewarden train` takes its options and their defaults from here.
 
-Imports nothing heavy: the command line's help must come at once.
+Imports nothing heavy, so that the command line's help is instant.
 """
 
 from dataclasses import dataclass, field, replace
@@ -39,8 +39,8 @@ class TrainConfig:
 
     data: Path  # folder of genuine faces and videos (models.datasets.faces), or a data set (….splits)
     out: Path  # folder of state, history and result
-    command: str = ""  # that asked for it, as others would type it; "" where none did
-    architecture: Annotated[str, Option("--arch", "An architecture's name.")] = "xception"
+    command: str = ""  # that started it, as others would type it; "" if none did
+    architecture: Annotated[str, Option("--arch", "Name of an architecture.")] = "xception"
     head: Head = "default"
     preset: Annotated[Preset, Option("--preset", "paper: the published protocol.")] = "default"
     epochs: Annotated[
@@ -49,7 +49,7 @@ class TrainConfig:
     steps: Annotated[int, Option("--steps", "Batches, unless the preset counts epochs.", min=1)] = 650
     stop_at: Annotated[
         int | None,
-        Option("--stop-at", "Step at which to end, to be resumed later, maybe for other --steps.", min=1),
+        Option("--stop-at", "Step to stop at, to be resumed later, maybe with other --steps.", min=1),
     ] = None
     clips_per_batch: int = 2  # a clip is 8 pairs: 2 make batches of 32 pictures
     pairs_per_clip: int = PAIRS_PER_CLIP
@@ -58,12 +58,15 @@ class TrainConfig:
     pretrained: Annotated[bool, Option("--pretrained", "Start from ImageNet weights of timm's hub.")] = False
     generators: Annotated[
         tuple[Path, ...],
-        Option("--generator", "Pictures of a generator (real/, fake/ or a manifest), mixed in; repeat it."),
+        Option("--generator", "A generator's pictures to mix in (real/, fake/ or a manifest); repeat it."),
     ] = ()
     pseudo_share: Annotated[
         float | None,
         Option(
-            "--pseudo-fakes", "Part of the batches made of pseudo-fakes; 0 for labelled data.", min=0, max=1
+            "--pseudo-fakes",
+            "Fraction of the batches made of pseudo-fakes; 0 for labelled data.",
+            min=0,
+            max=1,
         ),
     ] = None  # None: all of genuine data, none of labelled data
     kinds: Annotated[tuple[str, ...], Option("--kind", "Kinds of pseudo-fakes; repeat it.")] = field(
@@ -71,21 +74,22 @@ class TrainConfig:
     )
     shares: Annotated[
         tuple[float, float, float],
-        Option("--split", "Of labelled data without an official one: train, validation, test."),
+        Option("--split", "Split of labelled data without an official one: train, validation, test."),
     ] = SHARES
-    frames_per_video: Annotated[int, Option("--frames", "Frames of each labelled video.", min=1)] = 16
+    frames_per_video: Annotated[int, Option("--frames", "Frames per labelled video.", min=1)] = 16
     start_size: int = 112  # pixels, first part of the run
-    input_size: int = 128  # pixels, last part of the run and ever after
-    grow_at: float = 0.7  # part of the run after which pictures are of the final size
+    input_size: int = 128  # pixels, last part of the run and from then on
+    grow_at: float = 0.7  # fraction of the run after which pictures have the final size
     sizes: Annotated[
-        tuple[tuple[float, int], ...], Option("--sizes", "Pixels as they grow: 112,224@0.5,299@0.8.")
-    ] = ()  # (from which part of the run, pixels): instead of the three before
+        tuple[tuple[float, int], ...],
+        Option("--sizes", "Growing input sizes in pixels: 112,224@0.5,299@0.8."),
+    ] = ()  # (fraction of the run to start at, pixels): instead of the three before
     easy_until: Annotated[
-        float, Option("--easy-until", "Part of the run over which forgeries grow hard.", min=0.01, max=1)
+        float, Option("--easy-until", "Fraction of the run over which forgeries grow hard.", min=0.01, max=1)
     ] = 0.6
     final_difficulty: float = 0.7
     final_strength: Annotated[
-        float, Option("--strength", "How hard pictures are degraded in the end: 0 is mild.", min=0, max=1)
+        float, Option("--strength", "How much pictures are degraded in the end: 0 is mild.", min=0, max=1)
     ] = 0.8
     augmentation: Augmentation = "world"
     localisation: Annotated[
@@ -93,7 +97,9 @@ class TrainConfig:
     ] = 1.0
     optimiser: Annotated[Optimiser, Option("--optimiser", "sam: sharpness-aware.")] = "adamw"
     sam_radius: float = 0.05  # rho of sharpness-aware minimisation
-    learning_rate: Annotated[float, Option("--learning-rate", "The highest.", min=1e-8, max=1)] = 3e-4
+    learning_rate: Annotated[float, Option("--learning-rate", "Highest learning rate.", min=1e-8, max=1)] = (
+        3e-4
+    )
     learning_rates: LearningRates = "cosine"
     warmup_steps: int = 40
     weight_decay: float = 0.02
@@ -101,7 +107,7 @@ class TrainConfig:
     ema_decay: float = 0.995  # fast: runs are short; 0 for no average
     keep: Literal["last", "best"] = "last"  # best: by validation loss
     precision: Annotated[Precision, Option("--precision", "auto: bf16 on CUDA, fp32 on a CPU.")] = "auto"
-    compile: Annotated[bool, Option("--compile", "Through torch.compile.")] = False
+    compile: Annotated[bool, Option("--compile", "Use torch.compile.")] = False
     margin: float = 1.3  # of the crops
     validate_every: int = 100
     checkpoint_every: int = 25  # 0 for never: then nothing can be resumed
@@ -111,9 +117,9 @@ class TrainConfig:
     loader_processes: Annotated[
         int, Option("--loaders", "Processes that make the batches.", min=0, max=64)
     ] = 1  # 0 makes the pairs in this process
-    tensorboard: Annotated[bool, Option("--tensorboard", "Events for TensorBoard too.")] = False
-    label: Annotated[str, Option("--label", "What people will call the checkpoint.")] = UNTRAINED_LABEL
-    seed: Annotated[int, Option("--seed", "Of everything random.", min=0)] = 0
+    tensorboard: Annotated[bool, Option("--tensorboard", "Also write TensorBoard events.")] = False
+    label: Annotated[str, Option("--label", "Name of the checkpoint.")] = UNTRAINED_LABEL
+    seed: Annotated[int, Option("--seed", "Random seed.", min=0)] = 0
 
     @property
     def pairs_per_batch(self) -> int:
@@ -122,12 +128,12 @@ class TrainConfig:
     def with_batch_size(self, pictures: int) -> "TrainConfig":
         """The config for batches of that many pictures, half of them fake.
 
-        Raises SettingsError where that makes no whole clips.
+        Raises SettingsError if they do not make whole clips.
         """
         clips = max(1, pictures // (2 * PAIRS_PER_CLIP))
         if pictures < 2 or pictures % (2 * clips):
             reason = (
-                f"{pictures} pictures make no whole clips; take an even number, above 16 a multiple of 16"
+                f"{pictures} pictures do not make whole clips; use an even number, above 16 a multiple of 16"
             )
             raise SettingsError(setting="--batch-size", reason=reason)
         return replace(self, clips_per_batch=clips, pairs_per_clip=pictures // (2 * clips))
@@ -149,8 +155,8 @@ class TrainConfig:
 def paper(config: TrainConfig) -> TrainConfig:
     """The published protocol: dense head of 512, Adam, 20 epochs, batches of 64, 224 px, flips alone.
 
-    The learning rate is cut to a fifth where the validation loss has not fallen by 0.001 for three epochs;
-    the checkpoint of the least validation loss is kept.
+    The learning rate is cut to a fifth if the validation loss has not fallen by 0.001 for three epochs; the
+    checkpoint with the lowest validation loss is kept.
     """
     return replace(
         config,

@@ -1,4 +1,4 @@
-"""The processes of one run: alone, or as many as torchrun started."""
+"""The processes of one run: one, or as many as torchrun started."""
 
 import os
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import distributed, nn
 
-# The others wait for the first process while it validates or cuts the faces of a whole data set.
+# The others wait for the first process while it validates or crops the faces of a whole data set.
 LONGEST_WAIT = timedelta(hours=12)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Distributed:
-    """This process among those of the run."""
+    """This process's place among those of the run."""
 
     rank: int = 0
     size: int = 1
@@ -28,12 +28,12 @@ class Distributed:
         return self.rank == 0
 
     def barrier(self) -> None:
-        """Until all are here."""
+        """Wait until all processes are here."""
         if self.size > 1:
             distributed.barrier()
 
     def broadcast(self, values: dict[str, Any]) -> dict[str, Any]:
-        """What the first process has in `values`."""
+        """The first process's `values`."""
         if self.size == 1:
             return values
         shared = [values]
@@ -48,7 +48,7 @@ class Distributed:
         return float(value.detach()) / self.size
 
     def wrapped(self, network: nn.Module) -> nn.Module:
-        """The network whose backward pass averages the gradients of all processes."""
+        """The network, wrapped so that its backward pass averages the gradients of all processes."""
         if self.size == 1:
             return network
         devices = [torch.device(self.device)] if self.device.startswith("cuda") else None

@@ -1,4 +1,4 @@
-"""The checkpoint of a finished run, with the record of how it came about."""
+"""The checkpoint of a finished run, with the record of how it was made."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 def checkpoint_path(config: TrainConfig) -> Path:
-    """Where the run's checkpoint lies."""
+    """Where the run's checkpoint is."""
     return config.out / f"{config.architecture}.safetensors"
 
 
@@ -67,7 +67,7 @@ def export(
 
 
 def _settings(config: TrainConfig) -> dict[str, Any]:
-    """The config without paths: those of the machine that trained mean nothing elsewhere."""
+    """The config without paths, which mean nothing on another machine."""
     settings = asdict(config)
     del settings["command"]  # one of the record's `commands`
     for name in ("data", "out", "init"):

@@ -12,7 +12,7 @@ from core.errors import SettingsError
 from models.training.state import Entry
 
 FILE = "history.json"
-WINDOW = 100  # parts into which a curve is smoothed at most
+WINDOW = 100  # most points of a smoothed curve
 EVERY_STEP = ("loss", "accuracy")  # the others come with validations
 PLOTS = {
     "loss.png": ("loss", {"loss": "training", "validation_loss": "validation"}),
@@ -52,7 +52,7 @@ def plot_history(out: Path, history: Sequence[Entry]) -> None:
 
 
 def _smoothed(points: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Any, Any]:
-    """Means of equal parts, where there are more points than can be told apart."""
+    """Means of equal parts, if there are more points than can be told apart."""
     parts = np.array_split(points, min(points.shape[1], WINDOW), axis=1)
     steps, values = np.array([part.mean(axis=1) for part in parts]).T
     return steps, values
@@ -66,7 +66,7 @@ class Board(Protocol):
 
 
 def open_board(out: Path) -> Board:
-    """TensorBoard's writer on `out/tensorboard`. Raises SettingsError where it is not installed."""
+    """TensorBoard's writer on `out/tensorboard`. Raises SettingsError if it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  an extra
     except ImportError as error:

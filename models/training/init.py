@@ -1,4 +1,4 @@
-"""The network that a run begins with."""
+"""The network that a run starts with."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def first_network(config: "TrainConfig") -> nn.Module:
     """Random weights, a hub's, or those of a file (`init`), on the CPU.
 
-    Raises WeightsError where the file is no backbone of this network, or the hub gives nothing.
+    Raises WeightsError if the file is not a backbone of this network, or the hub gives nothing.
     """
     network = build(config.architecture, head=config.head, pretrained=config.pretrained)
     if config.init is not None:
@@ -33,7 +33,7 @@ def origin(init: Path | None) -> dict[str, Any]:
         return {}
     try:
         version = read_model_version(init)
-    except WeightsError:  # a backbone of another maker
+    except WeightsError:  # a backbone from elsewhere
         return {}
     return {"id": version.id} | {
         key: value for key, value in version.training.items() if key != "calibration"
@@ -41,9 +41,9 @@ def origin(init: Path | None) -> dict[str, Any]:
 
 
 def load_backbone(network: nn.Module, path: Path, classifier: str) -> None:
-    """Fill the network from the file; the classifier keeps its random weights where they do not fit it.
+    """Fill the network from the file; the classifier keeps its random weights if the file's do not fit.
 
-    Raises WeightsError where the file holds no backbone of this network.
+    Raises WeightsError if the file is not a backbone of this network.
     """
     try:
         tensors = load_file(path)
@@ -58,11 +58,11 @@ def load_backbone(network: nn.Module, path: Path, classifier: str) -> None:
     try:
         missing, unexpected = network.load_state_dict(fitting, strict=False)
     except RuntimeError as error:
-        reason = f"no backbone of this network ({str(error).splitlines()[-1].strip()})"
+        reason = f"not a backbone of this network ({str(error).splitlines()[-1].strip()})"
         raise WeightsError(path=path, reason=reason) from error
     lost = [name for name in missing if not name.startswith(f"{classifier}.") and "num_batches" not in name]
     if lost or unexpected:
-        reason = f"no backbone of this network (first misfit: {[*lost, *unexpected][0]})"
+        reason = f"not a backbone of this network (first misfit: {[*lost, *unexpected][0]})"
         raise WeightsError(path=path, reason=reason)
 
 

@@ -1,9 +1,9 @@
-"""Where a forgery is: learnt beside whether there is one, and left behind when training ends.
+"""Where a forgery is: learnt alongside whether there is one, and dropped when training ends.
 
 Face X-ray (Li et al., CVPR 2020) predicts the blended region beside the verdict, because a network that must
-point at the forgery cannot answer by what merely goes along with it. Here one convolution on the network's
-last features says, cell by cell, how much of the cell is forged. It takes part in the loss alone: what ships
-is the network without it.
+locate the forgery cannot rely on mere correlates of it. Here one convolution on the network's last features
+predicts, cell by cell, how much of the cell is forged. It is only part of the loss: the network ships without
+it.
 """
 
 import torch
@@ -11,7 +11,7 @@ from torch import nn
 
 
 class MaskHead(nn.Module):
-    """A network that says while it trains where it sees the forgery, and is itself when it is evaluated."""
+    """A network that in training also predicts where the forgery is; in evaluation, the plain network."""
 
     def __init__(self, network: nn.Module, layer: str, features: int) -> None:
         """`layer`: dotted name of the last convolutional layer; `features`: the channels it gives."""
@@ -39,11 +39,11 @@ def bare(network: nn.Module) -> nn.Module:
 
 
 def mask_loss(cells: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
-    """Mean cross entropy of the cells of known pictures, 0 where none is known.
+    """Mean cross entropy of the cells of known pictures, 0 if none is known.
 
     Args:
         cells: (N, side * side) logits.
-        parts: (N, GRID, GRID) of models.datasets.masks, the truth, NaN for a picture that nobody knows it of.
+        parts: (N, GRID, GRID) of models.datasets.masks, the truth; NaN for a picture where it is unknown.
     """
     side = round(cells.shape[1] ** 0.5)
     wanted = nn.functional.adaptive_avg_pool2d(parts[:, None], side).flatten(1)

@@ -1,4 +1,4 @@
-"""Optimisers, sharpness-aware minimisation among them."""
+"""Optimisers, including sharpness-aware minimisation."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from models.training.config import TrainConfig
 
 
 def make_optimiser(config: TrainConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """AdamW, which SAM steps with too; or Adam."""
+    """AdamW, which SAM also uses, or Adam."""
     kind = torch.optim.Adam if config.optimiser == "adam" else torch.optim.AdamW
     return kind(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
 
@@ -23,11 +23,11 @@ class SharpnessAware:
             loss(...).backward()    # the gradient there
         optimiser.step()            # the weights are back; the gradient is the one from uphill
 
-    Batch norm's running statistics stand still while uphill: they belong to the weights that stay.
+    Batch norm's running statistics are frozen while uphill: they belong to the weights that stay.
     """
 
     def __init__(self, network: nn.Module, *, radius: float) -> None:
-        """`radius`: rho of the paper, the length of the way uphill in the space of all weights."""
+        """`radius`: rho of the paper, the length of the step uphill in weight space."""
         self._network = network
         self._radius = radius
         self._moved: list[tuple[nn.Parameter, torch.Tensor]] = []

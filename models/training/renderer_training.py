@@ -1,9 +1,8 @@
 """Train the renderers (models.synthesis.renderers) on genuine faces of the training side.
 
-Each learns to give a face back from the little that it sees of it: by the mean difference, and by a
-discriminator of patches that is trained against it (Isola et al., CVPR 2017; least squares: Mao et al., ICCV
-2017) in all but the decoder, whose like are trained without. What they get wrong on faces they never saw is
-what a generator leaves.
+Each learns to reproduce a face from the little that it sees of it: by the mean difference and, except for the
+decoder, whose kind is trained without, by a patch discriminator trained against it (Isola et al., CVPR 2017;
+least squares: Mao et al., ICCV 2017). What they get wrong on faces they never saw are a generator's traces.
 """
 
 import json
@@ -26,10 +25,10 @@ from models.training.init import placed
 
 BATCH = 16
 LEARNING_RATE = 4e-4
-LIKENESS = 10.0  # weight of the mean difference beside the discriminator's
+LIKENESS = 10.0  # weight of the mean difference relative to the discriminator's
 UNJUDGED = ("decoder",)  # have no discriminator
 LEAST_SHARE = 0.6  # of SIDE: smaller faces would teach to draw enlarged ones
-GRAY_FACES = 600  # of the gray photographs, so that these are known too
+GRAY_FACES = 600  # of the gray photographs, so that the renderers know these too
 
 Progress = Callable[[str, int, dict[str, float]], None]  # the renderer, the step, its losses
 
@@ -39,14 +38,14 @@ def train_renderers(
 ) -> None:
     """Write all renderers' weights to `out` (fp16), with a `.sha256` file beside it.
 
-    Raises SettingsError where `data` holds no genuine face that is large enough.
+    Raises SettingsError if `data` has no genuine face that is large enough.
     """
     faces = _faces(split(load_faces(data), "train"), seed)
     tensors: dict[str, torch.Tensor] = {}
     for name in RENDERERS:
         network = _trained(name, faces, steps=steps, seed=seed, device=device, on_step=on_step)
         tensors |= {f"{name}.{key}": stored(value, half=True) for key, value in network.state_dict().items()}
-    # One entry: several are written in an order that changes, and the hash with it.
+    # One entry: the order of several would vary, and the hash with it.
     made = json.dumps({"steps": steps, "seed": seed, "faces": len(faces)})
     write_hashed(out, save(tensors, metadata={"made": made}))
 
@@ -68,7 +67,7 @@ def _faces(records: Sequence[FaceRecord], seed: int) -> NDArray[np.uint8]:
 
 
 class Discriminator:
-    """Tells patches of drawn faces from real ones, and learns to while the renderer learns."""
+    """Tells patches of drawn faces from real ones; trained together with the renderer."""
 
     def __init__(self, steps: int, device: str) -> None:
         critic = nn.Sequential(halved(3, 32), halved(32, 64), halved(64, 128), nn.Conv2d(128, 1, 3, 1, 1))

@@ -7,14 +7,14 @@ import torch
 from models.datasets.pairs import Schedule
 from models.training.config import TrainConfig
 
-# The published protocol's cut: to a fifth, where three validations have not brought this much.
+# The published protocol's cut: to a fifth, if three validations have not improved by this much.
 PLATEAU_FACTOR = 0.2
 PLATEAU_PATIENCE = 3
 PLATEAU_DELTA = 0.001
 
 
 def schedule(config: TrainConfig, step: int) -> Schedule:
-    """Easy first: hard forgeries from the start leave the network at chance."""
+    """Easy first: with hard forgeries from the start, the network stays at chance."""
     part = step / max(1, config.steps)
     ramp = min(1.0, part / config.easy_until)
     return Schedule(
@@ -25,7 +25,7 @@ def schedule(config: TrainConfig, step: int) -> Schedule:
 
 
 def picture_size(config: TrainConfig, part: float) -> int:
-    """Pixels at this part of the run, in [0, 1): small pictures first."""
+    """Pixels at this fraction of the run, in [0, 1): small pictures first."""
     sizes = config.sizes or ((0.0, config.start_size), (config.grow_at, config.input_size))
     return max((since, size) for since, size in sizes if part >= since)[1]
 
@@ -39,7 +39,7 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
 
 def plateau(optimiser: torch.optim.Optimizer) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
-    """Cuts the learning rate where the validation loss stands still."""
+    """Cuts the learning rate when the validation loss stalls."""
     return torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser,
         factor=PLATEAU_FACTOR,

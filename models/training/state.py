@@ -32,15 +32,15 @@ class TrainState:
     step: int = 0
     history: list[Entry] = field(default_factory=list)
     seconds: float = 0.0  # spent so far, over all resumptions
-    # From which step on which number of steps was aimed at: learning rate and difficulty follow from it.
+    # The target number of steps, by the step from which it held: learning rate and difficulty follow from it.
     plans: list[list[int]] = field(default_factory=list)
-    commands: list[str] = field(default_factory=list)  # that made it, one after the other; empty: not known
+    commands: list[str] = field(default_factory=list)  # that made it, in order; empty: unknown
 
     def plan(self, steps: int, command: str = "") -> None:
-        """Remember that the run goes on towards `steps`, and which command asked for it."""
+        """Record that the run continues towards `steps`, and by which command."""
         if not self.plans or self.plans[-1][1] != steps:
             self.plans.append([self.step, steps])
-        whole = bool(self.commands) or not self.step  # nobody knows what began an older release's run
+        whole = bool(self.commands) or not self.step  # what began an older release's run is unknown
         if not command or not whole:
             self.commands = []
         elif command not in self.commands[-1:]:
@@ -48,7 +48,7 @@ class TrainState:
 
     @property
     def best_loss(self) -> float:
-        """The least validation loss so far."""
+        """The lowest validation loss so far."""
         return min((each["validation_loss"] for each in self.history if "validation_loss" in each), default=0)
 
     @torch.no_grad()
@@ -56,7 +56,7 @@ class TrainState:
         """Move the average towards the network."""
         if self.average is self.network:
             return
-        # An average that is younger than its memory would be dragged to the start weights.
+        # An average younger than its memory would be dragged towards the start weights.
         decay = min(decay, (1 + self.step) / (10 + self.step))
         for ours, theirs in zip(
             self.average.state_dict().values(), self.network.state_dict().values(), strict=True
@@ -68,9 +68,9 @@ class TrainState:
 
 
 def begin(config: TrainConfig, network: nn.Module, device: str) -> TrainState:
-    """The state of `config.out`, or that of a new run that begins with `network`.
+    """The state of `config.out`, or that of a new run that starts with `network`.
 
-    Raises SettingsError where the folder holds another run's state.
+    Raises SettingsError if the folder holds another run's state.
     """
     average = copy.deepcopy(network).eval() if config.ema_decay else network
     optimiser = make_optimiser(config, network.parameters())
@@ -85,7 +85,7 @@ def begin(config: TrainConfig, network: nn.Module, device: str) -> TrainState:
             average.load_state_dict(values["average"])
         optimiser.load_state_dict(values["optimiser"])
     except (RuntimeError, ValueError, AttributeError) as error:
-        reason = f"{config.out} holds the state of another network or optimiser; name another folder"
+        reason = f"{config.out} has the state of another network or optimiser; give another folder"
         raise SettingsError(setting="--out", reason=reason) from error
     if "plateau" in values:
         state.plateau.load_state_dict(values["plateau"])
@@ -112,13 +112,13 @@ def save(config: TrainConfig, state: TrainState) -> None:
 
 
 def keep_best(config: TrainConfig, state: TrainState) -> None:
-    """Remember the weights where no validation before had less loss."""
+    """Remember the weights if no earlier validation had a lower loss."""
     if config.keep == "best" and state.history[-1]["validation_loss"] <= state.best_loss:
         _write(state.average.state_dict(), config.out / BEST)
 
 
 def chosen(config: TrainConfig, state: TrainState) -> nn.Module:
-    """The network to ship: the last average, or the one of the least validation loss."""
+    """The network to ship: the last average, or the one with the lowest validation loss."""
     best = config.out / BEST
     if config.keep == "best" and best.exists():
         state.average.load_state_dict(torch.load(best, map_location="cpu", weights_only=True))

@@ -1,10 +1,10 @@
-"""Train a classifier: the loop, made to be resumed.
+"""Train a classifier: the resumable loop.
 
     facewarden train --data FOLDER --out FOLDER --init weights.safetensors
 
-The state after every `checkpoint_every` steps lies in OUT/state.pt; running the same command again goes on
+The state is saved to OUT/state.pt every `checkpoint_every` steps; running the same command again continues
 from there. The result is OUT/<architecture>.safetensors, the history OUT/history.json with two plots. Several
-processes that torchrun started share the work; the first one writes.
+processes started by torchrun share the work; the first one writes.
 """
 
 import time
@@ -39,7 +39,7 @@ __all__ = ["TrainConfig", "train"]
 
 log = structlog.get_logger()
 
-LONGEST_GRADIENT = 2.0  # norm, above which a step is shortened
+LONGEST_GRADIENT = 2.0  # norm above which a gradient is clipped
 
 Progress = Callable[[Entry, int], None]  # the numbers of a step, and of how many steps
 
@@ -66,10 +66,10 @@ def train(
 
     Args:
         store: finds the faces of labelled media; genuine faces need none.
-        on_step: told each step of the first process.
-        on_crops: told how many labelled media have been looked through.
+        on_step: called with each step of the first process.
+        on_crops: called with the number of labelled media searched for faces.
 
-    Raises SettingsError or WeightsError where the run cannot begin.
+    Raises SettingsError or WeightsError if the run cannot start.
     """
     config.out.mkdir(parents=True, exist_ok=True)
     with process_group(config.device) as processes, _board(config, processes) as board:
@@ -109,7 +109,7 @@ def _board(config: TrainConfig, processes: Distributed) -> "closing[Board] | nul
 def _training_set(
     config: TrainConfig, processes: Distributed, store: CropStore | None, progress: CropProgress
 ) -> TrainingSet:
-    """Load the data; the first process looks through labelled media, the others read what it found."""
+    """Load the data; the first process searches labelled media for faces, the others read its results."""
     if processes.device.startswith("cuda"):
         torch.backends.cudnn.deterministic = True
     torch.manual_seed(config.seed)
@@ -120,7 +120,7 @@ def _training_set(
     training_set = load_training_set(config, store, progress)
     if processes.first:
         processes.barrier()
-    # Whether the faces were in the store or had to be found must not move the network's first weights.
+    # Whether the faces were in the store or had to be found must not change the initial weights.
     torch.manual_seed(config.seed)
     return training_set
 
@@ -167,7 +167,7 @@ def _stepper(config: TrainConfig, processes: Distributed, network: nn.Module) ->
 
 def _step(stepper: _Stepper, state: TrainState, batch: Batch) -> Entry:
     config, processes = stepper.config, stepper.processes
-    # Dropout draws from the step alone, so that a resumed run draws what the whole one would.
+    # Dropout draws depend only on the step, so that a resumed run draws what an uninterrupted one would.
     torch.manual_seed((config.seed * 1_000_003 + state.step) * 4096 + processes.rank)
     if config.learning_rates == "cosine":
         for group in state.optimiser.param_groups:
@@ -196,7 +196,7 @@ def _step(stepper: _Stepper, state: TrainState, batch: Batch) -> Entry:
 
 
 def _losses(stepper: _Stepper, batch: Batch) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """What the step lowers, weighted, and the logits (N,)."""
+    """The step's weighted loss, and the logits (N,)."""
     config, device = stepper.config, stepper.processes.device.split(":")[0]
     half = config.precision == "bf16" or (config.precision == "auto" and device == "cuda")
     wanted = batch.labels * (1 - config.label_smoothing) + config.label_smoothing / 2

@@ -18,7 +18,7 @@ from models.datasets.splits import LabelledMedia, discover, divide
 from models.training.config import TrainConfig
 from models.training.validate import Numbers, validate, validate_labelled
 
-GENERATOR_SHARE = 0.25  # of the clips, where a generator's pictures join genuine faces
+GENERATOR_SHARE = 0.25  # of the clips, if a generator's pictures are added to genuine faces
 
 Validate = Callable[[nn.Module], Numbers]
 
@@ -31,7 +31,7 @@ class TrainingSet:
 
 
 def is_genuine(data: Path) -> bool:
-    """Whether the folder holds genuine faces alone (models.datasets.faces) and no labelled data set."""
+    """Whether the folder has only genuine faces (models.datasets.faces), not a labelled data set."""
     listings = any((data / name).is_file() for name in ("faces.jsonl", "faces_lfw.jsonl"))
     return listings or any((data / "videos").glob("*.mp4"))
 
@@ -43,9 +43,9 @@ def load_training_set(
 
     Args:
         store: finds the faces of labelled media; genuine faces need none.
-        progress: told the labelled media that are done, and how many there are.
+        progress: called with the number of labelled media done, and of all.
 
-    Raises SettingsError where the data cannot be trained on.
+    Raises SettingsError if the data cannot be trained on.
     """
     labelled = list(config.generators)
     if not is_genuine(config.data):
@@ -70,14 +70,14 @@ def _of_labelled(config: TrainConfig, faces: Sequence[LabelledFace]) -> Training
     training, held_out = _side(faces, "train"), _side(faces, "validation")
     for name, part in (("training", training), ("validation", held_out)):
         if len({face.media.fake for face in part}) < 2:
-            reason = f"the {name} side has no usable face that is genuine, or none that is fake"
+            reason = f"the {name} side has no usable genuine face, or no usable fake one"
             raise SettingsError(setting="--data", reason=reason)
     genuine = [face for face in training if not face.media.fake]
     maker: ClipMaker = _labelled_maker(config, training, [])
     if config.pseudo_share:
         own = [face.record for face in genuine if face.landmarks_known]
         if not own:
-            reason = "no genuine face with landmarks to make pseudo-fakes of"
+            reason = "no genuine face with landmarks to make pseudo-fakes from"
             raise SettingsError(setting="--pseudo-fakes", reason=reason)
         maker = MixedMaker(maker, _pairs(config, own), share=config.pseudo_share, seed=config.seed)
     most = max(len(genuine), len(training) - len(genuine))
@@ -95,7 +95,7 @@ def _pairs(config: TrainConfig, records: Sequence[FaceRecord]) -> PairMaker:
 def _labelled_maker(
     config: TrainConfig, faces: Sequence[LabelledFace], stand_ins: Sequence[FaceRecord]
 ) -> LabelledMaker:
-    """`stand_ins`: genuine faces, where the labelled ones are all fake."""
+    """`stand_ins`: genuine faces, if the labelled ones are all fake."""
     genuine = [face.record for face in faces if not face.media.fake] or stand_ins
     fake = [face.record for face in faces if face.media.fake]
     if not genuine or not fake:
@@ -125,12 +125,12 @@ def _labelled_faces(
     if store is None:
         raise SettingsError(setting="--data", reason="labelled media need a store of crops")
     media = divide([each for folder in folders for each in discover(folder)], shares=config.shares)
-    wanted = [each for each in media if each.split != "test"]  # evaluation's alone
+    wanted = [each for each in media if each.split != "test"]  # only for evaluation
     return store.faces(_limited(config, wanted), progress)
 
 
 def _limited(config: TrainConfig, media: list[LabelledMedia]) -> list[LabelledMedia]:
-    """At most `limit` media, the same part of each side and class, in their order."""
+    """At most `limit` media, the same fraction of each side and class, in their order."""
     if config.limit is None or config.limit >= len(media):
         return media
     order = np.random.default_rng(config.seed).permutation(len(media))

@@ -1,4 +1,4 @@
-"""How far a network is, on persons and videos that it never saw."""
+"""How good a network is on people and videos that it never saw."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ def validate(config: TrainConfig, network: nn.Module, records: Sequence[FaceReco
 
 @torch.inference_mode()
 def validate_labelled(config: TrainConfig, network: nn.Module, faces: Sequence[LabelledFace]) -> Numbers:
-    """Loss, accuracy and frame AUC of labelled faces, cut as the worker cuts them."""
+    """Loss, accuracy and frame AUC of labelled faces, cropped as the worker crops them."""
     logits: list[NDArray[np.float32]] = []
     crop = CropSettings(margin=config.margin)
     for start in range(0, len(faces), BATCH):

@@ -1,8 +1,8 @@
 """What decoding one file may cost: pixels and CPU time in proportion to its bytes.
 
-A limit that fits the longest honest video lets a file of a few kB keep a worker busy for minutes. Honest
-files are large where they are dear: even a still scene costs a video encoder some 50 bytes for a frame of
-1080p, about 40 gigapixels a megabyte.
+A limit that fits the longest honest video lets a file of a few kB keep a worker busy for minutes. An honest
+file that costs much is large: even a still scene takes a video encoder some 50 bytes for a frame of 1080p,
+about 40 gigapixels a megabyte.
 
 This module is imported by the decoder process and must stay free of the settings.
 """
@@ -27,21 +27,21 @@ class Limits:
 
     @property
     def most_cpu_seconds(self) -> float:
-        """With every pixel decoded that may be, and as much again for what is not counted."""
+        """With all allowed pixels decoded, and as much again for what is not counted."""
         return self.cpu_seconds + 2 * self.cpu_seconds_per_pixel * self.pixels
 
 
 class Budget:
-    """Counts what the decoder of one file spends. Each method raises TooCostly once it is too much."""
+    """Counts what decoding one file costs. Each method raises TooCostly once it is too much."""
 
     def __init__(self, limits: Limits, *, name: str, clock: Callable[[], float] = time.process_time) -> None:
-        """`clock` tells the CPU seconds of this process, all its threads included."""
+        """`clock` gives the CPU seconds of this process, with all its threads."""
         self._limits, self._name, self._clock = limits, name, clock
         self._pixels = 0
         self._excused = 0.0  # CPU seconds
 
     def decode(self, pixels: int) -> None:
-        """So many pixels are decoded now, or were."""
+        """Count pixels that are about to be decoded, or were."""
         self._pixels += pixels
         if self._pixels > self._limits.pixels:
             self._refuse(
@@ -52,7 +52,7 @@ class Budget:
 
     @contextmanager
     def excused(self) -> Iterator[None]:
-        """What is done in here does not count: work of ours, bounded by the samples and their pixels.
+        """What is done in here does not count: our own work, bounded by the samples and their pixels.
 
         A slow machine must not refuse an honest file because converting its frames takes long.
         """

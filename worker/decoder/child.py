@@ -1,4 +1,4 @@
-"""The decoder process as its reader sees it: started, listened to, killed, and its end explained."""
+"""The decoder process as its reader sees it: started, read from, killed, and its end explained."""
 
 import contextlib
 import json
@@ -23,10 +23,10 @@ from worker.decoder.sandbox.lockdown import Part
 
 log = structlog.get_logger()
 
-# Isolated from the caller's folder and environment, and writing no bytecode (it may not write files).
+# Isolated from the caller's folder and environment; writes no bytecode (it may not write files).
 COMMAND = (sys.executable, "-I", "-B", "-m", "worker.decoder.process")
 
-# What the decoder may know of our environment: where its own libraries are, and no secrets.
+# What the decoder may see of our environment: where its libraries are, and no secrets.
 ENVIRONMENT = ("LD_LIBRARY_PATH", "LANG", "LC_ALL")
 
 # Errors that a decoder may report about its input, by code.
@@ -44,17 +44,13 @@ REPORTED = {
 }
 
 # What helps, by what went wrong.
-RAISE = "The file is likely damaged or hostile; if it is neither, raise FACEWARDEN_DECODE__{}."
+RAISE = "The file is probably damaged or hostile; if not, raise FACEWARDEN_DECODE__{}."
 MORE_MEMORY = RAISE.format("MEMORY_BYTES")
 MORE_CPU_TIME = RAISE.format("CPU_SECONDS")
 MORE_PATIENCE = RAISE.format("STALL_SECONDS")
-BETTER_FILE = (
-    "The file is likely damaged or hostile, and no setting helps. Export it anew from where it plays."
-)
+BETTER_FILE = "The file is probably damaged or hostile, and no setting helps. Export it again where it plays."
 MORE_ROOM = "Give the machine more memory, or run fewer workers on it, and screen the file again."
-REPORT = (
-    "No setting helps: this is a defect of Facewarden or of its installation. Report it with this message."
-)
+REPORT = "No setting helps: this is a bug in Facewarden or its installation. Report it with this message."
 
 _PARTS = TypeAdapter(list[Part])
 
@@ -62,8 +58,8 @@ _PARTS = TypeAdapter(list[Part])
 class DecoderChild:
     """A running decoder.
 
-    Every method may raise an InputError, or ServiceUnavailable where the process did not even start to
-    work; after either it is gone.
+    Every method may raise an InputError, or ServiceUnavailable where the process did not even begin its
+    work; after either, the process is gone.
     """
 
     def __init__(self, request: Request, settings: DecodeSettings, command: Sequence[str] = COMMAND) -> None:
@@ -72,7 +68,7 @@ class DecoderChild:
         self._cpu_seconds = request.limits.most_cpu_seconds
         self._unread = b""
         self.sandbox: list[Part] = []  # known once it is ready
-        self._ready = False  # it has begun with the file: what goes wrong from then on is the file's doing
+        self._ready = False  # it has begun reading: what goes wrong from here on is the file's doing
         self._complaints = os.memfd_create("facewarden-decoder-stderr", os.MFD_CLOEXEC)
         try:
             # Not through a shell; `command` is ours, the file's name is not part of it.
@@ -97,7 +93,7 @@ class DecoderChild:
         self._write(b"\n")
 
     def read(self) -> dict[str, Any]:
-        """The next message, signs of life left out; kills a decoder that stays silent for too long."""
+        """The next message other than a heartbeat; kills a decoder that stays silent for too long."""
         while True:
             message = self._parse(self._line())
             kind = message.get("kind")
@@ -108,7 +104,7 @@ class DecoderChild:
             if kind == "crashed":
                 self._fail(f"it crashed ({message.get('reason')})", REPORT)
             if kind == "refused":
-                self._fail(f"the sandbox refused what it wanted ({message.get('reason')})", REPORT)
+                self._fail(f"the sandbox refused a call ({message.get('reason')})", REPORT)
             if kind == "out_of_memory":
                 mebibytes = self._settings.memory_bytes >> 20
                 self._fail(f"it asked for more than {mebibytes} MiB of memory", MORE_MEMORY)
@@ -119,8 +115,8 @@ class DecoderChild:
                 return message
 
     def kill(self) -> None:
-        """End the process and all that it started, and free what belongs to it; may be called again."""
-        if self._process.returncode is None:  # not waited for: its number is nobody else's yet
+        """End the process and all that it started, and free its resources; may be called again."""
+        if self._process.returncode is None:  # not waited for yet: its pid cannot have been reused
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -132,20 +128,20 @@ class DecoderChild:
             self._complaints = -1
 
     def nonsense(self, what: str) -> NoReturn:
-        """A decoder that was taken over can write what it likes; it is not listened to any longer."""
-        self._fail(f"it said something that makes no sense: {what}", BETTER_FILE)
+        """A decoder that was taken over can write anything; nothing more is read from it."""
+        self._fail(f"it sent something that makes no sense: {what}", BETTER_FILE)
 
     def _note_sandbox(self, parts: object) -> None:
         try:
             self.sandbox = _PARTS.validate_python(parts)
         except ValueError:
-            self.nonsense("a sandbox without sense")
+            self.nonsense("an invalid sandbox report")
         for part in self.sandbox:
             if not part.holds:
                 _warn_of(part.name, part.note)
 
     def _write(self, words: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it has ended; what it said last is still to be read
+        with contextlib.suppress(BrokenPipeError):  # it has ended; its last message is still to be read
             self._pipe(self._process.stdin).write(words)
 
     def _line(self) -> bytes:
@@ -155,13 +151,13 @@ class DecoderChild:
         deadline = time.monotonic() + self._settings.stall_seconds
         while b"\n" not in self._unread:
             if not poll.poll(max(0.0, 1000 * (deadline - time.monotonic()))):
-                self._fail(f"nothing came from it for {self._settings.stall_seconds:g} s", MORE_PATIENCE)
+                self._fail(f"it was silent for {self._settings.stall_seconds:g} s", MORE_PATIENCE)
             piece = os.read(pipe.fileno(), LONGEST_LINE)
             if not piece:
                 self._explain_death()
             self._unread += piece
             if len(self._unread) > LONGEST_LINE and b"\n" not in self._unread:
-                self.nonsense("a line without an end")
+                self.nonsense("an endless line")
         line, _, self._unread = self._unread.partition(b"\n")
         return line
 
@@ -169,9 +165,9 @@ class DecoderChild:
         try:
             message = json.loads(line, parse_constant=_no_number)
         except (ValueError, RecursionError):
-            self.nonsense("a line that is no JSON")
+            self.nonsense("a line that is not JSON")
         if not isinstance(message, dict):
-            self.nonsense("a line that is no object")
+            self.nonsense("a line that is not an object")
         return message
 
     def _raise_reported(self, message: dict[str, Any]) -> NoReturn:
@@ -183,8 +179,8 @@ class DecoderChild:
         raise kind(**{"reason": "unknown", **said, "name": self._name})
 
     def _explain_death(self) -> NoReturn:
-        """The pipe has ended without a last word."""
-        # Not waited for yet: `kill` does, after it has ended what the process may have started.
+        """The pipe has ended without a final message."""
+        # Not reaped here: `kill` does that, after ending what the process may have started.
         ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         if ended is None or ended.si_code == os.CLD_EXITED:
             self._explain_exit(ended.si_status if ended else 0)
@@ -198,7 +194,7 @@ class DecoderChild:
 
     def _explain_exit(self, code: int) -> NoReturn:
         if self._ready:
-            self._fail(f"it ended before it was done (exit code {code})", REPORT)
+            self._fail(f"it exited before it was done (exit code {code})", REPORT)
         self._fail_to_start(self._last_complaint())
 
     def _fail_to_start(self, reason: str) -> NoReturn:
@@ -237,4 +233,4 @@ def _signal_name(number: int) -> str:
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")

@@ -1,11 +1,10 @@
-"""From what high dynamic range and wide gamuts mean by their numbers to what an ordinary screen shows.
+"""Converts high dynamic range and wide gamuts to what an ordinary screen shows.
 
-In high dynamic range (PQ and HLG of ITU-R BT.2100) the reference white (203 cd/m2, ITU-R BT.2408) is the
-screen's white, and the highest quarter of the screen's light takes in all that is brighter. What a picture
-says of the screen on which it was graded (mastering display, HDR10+, Dolby Vision) changes nothing: a face
-must not look otherwise because of it.
+In high dynamic range (PQ and HLG of ITU-R BT.2100) the reference white (203 cd/m2, ITU-R BT.2408) becomes the
+screen's white, and everything brighter is compressed into the top quarter of the screen's light. Grading
+metadata (mastering display, HDR10+, Dolby Vision) is ignored: it must not change how a face looks.
 
-Stills and videos go through the same table; only the curve of the screen is their own, sRGB's or BT.1886's.
+Stills and videos use the same table; only the screen's curve differs: sRGB for stills, BT.1886 for videos.
 
 This module is imported by the decoder process and must stay free of numpy.
 """
@@ -29,13 +28,13 @@ TO_BT709 = {
 UNCHANGED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 WHITE_NITS = 203.0  # of graphics and of a face in full light
-PEAK_NITS = 1000.0  # of the screen for which HLG is reckoned
+PEAK_NITS = 1000.0  # of the screen assumed for HLG
 HLG_GAMMA = 1.2  # of its system at that peak
-KNEE = 0.75  # of the screen's linear light, from which on highlights are pressed
+KNEE = 0.75  # of the screen's linear light, above which highlights are compressed
 
 
 class Curve(NamedTuple):
-    """How an ordinary screen makes light of numbers, both in [0, 1]."""
+    """How an ordinary screen turns numbers into light, both in [0, 1]."""
 
     light: Callable[[float], float]
     signal: Callable[[float], float]
@@ -43,13 +42,13 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class WideColours:
-    """What is not yet as an ordinary screen shows it."""
+    """Colours that an ordinary screen cannot show as they are."""
 
-    transfer: int  # by ITU-T H.273; what is neither PQ nor HLG is the screen's own curve
+    transfer: int  # of ITU-T H.273; other than PQ and HLG it is taken as the screen's own curve
     primaries: int
 
     def table(self, points: int, screen: Curve) -> list[float]:
-        """Red, green and blue in turn, as `screen` takes them, of `points` steps a side; red goes fastest."""
+        """Red, green and blue in turn, encoded for `screen`, of `points` steps a side; red is fastest."""
         bright = self.transfer in HDR_CURVES
         decode = {PQ: _from_pq, HLG: _from_hlg}.get(self.transfer, screen.light)
         light = [decode(step / (points - 1)) for step in range(points)]
@@ -87,7 +86,7 @@ def _shown(red: float, green: float, blue: float) -> tuple[float, float, float]:
 
 
 def _pressed(light: float) -> float:
-    """Highlights above the knee come nearer and nearer to white."""
+    """Highlights above the knee approach white."""
     if light <= KNEE:
         return light
     over = (light - KNEE) / (1 - KNEE)

@@ -1,8 +1,7 @@
-"""Motion Photos: a picture, and behind it the video of the moment; both are looked at.
+"""Motion Photos: a picture followed by a short video; both are screened.
 
-The picture is the file's stream 0, the pictures of the video are those behind it. Runs in the decoder
-process, after `worker.decoder.sandbox.lockdown.lock_down`; it is imported only for a file that needs both
-libraries.
+The picture is the file's stream 0, the video's streams follow. Runs in the decoder process, after
+`worker.decoder.sandbox.lockdown.lock_down`; imported only for a file that needs both libraries.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from worker.decoder.video.file import short
 
 
 class _Behind:
-    """The way of one video's frames: they are numbered behind those that came before it."""
+    """The channel of one video's frames: they are numbered after those before it."""
 
     def __init__(self, channel: Channel, *, first_index: int, first_stream: int) -> None:
         self.heartbeat, self.decoded = channel.heartbeat, channel.decoded
@@ -26,7 +25,7 @@ class _Behind:
         self._first_index, self._first_stream = first_index, first_stream
 
     def send(self, kind: str, **fields: object) -> None:
-        """What the file is has been said with its picture."""
+        """The probe was already sent with the picture."""
 
     def send_frame(self, frame: FrameHeader, write: Callable[[memoryview], None]) -> None:
         index, stream = frame.index + self._first_index, frame.stream + self._first_stream
@@ -39,7 +38,7 @@ class MotionPhoto:
     def __init__(self, file: FileIO, request: Request, channel: Channel, starts: Sequence[int]) -> None:
         """Open all of them; `starts` are the videos' first bytes.
 
-        Raises an InputError where the picture cannot be read. What is wrong with a video is its own matter.
+        Raises an InputError if the picture cannot be read. A broken video does not stop the rest.
         """
         self._channel = channel
         self._unseen: list[str] = []

@@ -1,8 +1,8 @@
 """The decoder: a process of its own, because every file is a stranger's.
 
-`worker.decoder.reader` starts it, writes a Request to its stdin and reads messages from its stdout; the words
-are in `worker.decoder.protocol`. Nothing here imports torch, numpy or the settings: it starts once per
-file and has to start fast.
+`worker.decoder.reader` starts it, writes a Request to its stdin and reads messages from its stdout; the
+messages are in `worker.decoder.protocol`. Nothing here imports torch, numpy or the settings: it starts once
+per file and has to start fast.
 """
 
 import os
@@ -25,7 +25,7 @@ from worker.decoder.protocol import Channel, Decoded, FrameHeader, Request, enco
 from worker.decoder.sandbox import lockdown
 from worker.decoder.shared_memory import FrameWriter, region_bytes
 
-ALIVE_SECONDS = 0.5  # between two signs of life; the reader waits for tens of seconds
+ALIVE_SECONDS = 0.5  # between heartbeats; the reader waits for tens of seconds
 
 Decoder = Callable[[FileIO, Request, Channel], Decoded]
 
@@ -60,9 +60,9 @@ class Pipes:
         self.send("frame", offset=offset, header=asdict(frame))
 
     def _wait(self) -> None:
-        """Until one more frame has been taken."""
+        """Wait until the reader has taken one more frame."""
         since = time.monotonic()
-        if not self._words.readline():  # the reader has gone
+        if not self._words.readline():  # the reader is gone
             os._exit(0)
         self.waited += time.monotonic() - since
 
@@ -86,7 +86,7 @@ def main() -> None:
             pipes.send("out_of_memory")
         except Exception as error:  # nothing can be written to stderr any more
             refusal = lockdown.refusal_in(error)
-            if refusal is not None:  # whatever it was taken for: a decoder needs nothing that is refused
+            if refusal is not None:  # whatever it surfaced as: a decoder needs nothing that is refused
                 pipes.send("refused", reason=_described(refusal))
             elif isinstance(error, InputError):
                 fields = {name: str(value) for name, value in error.fields.items()}
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def _described(error: BaseException) -> str:
-    """An error, and where it came up."""
+    """An error, and where it was raised."""
     trace, place = error.__traceback__, ""
     while trace is not None:
         code = trace.tb_frame.f_code
@@ -109,7 +109,7 @@ def _decoder_of(file: FileIO) -> Decoder:
     """The decoder for this kind of file, imported now because nothing can be opened later."""
     found = format_of(os.pread(file.fileno(), HEAD_BYTES, 0))
     if found is not None and found.screened and found.kind is MediaKind.IMAGE:
-        from worker.decoder.stills import decoding  # noqa: PLC0415  a video has no use for Pillow
+        from worker.decoder.stills import decoding  # noqa: PLC0415  a video does not need Pillow
 
         decoding.prepare()
         starts = find_appended(file, found)
@@ -118,7 +118,7 @@ def _decoder_of(file: FileIO) -> Decoder:
         from worker.decoder.motion_photos import decode_motion_photo  # noqa: PLC0415  it takes both libraries
 
         return partial(decode_motion_photo, starts=starts)
-    from worker.decoder.video.decoding import decode_video  # noqa: PLC0415  nor a picture for libav
+    from worker.decoder.video.decoding import decode_video  # noqa: PLC0415  a picture does not need libav
 
     return decode_video
 

@@ -1,4 +1,4 @@
-"""The words that a reader and its decoder process exchange: one JSON object a line.
+"""The messages that a reader and its decoder process exchange: one JSON object a line.
 
     reader  -> decoder   Request, then one empty line for each frame that has been copied out
     decoder -> reader    "ready", "heartbeat" now and then, "probe", "frame" for each sample, and at the end
@@ -16,13 +16,13 @@ from core.errors import MediaTooLarge
 from worker.decoder.budget import Limits
 from worker.decoder.sampling import SampleRate
 
-# A longer line comes from no decoder of ours.
+# Our decoder never writes a longer line.
 LONGEST_LINE = 64 * 1024  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to decode, and within which bounds."""
+    """What to decode, and within which limits."""
 
     name: str  # the file, as errors call it
     file: int  # descriptor of the opened file
@@ -57,7 +57,7 @@ class Orientation:
 
     @property
     def degrees(self) -> int:
-        """The clockwise turn in it, mirroring left aside."""
+        """Its clockwise turn, ignoring mirroring."""
         if self.transpose:
             return 90 if self.flip_x else 270
         return 180 if self.flip_y else 0
@@ -65,13 +65,13 @@ class Orientation:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameHeader:
-    """What is said of a frame whose pixels lie in the shared memory."""
+    """Describes a frame whose pixels are in the shared memory."""
 
     index: int  # of the sample, through all streams
     seconds: float  # presentation time on a player's clock
     keyframe: bool
     damaged: bool
-    width: int  # pixels, as they lie there: before the picture is turned upright
+    width: int  # pixels, as stored: before the picture is turned upright
     height: int
     orientation: Orientation
     stream: int = 0  # of the file's streams of pictures, counted from 0; the first is what a player shows
@@ -89,25 +89,25 @@ class FrameHeader:
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """What became of a file, when all of it has been handed over."""
+    """The summary of a file, once all of it has been handed over."""
 
     frames: int  # decoded
     unseen: tuple[str, ...] = ()  # what was not looked at, in words
 
 
 class Channel(Protocol):
-    """The decoder's way to its reader."""
+    """The decoder's channel to its reader."""
 
     def send(self, kind: str, **fields: object) -> None: ...
 
     def heartbeat(self) -> None:
-        """A sign of life; to be called often. Raises TooCostly where the file has used up its CPU time."""
+        """A sign of life; call it often. Raises TooCostly if the file has used up its CPU time."""
 
     def decoded(self, pixels: int) -> None:
-        """So many pixels are decoded now, or were. Like `heartbeat`, it may raise TooCostly."""
+        """Count pixels that are about to be decoded, or were. Like `heartbeat`, it may raise TooCostly."""
 
     def send_frame(self, frame: FrameHeader, write: Callable[[memoryview], None]) -> None:
-        """Hand a frame over; `write` puts its RGB pixels into the place that it is given."""
+        """Hand a frame over; `write` puts its RGB pixels into the buffer that it is given."""
 
 
 def encode(message: dict[str, Any]) -> bytes:

@@ -32,7 +32,7 @@ from worker.decoder.shared_memory import create_region, read_into, region_bytes
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What the container and the first frame say."""
+    """What the container and the first frame declare."""
 
     container: str  # libav's or Pillow's name
     codec: str
@@ -40,7 +40,7 @@ class Probe:
     width: int  # pixels, upright and square
     height: int
     rotation: int  # degrees clockwise by which the stored picture was turned upright
-    duration_seconds: float  # as declared, where the file is cut off; 0 for a still
+    duration_seconds: float  # as declared if the file is truncated; 0 for a still
     frame_rate: float | None  # mean, frames per second; None for a still
     frames: int  # in the file; 1 for a still
     expected_samples: int  # that a whole file would give
@@ -53,7 +53,7 @@ class Frame:
     index: int  # of the sample, counted from 0: stream by stream, each in order of time
     time_seconds: float  # on a player's clock
     keyframe: bool
-    damaged: bool  # the decoder patched it up, or it builds on a frame that was
+    damaged: bool  # the decoder patched it up, or it depends on a frame that was
     image: Image  # (H, W, 3) RGB, upright, the reader's own copy
     stream: int = 0  # of the file's streams of pictures, counted from 0; times run per stream
 
@@ -65,7 +65,7 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamReport:
-    """What became of the samples of one of the file's streams of pictures."""
+    """How decoding the samples of one stream of pictures went."""
 
     taken: int = 0  # samples that came
     damaged: int = 0  # of these
@@ -80,26 +80,26 @@ class StreamReport:
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeReport:
-    """What became of the samples."""
+    """How decoding the samples went."""
 
     expected: int  # samples that the whole video would give
     taken: int  # samples that came
     damaged: int  # of these
     decoded_frames: int  # frames decoded to reach them
-    seconds: float  # that the decoder worked, without its waiting for the reader
+    seconds: float  # of decoder work, without waiting for the reader
     longest_unseen_seconds: float  # of the video, between two undamaged samples or before or after them all
     streams: Mapping[int, StreamReport] = field(default_factory=dict)  # by its number
     unseen: tuple[str, ...] = ()  # what was not looked at, in words; it lowers the coverage
 
     @property
     def coverage(self) -> float:
-        """Samples that came undamaged, as a part of those expected, in [0, 1]."""
+        """Samples that came undamaged, as a fraction of those expected, in [0, 1]."""
         return min(1.0, (self.taken - self.damaged) / self.expected) if self.expected else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Placed:
-    """Where a frame lies in the shared memory."""
+    """Where a frame is in the shared memory."""
 
     offset: int  # bytes
     header: FrameHeader
@@ -107,7 +107,7 @@ class _Placed:
 
 @dataclass(frozen=True, kw_only=True)
 class _Done:
-    """The decoder's last word."""
+    """The decoder's final message."""
 
     decoded: int  # frames
     seconds: float
@@ -121,11 +121,11 @@ _CHECKERS: dict[type, TypeAdapter[Any]] = {}
 class VideoReader:
     """Iterate once over the sampled frames, in order of time.
 
-    The decoder runs ahead of the loop by a few frames. It is gone when the `with` block is left, and
-    when the thread that entered it ends.
+    The decoder runs a few frames ahead of the loop. It ends with the `with` block, and with the thread
+    that entered it.
 
     Raises, on entering or iterating, an InputError that names the input and the remedy; DecoderKilled
-    where the decoder crashed, hung or asked for too much.
+    if the decoder crashed, hung or asked for too much.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class VideoReader:
 
     @property
     def sandbox(self) -> list[Part]:
-        """What became of its parts that not every kernel has; known inside the `with` block."""
+        """The state of the parts that not every kernel has; known inside the `with` block."""
         return self._running.sandbox
 
     def __enter__(self) -> Self:
@@ -188,7 +188,7 @@ class VideoReader:
                 else:
                     done = self._parse(_Done, "done", message)
         finally:
-            # Also after a failure: what came until then is on record.
+            # Also after a failure: what came before it is reported.
             self.report = DecodeReport(
                 expected=self.probe.expected_samples,
                 taken=self._taken,
@@ -213,7 +213,7 @@ class VideoReader:
         return f" of stream {number}" if len(self._streams) > 1 else ""
 
     def _longest_unseen(self) -> float:
-        """Over all streams; of all but the first, what comes after the last sample is not known."""
+        """Over all streams; for all but the first, what follows the last sample is unknown."""
         first = longest_unseen(self._seen[0], self.probe.duration_seconds)
         others = [longest_unseen(times, max(times)) for n, times in self._seen.items() if n and times]
         return max([first, *others])
@@ -261,7 +261,7 @@ class VideoReader:
             self._running.nonsense("more frames than it announced")
         if min(header.width, header.height) < 1 or header.width * header.height > self._decode.max_pixels:
             self._running.nonsense(f"a frame of {header.width} x {header.height}")
-        # Checked here, because to the system an offset of -1 means "wherever the file stands".
+        # Checked here, because an offset of -1 means "the current position" to the system.
         if not 0 <= placed.offset <= self._region - header.size:
             self._running.nonsense(f"a frame at {placed.offset}")
         pixels: Image = np.empty((header.height, header.width, 3), np.uint8)
@@ -286,13 +286,13 @@ class VideoReader:
         )
 
     def _parse(self, what: type[_Message], kind: str, message: dict[str, Any]) -> _Message:
-        """`message` as a checked value: a decoder that was taken over can write what it likes."""
+        """`message` as a validated value: a decoder that was taken over can write anything."""
         if message.pop("kind", None) != kind:
             self._running.nonsense(f"a {kind} was expected")
         try:
             return _checked(what, message)
         except ValueError:
-            self._running.nonsense(f"a {kind} without sense")
+            self._running.nonsense(f"an invalid {kind}")
 
     @property
     def _running(self) -> DecoderChild:
@@ -310,7 +310,7 @@ class VideoReader:
 
 
 def sample_rate(sampling: SamplingSettings) -> SampleRate:
-    """The settings as the decoder takes them, which does not know the settings."""
+    """The settings in the decoder's own terms."""
     return SampleRate(
         per_second=sampling.frames_per_second,
         short=sampling.short_frames,

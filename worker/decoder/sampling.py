@@ -1,15 +1,15 @@
-"""Which frames of a video are looked at: arithmetic over presentation times, nothing else.
+"""Which frames of a video are sampled: arithmetic over presentation times, nothing else.
 
-How many is a matter of length: often at first, and of a long video still so often that nothing which lasts
-goes by unseen (`SampleRate`).
+How many depends on the length: a short video is sampled densely, a long one still often enough that nothing
+that lasts goes unseen (`SampleRate`).
 
 The video is cut into as many slots of equal length as samples are wanted. A slot's sample is its
 keyframe, because that is the cheapest to reach and the least smoothed; without one, the frame
-nearest to the slot's middle. Slots that hold no frame (a video with a long frozen passage, a jump
-in the timestamps) hand their sample to the slots that hold the most.
+nearest to the slot's middle. Slots without a frame (a video with a long frozen passage, a jump
+in the timestamps) pass their sample to the slots with the most.
 
-Keyframes at the wrong ends of two slots would leave nearly two slots between samples: in a long video no
-keyframe is waited for longer than `STRETCH` steps.
+Keyframes at the far ends of two slots would leave nearly two slots between samples: in a long video,
+samples are never more than `STRETCH` steps apart for the sake of a keyframe.
 """
 
 import heapq
@@ -22,11 +22,11 @@ from math import ceil, inf
 
 
 class Rank(IntEnum):
-    """How glad we are to sample a frame; lower is better."""
+    """How cheap a frame is to sample; lower is better."""
 
     KEYFRAME = 0  # decodes alone
-    REFERENCE = 1  # has to be decoded anyway, for those that build on it
-    DISPOSABLE = 2  # nothing builds on it: decoding it costs extra
+    REFERENCE = 1  # has to be decoded anyway, for those that depend on it
+    DISPOSABLE = 2  # nothing depends on it: decoding it costs extra
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ STRETCH = 1.5  # steps that may lie between two samples of a long video, so that
 
 @dataclass(frozen=True, kw_only=True)
 class SampleRate:
-    """How often a video is looked at; of the three rates the one that asks for most frames counts."""
+    """How often a video is sampled; of the three rates, the one that asks for the most frames applies."""
 
     per_second: float  # frames of a short video,
     short: int  # and how many that gives at most
@@ -54,7 +54,7 @@ class SampleRate:
     most: int  # frames, however long
 
     def count(self, frames: int, seconds: float) -> int:
-        """How many of `frames` frames, lasting `seconds`, are looked at; never more than there are."""
+        """How many of `frames` frames, lasting `seconds`, are sampled; never more than there are."""
         wanted = max(
             min(seconds * self.per_second, self.short),
             min(seconds / self.step_seconds, self.stepped),
@@ -63,9 +63,9 @@ class SampleRate:
         return min(max(round(wanted), self.least), self.most, frames)
 
     def longest_wait(self, count: int, seconds: float) -> float:
-        """Seconds that may lie between two of `count` samples, where frames are there to be sampled.
+        """Seconds allowed between two of `count` samples, where there are frames to sample.
 
-        A short video is free to take its keyframes wherever they are.
+        A short video may take its keyframes wherever they are.
         """
         return STRETCH * max(seconds / max(count, 1), self.step_seconds)
 
@@ -99,7 +99,7 @@ def plan_samples(
 
 
 def longest_unseen(times: Sequence[float], seconds: float) -> float:
-    """The longest stretch of a video of `seconds` without one of the `times` at which it was looked at.
+    """The longest time in a video of `seconds` without one of the sample `times`.
 
     Args:
         times: of the samples that came undamaged, in seconds on a player's clock.
@@ -121,7 +121,7 @@ def _slots(times: Sequence[float], count: int) -> list[tuple[int, int, float]]:
     if count <= 0:
         return []
     start = times[0]
-    # The last frame is shown as long as the average one: its slot ends there, not on its first moment.
+    # The last frame is shown as long as the average one: its slot ends then, not when it appears.
     frame = (times[-1] - start) / max(len(times) - 1, 1)
     length = (times[-1] - start + frame) / count
     edges = [bisect_left(times, start + length * i) for i in range(count)] + [len(times)]
@@ -130,7 +130,7 @@ def _slots(times: Sequence[float], count: int) -> list[tuple[int, int, float]]:
 
 
 def _quotas(slots: list[tuple[int, int, float]], count: int) -> list[int]:
-    """Samples per slot: one each, and what empty slots leave over goes where frames are many."""
+    """Samples per slot: one each, and those of empty slots go where there are most frames."""
     quotas = [1 if end > first else 0 for first, end, _ in slots]
     crowded = [(-(end - first) / 2, i) for i, (first, end, _) in enumerate(slots) if end - first > 1]
     heapq.heapify(crowded)

@@ -1,9 +1,9 @@
 """Pixels on their way from the decoder process to its reader, in shared memory without a name.
 
-The memory is sized once for two frames of the largest allowed size; pages that nobody writes take no
-memory. The decoder writes through a mapping (its limit on written files is zero bytes). The reader
-copies out with `preadv`, not through a mapping: a decoder gone wild can then give it wrong pixels,
-but cannot crash it by taking the memory away.
+The memory is sized once for two frames of the largest allowed size; unwritten pages take no memory. The
+decoder writes through a mapping (its limit on written files is zero bytes). The reader copies out with
+`preadv`, not through a mapping: a hostile decoder can then give it wrong pixels, but cannot crash it by
+truncating the memory.
 
 This module is imported by the decoder process and must stay free of numpy.
 """
@@ -23,7 +23,7 @@ def region_bytes(max_pixels: int) -> int:
 
 
 def create_region(size: int) -> int:
-    """A descriptor of `size` bytes of shared memory; it vanishes with its last descriptor."""
+    """A descriptor of `size` bytes of shared memory, which is freed with its last descriptor."""
     descriptor = os.memfd_create("facewarden-frames", os.MFD_CLOEXEC)
     os.ftruncate(descriptor, size)
     return descriptor
@@ -32,7 +32,7 @@ def create_region(size: int) -> int:
 def read_into(descriptor: int, target: memoryview, offset: int) -> None:
     """Fill `target` with the shared bytes from `offset` on.
 
-    Raises ValueError where there are not so many.
+    Raises ValueError if there are too few.
     """
     done = 0
     while done < len(target):
@@ -43,7 +43,7 @@ def read_into(descriptor: int, target: memoryview, offset: int) -> None:
 
 
 class FrameWriter:
-    """The decoder's end: places for frames, used in turn, each only after the reader has emptied it."""
+    """The decoder's end: slots for frames, used in turn, each only after the reader has copied it out."""
 
     def __init__(self, descriptor: int, size: int, wait: Callable[[], None]) -> None:
         """`wait` returns when the reader has taken one more frame."""
@@ -55,7 +55,7 @@ class FrameWriter:
         self._waiting = 0  # frames that the reader has not taken yet
 
     def place(self, size: int) -> tuple[int, memoryview]:
-        """The offset of a free place of `size` bytes, and the place; waits until there is one."""
+        """The offset of a free slot of `size` bytes, and the slot; waits until there is one."""
         if size > self._place_bytes:
             self._divide(size)
         while self._waiting >= self._places:
@@ -66,7 +66,7 @@ class FrameWriter:
         return offset, self._memory[offset : offset + size]
 
     def _divide(self, size: int) -> None:
-        """Larger frames than before: wait until all places are free, and divide the memory anew."""
+        """Larger frames than before: wait until all slots are free, and divide the memory again."""
         while self._waiting:
             self._take_one_back()
         self._place_bytes = _aligned(size)

@@ -1,9 +1,9 @@
 """From frame scores to a verdict: pure functions over logits.
 
-They need no picture and no network, so thresholds and policies can be run again over a whole database.
+They need no picture and no network, so thresholds and policies can be recomputed over a whole database.
 
 A track's score is that of its worst stretch of a few frames, so that half a minute of forgery in an hour is
-not averaged away; what the worst of many stretches and faces is worth is models.looks' business.
+not averaged away; models.looks says what the worst of many stretches and faces is worth.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ __all__ = [
     "verdict_of",
 ]
 
-APART = 0.25  # of a stretch: low frames beyond which the next high one begins another flagged part
-LEAST_HIGH = 3  # high frames of a flagged part, where any part of the track has so many
+APART = 0.25  # of a stretch: after more low frames than this, the next high one begins another flagged part
+LEAST_HIGH = 3  # high frames in a flagged part, if any part of the track has so many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +38,10 @@ class TrackScore:
     """What one track's frames come to."""
 
     raw: float | None  # logit of its worst stretch; None without usable frames
-    score: float | None  # calibrated, [0, 1]; of score_video's: by all the looks that the video gave
-    supported: bool  # enough usable frames for a say in the verdict
+    score: float | None  # calibrated, [0, 1]; from score_video, corrected for all looks at the video
+    supported: bool  # enough usable frames to count for the verdict
     usable: int = 0  # frames that were classified
-    unfit: int = 0  # frames that show a face which the quality gate kept from the classifier
+    unfit: int = 0  # frames whose face the quality gate rejected
     stretches: tuple[float, ...] = ()  # logit of each stretch, each a frame further on
 
 
@@ -54,9 +54,9 @@ class VideoScore:
     score: float | None  # calibrated, [0, 1]
     track: int | None  # the track that decided
     looks: float  # that the worst stretch is the worst of; stretches of one face count for less than faces do
-    flagged_from: float | None  # logit of the least stretch that is flagged; None: none is
+    flagged_from: float | None  # lowest logit of a flagged stretch; None: none is flagged
     high_from: float  # logit from which one look alone is flagged
-    tracks: tuple[TrackScore, ...]  # by all these looks
+    tracks: tuple[TrackScore, ...]  # corrected for all these looks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +76,15 @@ def score_track(
     tracks: TrackSettings,
     rejections: Sequence[Rejection] = (),
 ) -> TrackScore:
-    """Score one track, its logits by time, of a video of which `samples` frames were looked at.
+    """Score one track, its logits by time, of a video with `samples` sampled frames.
 
-    `rejections`: why the quality gate kept the track's other frames from the classifier.
+    `rejections`: why the quality gate rejected the track's other frames.
     """
     # A still, or a video of two frames, cannot give more support than it has frames.
     enough = min(tracks.min_frames, max(1, samples))
     unfit = len(rejections)
     if not logits and unfit < enough and set(rejections) <= {Rejection.UNSURE}:
-        unfit = 0  # what the detector hardly believes, and not for long: a pattern of a wall, no face
+        unfit = 0  # an unsure, short-lived detection is a pattern on a wall, not a face
     if not logits:
         return TrackScore(raw=None, score=None, supported=False, unfit=unfit)
     stretches = stretch_logits(logits, frames=scoring.stretch_frames, top_fraction=scoring.top_fraction)
@@ -102,7 +102,7 @@ def score_track(
 def score_video(
     scores: Sequence[TrackScore], *, version: ModelVersion, scoring: ScoringSettings
 ) -> VideoScore:
-    """The verdict of the worst supported track, knowing of how many looks it is the worst."""
+    """The verdict of the worst supported track, corrected for the number of looks it is the worst of."""
     calibration = version.calibration
     high_from = calibration.logit(min(_thresholds(version, scoring)))
     looked = Looked(
@@ -144,7 +144,7 @@ def score_video(
 
 
 def doubted(video: VideoScore, *, taken: int, damaged: int) -> VideoScore:
-    """`video`, or `unjudged` where it would let pass what mostly came damaged: `damaged` of `taken` samples.
+    """`video`, or `unjudged` if it would clear what mostly came damaged: `damaged` of `taken` samples.
 
     A flag stands: it comes with coverage below one half, and a reviewer looks anyway.
     """
@@ -154,7 +154,7 @@ def doubted(video: VideoScore, *, taken: int, damaged: int) -> VideoScore:
 
 
 def _unscored(scores: Sequence[TrackScore]) -> Verdict:
-    """Why there is no score: what the faces of the video lacked most, frames or fitness."""
+    """Why there is no score: what the video's faces mostly lacked, frames or quality."""
     usable, unfit = sum(score.usable for score in scores), sum(score.unfit for score in scores)
     if usable == unfit == 0:
         return Verdict.NO_FACE
@@ -181,7 +181,7 @@ def flagged_stretches(
 ) -> list[Stretch]:
     """The parts of one track that are flagged, by time.
 
-    Its worst stretches overlap and reach beyond what is forged: a part goes from one high frame to another.
+    The worst stretches overlap and reach beyond the forgery, so a part runs from one high frame to another.
 
     Args:
         times, logits: of the track's usable frames, by time.

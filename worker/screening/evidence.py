@@ -1,6 +1,6 @@
 """Evidence: the frames that a reviewer gets to see and the explainers explain.
 
-Which frames those are is known only at the end. Until then only the best candidates of each track keep their
+Which frames those are is known only at the end. Until then only each track's best candidates keep their
 pixels, so that memory does not grow with the number of faces.
 """
 
@@ -30,7 +30,7 @@ class Candidate:
     quality: Quality
     crop: Image | None  # None once it can no longer become evidence
     track: int = -1  # until it has been tracked
-    logit: float | None = None  # None until it has been classified; for good, where the gate rejected it
+    logit: float | None = None  # None until it has been classified; stays None if the gate rejected it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ def worth_keeping(
 ) -> list[Candidate]:
     """The candidates that may still become evidence, judging by the scores known so far.
 
-    A high frame among low ones is no evidence: those of a track's worst stretch come first.
+    A high frame among low ones is not evidence: those of a track's worst stretch come first.
 
     Args:
         candidates: by time.
@@ -92,7 +92,7 @@ def in_turn(
 ) -> list[Candidate]:
     """The best candidate of each track in the tracks' order, then the second best of each, and so on.
 
-    The best have the highest `before_logit`, of equals the highest logit.
+    The best have the highest `before_logit`, then the highest logit.
     """
 
     def standing(one: Candidate) -> tuple[float, float]:
@@ -108,7 +108,7 @@ def jpeg(image: Image) -> bytes:
 
 
 def png(image: Image) -> bytes:
-    """A crop without loss: what is explained must be what was classified."""
+    """A lossless crop: what is explained must be what was classified."""
     return _encoded(".png", image, [])
 
 
@@ -116,5 +116,5 @@ def _encoded(suffix: str, image: Image, options: list[int]) -> bytes:
     # cvtColor takes a tenth of the time of a view with negative strides.
     done, coded = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     if not done:
-        raise ValueError(f"a picture of shape {image.shape} cannot be coded as {suffix}")
+        raise ValueError(f"a picture of shape {image.shape} cannot be encoded as {suffix}")
     return coded.tobytes()

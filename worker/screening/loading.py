@@ -1,4 +1,4 @@
-"""From settings to models at work: the one place where detector, classifier and pipeline are put together."""
+"""From settings to loaded models: the one place where detector, classifier and pipeline are assembled."""
 
 from pathlib import Path
 

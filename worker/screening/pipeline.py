@@ -1,8 +1,7 @@
 """The pipeline: decode, detect, crop, classify, track, aggregate, on one page.
 
-The decoder runs ahead in a process of its own while this one detects and classifies. Frames are let go as
-soon as their faces are cut out; of the pictures only the few most suspicious are kept
-(worker.screening.evidence).
+The decoder runs ahead in a process of its own while this one detects and classifies. Frames are dropped as
+soon as their faces are cropped; only the few most suspicious pictures are kept (worker.screening.evidence).
 """
 
 import time
@@ -46,7 +45,7 @@ Progress = Callable[[int, int], None]  # samples done, samples expected
 
 @dataclass
 class _Run:
-    """What one screening gathers on its way."""
+    """What one screening collects on its way."""
 
     turners: dict[int, Turner] = field(default_factory=dict)  # one for each stream
     trackers: dict[int, Tracker] = field(default_factory=dict)  # one for each stream
@@ -93,7 +92,7 @@ class Pipeline:
             progress: told the samples done and expected.
             heartbeat: called between batches; it may raise to stop (a lost lease, a deadline).
 
-        Raises InputError where the file cannot be screened.
+        Raises InputError if the file cannot be screened.
         """
         began = time.perf_counter()
         run = _Run()
@@ -147,7 +146,7 @@ class Pipeline:
             return [found[frame.index] for frame in frames]
 
     def _crop(self, frames: list[Frame], faces: list[list[Face]], run: _Run) -> list[list[Candidate]]:
-        """The faces of each frame, cut out and judged by the quality gate."""
+        """The faces of each frame, cropped and checked by the quality gate."""
         version = self._classifier.version
         with run.stage("crop"):
             cropped = []
@@ -176,7 +175,7 @@ class Pipeline:
             return cropped
 
     def _classify(self, run: _Run, *, finish: bool) -> None:
-        """Classify in full batches, across frames and faces; what is left over waits for the next frames."""
+        """Classify in full batches, across frames and faces; the rest waits for the next frames."""
         size = self.settings.batch_size
         with run.stage("classify"):
             while len(run.unclassified) >= size or (finish and run.unclassified):
@@ -185,8 +184,8 @@ class Pipeline:
                     np.stack([one.crop for one in batch if one.crop is not None])
                 )
                 if not np.isfinite(logits).all():
-                    # Compared with a threshold it would pass for clear.
-                    reason = "a score is no finite number; try FACEWARDEN_BACKEND=fp32, or other weights"
+                    # Compared with a threshold it would count as clear.
+                    reason = "a score is not a finite number; try FACEWARDEN_BACKEND=fp32, or other weights"
                     raise WeightsError(path=self._classifier.version.id, reason=reason)
                 for candidate, logit in zip(batch, logits, strict=True):
                     candidate.logit = float(logit)
@@ -201,7 +200,7 @@ class Pipeline:
                     candidate.track = run.numbers.setdefault((frame.stream, number), len(run.numbers))
 
     def _forget(self, run: _Run) -> None:
-        """Keep the pixels of what may still become evidence and of what waits to be classified."""
+        """Keep only the pixels of what may still become evidence or waits to be classified."""
         wanted = run.unclassified + worth_keeping(
             run.candidates,
             per_track=self.settings.scoring.flagged_frames,
@@ -250,9 +249,9 @@ class Pipeline:
             return tracks, video
 
     def _evidence(self, run: _Run, tracks: list[TrackResult], video: VideoScore) -> list[Evidence]:
-        """The most suspicious frames of the flagged tracks: each track's best before any one's second.
+        """The most suspicious frames of the flagged tracks: each track's best before any track's second.
 
-        They come from the parts that are flagged, as far as their pictures were kept.
+        They come from the flagged parts, as far as their pictures were kept.
         """
         if not video.verdict.flagged:
             return []

@@ -1,7 +1,7 @@
 """The quality gate: which faces are good enough to be judged.
 
-A blurred, tiny, tilted or turned face is stored with the reason, but gets no say in the score: detectors that
-judge such faces flag bad cameras instead of forgeries.
+A blurred, tiny, tilted or turned face is stored with the reason, but does not count for the score: detectors
+that judge such faces flag bad cameras instead of forgeries.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ SHARPNESS_SIZE = 112  # pixels: sharpness is comparable only at one size
 
 
 class Rejection(StrEnum):
-    """In this order: of several faults the first one is the reason."""
+    """In this order: of several faults, the first is the reason."""
 
-    UNSURE = "unsure"  # the detector hardly believes that it is a face
+    UNSURE = "unsure"  # the detector is not sure that it is a face
     SMALL = "small"
     TURNED = "turned"  # towards a profile
     TILTED = "tilted"  # towards a shoulder
@@ -30,7 +30,7 @@ class Rejection(StrEnum):
 class Quality:
     sharpness: float  # variance of the Laplacian, gray values 0..255, at 112 px
     yaw: float  # 0 seen from the front, 1 in profile
-    roll: float  # degrees clockwise by which the head is tilted, in the turn in which the face stands
+    roll: float  # degrees clockwise by which the head is tilted, once the face is turned upright
     rejection: Rejection | None  # None: usable
 
 
@@ -60,7 +60,7 @@ def sharpness(crop: Image) -> float:
 
 
 def yaw(landmarks: Landmarks) -> float:
-    """How far the head is turned, from where the nose lies between the eyes: 0 in the middle, 1 at an eye.
+    """How far the head is turned, by the nose's position between the eyes: 0 in the middle, 1 at an eye.
 
     Measured along the line between the eyes, so that a tilted head is not taken for a turned one.
     """

@@ -1,4 +1,4 @@
-"""What the pipeline gives for one file; free of torch, so that whoever only reads it needs none."""
+"""The pipeline's result for one file; free of torch, so that reading it does not need torch."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ class Screened:
     """What became of one video or picture."""
 
     model_version: ModelVersion  # that gave the scores
-    probe: Probe  # what the file says of itself
-    report: DecodeReport  # what was looked at
+    probe: Probe  # what the file says about itself
+    report: DecodeReport  # what was decoded
     faces: Sequence[FaceResult]  # in the order in which they were found
     tracks: Sequence[TrackResult]  # by number
     video: VideoScore
@@ -40,7 +40,7 @@ class Screened:
 
     @property
     def coverage(self) -> float:
-        """The part of what was to be looked at that came undamaged, in [0, 1]."""
+        """The fraction of the expected samples that came undamaged, in [0, 1]."""
         return self.report.coverage
 
     @property
@@ -50,13 +50,13 @@ class Screened:
 
     @property
     def rejected_faces(self) -> dict[str, int]:
-        """How many faces the quality gate kept from the classifier, by reason, the most frequent first."""
+        """How many faces the quality gate rejected, by reason, the most frequent first."""
         reasons = Counter(face.rejected_because for face in self.faces)
         return {reason: number for reason, number in reasons.most_common() if reason is not None}
 
     @property
     def turn(self) -> int:
-        """Degrees clockwise by which the picture is turned so that most of the faces stand."""
+        """Degrees clockwise by which the picture is turned so that most faces are upright."""
         judged = [face.turn for face in self.faces if face.usable]
         turns = Counter(judged or [face.turn for face in self.faces])
         return turns.most_common(1)[0][0] if turns else 0

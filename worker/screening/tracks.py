@@ -1,9 +1,9 @@
 """Face tracks: which faces of different frames are one person.
 
-Samples lie half a second apart, in long videos several, so boxes move; and videos have cuts. A face goes on
-in a track when its box overlaps the track's last one, or when its crop looks like the track's last ones. That
-likeness is a cheap descriptor (a small gray picture and colour histograms), good for one video; it recognises
-nobody.
+Samples are half a second apart, in long videos several seconds, so boxes move; and videos have cuts. A face
+continues a track when its box overlaps the track's last one, or when its crop looks like the track's last
+ones. That similarity comes from a cheap descriptor (a small gray picture and colour histograms), good for one
+video; it recognises nobody.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ FORBIDDEN = 10.0  # a cost that no real pair reaches
 
 NEAR = 1.0  # distance of centres, in face widths, that a face may move between two samples
 
-# How much less alike a face must look where it is expected. Measured on twelve films of people at two samples
-# a second: 98% of the pairs of neighbouring samples of one person are above 0.65 and 86% of the pairs of two
-# people are below it; 99% of these are below 0.8: only a face as alike as that is found again elsewhere.
+# How much less similar a face may be where it is expected. Measured on twelve films of people at two samples
+# a second: 98% of neighbouring samples of one person are above 0.65, and 86% of the pairs of two people are
+# below it; 99% of these are below 0.8: only a face that similar is found again elsewhere.
 NEAR_ALLOWANCE = 0.15
 
-OVERLAP_WEIGHT = 0.2  # looks go before place: after a cut two people may have changed places
+OVERLAP_WEIGHT = 0.2  # appearance counts more than place: after a cut two people may have changed places
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Tracker:
         return [self._join(assigned.get(i), time, *face) for i, face in enumerate(faces)]
 
     def _goes_on(self, track: Track, time: float) -> bool:
-        """Whether its person may come back: in a long video the very next sample may be far away."""
+        """Whether its person may come back: in a long video the next sample may be far away."""
         return (
             time - track.time <= self._settings.max_gap_seconds
             or self._samples - track.sample <= self._settings.max_gap_samples
@@ -91,7 +91,7 @@ class Tracker:
         x1, y1 = box.centre
         apart = float(np.hypot(x1 - x0, y1 - y0)) / max(track.box.width, box.width, 1.0)
         near = overlap >= self._settings.min_iou or apart <= NEAR
-        # A cut can put another person in the same place: being near must not join unlike faces.
+        # A cut can put another person in the same place: nearness must not join dissimilar faces.
         enough = self._settings.min_similarity - (NEAR_ALLOWANCE if near else 0.0)
         if likeness < enough:
             return FORBIDDEN

@@ -1,12 +1,12 @@
 """Which way up the faces of a film are.
 
-A phone's film may lie on its side, or stand on its head, without a tag that says so. MTCNN then finds every
-third face or so, often with the landmarks of a face that stands, and the classifier calls it a fake. In the
-right turn the same frame gives a face of which the detector is far surer: on 29 films, five frames each, the
-right one of the four quarter turns was the surest in every frame.
+A phone's film may be on its side, or upside down, without a tag that says so. MTCNN then finds every third
+face or so, often with the landmarks of an upright face, and the classifier calls it a fake. Turned the right
+way, the same frame gives a face of which the detector is far surer: on 29 films, five frames each, the right
+one of the four quarter turns was the surest in every frame.
 
-So a frame in which no standing face is sure is looked at in the other three turns too. That costs three
-detections; a film without faces pays for it at its first such frame, the eighth, the 64th, and so on.
+So a frame without a sure upright face is also tried in the other three turns. That costs three detections; a
+film without faces pays for it at its first such frame, the eighth, the 64th, and so on.
 """
 
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ from models.face import Box, Face, Image
 
 UPRIGHT, ON_ITS_HEAD = 0, 180
 TURNS = (UPRIGHT, 90, 270, ON_ITS_HEAD)  # degrees clockwise by which a frame is turned
-STANDING = 30.0  # degrees of roll up to which a face is one that stands
+STANDING = 30.0  # degrees of roll up to which a face counts as upright
 
 # How sure the detector is of a face, as minus the decimal logarithm of its doubt: 0.99 is 2, 0.999 is 3.
-LEAST = 1.3  # 0.95: below it nothing is said of the turn
-SURE = 2.0  # of 145 frames of upright films 142 have a face at or above it, of 145 lying ones 4 on average
+LEAST = 1.3  # 0.95: below it the turn stays undecided
+SURE = 2.0  # 142 of 145 frames of upright films have a face at or above it, 4 of 145 of lying ones on average
 BETTER = 0.5  # by which another turn must be surer than the one in force
 SUREST = 6.0  # a float's last digits say no more
 
-LATER = 8  # times as many doubtful frames until the next look in all turns
-MOST_CHANGES = 8  # of the turn, after which another look is no longer taken at once
+LATER = 8  # times as many doubtful frames until the next try in all turns
+MOST_CHANGES = 8  # of the turn, after which the next try no longer comes at once
 
 
 class Turner:
@@ -38,7 +38,7 @@ class Turner:
 
     def __init__(self, detector: FaceDetector, settings: DetectionSettings) -> None:
         self._detector, self._settings = detector, settings
-        self._turn = UPRIGHT  # in force: in which the last look in all turns found the surest face
+        self._turn = UPRIGHT  # in force: the one in which the last try of all turns found the surest face
         self._doubts, self._next_look, self._changes = 0, 1, 0
         self._glanced = False
 
@@ -46,7 +46,7 @@ class Turner:
         """The faces of each frame: boxes and landmarks in the frame as it is, `turn` says which way up."""
         found = self._at(self._turn, images)
         doubtful = [number for number, faces in enumerate(found) if sureness(faces) < SURE]
-        if self._turn != UPRIGHT:  # a mistake about the turn must not lose a face that stands
+        if self._turn != UPRIGHT:  # a mistake about the turn must not lose an upright face
             self._prefer(UPRIGHT, images, found, doubtful)
         if self._may_stand_on_its_head(images, found):
             doubtful.insert(0, 0)
@@ -57,13 +57,13 @@ class Turner:
             if self._doubts >= self._next_look:
                 self._next_look *= LATER
                 if self._look_around(images[number], found, number):
-                    # Of the others too: what seemed to stand in the wrong turn may have seemed sure.
+                    # The others too: in the wrong turn, a face may have seemed upright and sure.
                     others = [other for other in range(len(images)) if other != number]
                     self._prefer(self._turn, images, found, others)
         return found
 
     def _look_around(self, image: Image, found: list[list[Face]], number: int) -> bool:
-        """Look at a doubtful frame in the other turns; whether one of them is in force now."""
+        """Try a doubtful frame in the other turns; whether one of them is in force now."""
         turns = {turn: self._at(turn, [image])[0] for turn in TURNS if turn != self._turn}
         best = max(turns, key=lambda turn: sureness(turns[turn]))
         if sureness(turns[best]) < max(LEAST, sureness(found[number]) + BETTER):
@@ -77,7 +77,7 @@ class Turner:
     def _prefer(
         self, turn: int, images: Sequence[Image], found: list[list[Face]], numbers: Sequence[int]
     ) -> None:
-        """Take the faces of `turn` in those frames where they are surer."""
+        """Take the faces of `turn` in the frames where they are surer."""
         turned = self._at(turn, [images[number] for number in numbers]) if numbers else []
         for number, faces in zip(numbers, turned, strict=True):
             if sureness(faces) >= max(LEAST, sureness(found[number]) + BETTER):
@@ -85,7 +85,7 @@ class Turner:
                 self._turn = turn
 
     def _may_stand_on_its_head(self, images: Sequence[Image], found: Sequence[list[Face]]) -> bool:
-        """One look in half the size at the film's first face, upside down: such faces can seem to stand."""
+        """One try at half size of the film's first face, upside down: such faces can seem upright."""
         if self._glanced or self._turn != UPRIGHT or sureness(found[0]) < SURE:
             return False
         self._glanced = True
@@ -103,7 +103,7 @@ class Turner:
 
 
 def sureness(faces: Sequence[Face]) -> float:
-    """How sure the detector is that one of the faces is one and stands in its turn; 0 without such a face."""
+    """How sure the detector is of the surest upright face; 0 without one."""
     doubts = [1 - face.probability for face in faces if abs(face.roll) <= STANDING]
     return -float(np.log10(max(min(doubts), 10**-SUREST))) if doubts else 0.0
 

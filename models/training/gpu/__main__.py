@@ -2,10 +2,10 @@
 
     python -m models.training.gpu pack.safetensors --init xception.safetensors --out gpu --seconds 1200
 
-With --piece the command ends after so many seconds, with its state in OUT/state.pt and exit code 3; the same
-command again goes on from there. A finished run (exit code 0) leaves in OUT:
+With --piece the command ends after that many seconds, with its state in OUT/state.pt and exit code 3; run the
+same command again to continue. A finished run (exit code 0) leaves in OUT:
 
-    heads.safetensors   averaged weights of the network and its further answers, fp16, with the run's record
+    heads.safetensors   averaged weights of the network and its auxiliary heads, fp16, with the run's record
     history.json        losses and accuracies, every 20 steps
     scores.json         the mean logit of each clip that the run never saw
 
@@ -79,27 +79,38 @@ def _parser() -> argparse.ArgumentParser:
     add("--init", type=Path, help="checkpoint or backbone (safetensors) to start from; else random weights")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=_whole, help=f"length of the run; {DEFAULTS.steps} by default")
-    length.add_argument("--seconds", type=_positive, help="length of the run: of training, over all pieces")
+    length.add_argument("--seconds", type=_positive, help="length of the run: training time over all pieces")
     length.add_argument(
         "--average",
         nargs="+",
         type=Path,
         default=[],
         metavar="RUN",
-        help="train nothing: the mean of runs' weights",
+        help="do not train: average the weights of these runs",
     )
     add("--piece", type=_positive, default=math.inf, help="seconds after which this command saves and ends")
-    add("--arch", default=DEFAULTS.architecture, help="an architecture's name")
-    add("--pairs", type=_whole, default=DEFAULTS.pairs, help="pairs of a batch: half as many as pictures")
+    add("--arch", default=DEFAULTS.architecture, help="name of an architecture")
+    add("--pairs", type=_whole, default=DEFAULTS.pairs, help="pairs per batch: half as many as pictures")
     add("--input-size", type=_whole, default=DEFAULTS.input_size, help="pixels")
-    add("--margin", type=_positive, default=DEFAULTS.margin, help="side of a crop over that of the face box")
+    add(
+        "--margin",
+        type=_positive,
+        default=DEFAULTS.margin,
+        help="side of a crop divided by that of the face box",
+    )
     shares = " ".join(f"{name}={share}" for name, share in SHARES.items())
     add("--share", action="append", type=_share, metavar="NAME=PART", help=f"instead of {shares}; repeat it")
-    add("--without", action="append", default=[], metavar="METHOD", help="left out, to test on; repeat it")
-    add("--strength", type=_part, default=DEFAULTS.strength, help="how much pictures are worn, [0, 1]")
+    add(
+        "--without",
+        action="append",
+        default=[],
+        metavar="METHOD",
+        help="method left out, to test on; repeat it",
+    )
+    add("--strength", type=_part, default=DEFAULTS.strength, help="how much pictures are degraded, [0, 1]")
     add("--learning-rate", type=_positive, default=DEFAULTS.learning_rate, help="the highest")
     add("--warmup", type=_natural, default=DEFAULTS.warmup_steps, help="steps")
-    add("--seed", type=_natural, default=DEFAULTS.seed, help="of everything random")
+    add("--seed", type=_natural, default=DEFAULTS.seed, help="random seed")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     return parser
 
@@ -121,9 +132,7 @@ def _train(args: argparse.Namespace, command: str, begun: float) -> int:
     over = run.train(begun + args.piece, _Watch(state))
     run.save(state)
     if not over:
-        _say(
-            f"saved at step {run.step}, {run.seconds:.0f} s of training; the same command goes on from there"
-        )
+        _say(f"saved at step {run.step}, {run.seconds:.0f} s of training; run the same command to continue")
         return EXIT_UNFINISHED
     record = {
         "config": {
@@ -155,7 +164,7 @@ def _average(args: argparse.Namespace, command: str) -> int:
     first = records[0]
     names = GpuConfig.__dataclass_fields__
     known = {name: value for name, value in first["config"].items() if name in names}
-    # What one of them trained on, their mean has seen.
+    # What any of them trained on, their mean has seen.
     without = set.intersection(*(set(each["config"]["without"]) for each in records))
     config = GpuConfig(**{**known, "without": tuple(sorted(without))})
     heads = Heads(build(config.architecture), config.architecture)
@@ -179,17 +188,17 @@ def _average(args: argparse.Namespace, command: str) -> int:
 
 
 def _finish(out: Path, heads: Heads, config: GpuConfig, stock: Stock, record: Record) -> None:
-    """Score what the run never saw, and write the weights last: where they are, everything is."""
+    """Score what the run never saw, and write the weights last: if they exist, everything does."""
     scores = clip_scores(heads, config, stock)
     (out / SCORES).write_text(json.dumps(scores, indent=1))
     for corpus, auc in ranked(scores).items():
-        _say(f"{corpus}: AUC {'-' if auc is None else auc} of clips that were not trained on")
+        _say(f"{corpus}: AUC {'-' if auc is None else auc} on clips that were not trained on")
     write_heads(out, heads.state_dict(), record)
     _say(f"finished: {out}, {record['config']['steps']} steps")
 
 
 class _Watch:
-    """Says how a run goes, and saves its state every so often."""
+    """Prints a run's progress, and saves its state every so often."""
 
     def __init__(self, state: Path) -> None:
         self._state, self._saved = state, time.monotonic()
@@ -247,7 +256,7 @@ def _made(packs: Sequence[Pack]) -> list[str]:
 def _checked(
     kind: Callable[[str], Number], allowed: Callable[[Number], bool], words: str
 ) -> Callable[[str], Number]:
-    """For argparse: a number of that kind, which is allowed; `words` say which are."""
+    """For argparse: a number of that kind in the allowed range, which `words` describe."""
 
     def parse(text: str) -> Number:
         try:

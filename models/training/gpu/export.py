@@ -7,15 +7,15 @@ from models.architectures import architecture, build
 from models.checkpoint import save_checkpoint
 from models.training.gpu.heads import read_heads
 
-NETWORK = "network."  # before the names of what screens; the further answers stay behind
+NETWORK = "network."  # before the names of what screens; the auxiliary heads are left out
 
 
 def export_run(run: Path, out: Path, *, label: str = UNTRAINED_LABEL, command: str = "") -> ModelVersion:
     """Write the checkpoint `out` of the finished run in the folder `run`; returns what it is.
 
-    `command` is what asked for it, for the record; "" where no command did.
+    `command` is what asked for it, for the record; "" if no command did.
 
-    Raises WeightsError where the folder holds no finished run.
+    Raises WeightsError if the folder holds no finished run.
     """
     weights, record = read_heads(run)
     config = record["config"]

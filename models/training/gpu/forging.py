@@ -3,8 +3,8 @@
 Another rendering of a face, the same person's or another's, is blended into the picture under a soft mask of
 the face, its inside, the mouth or the eyes: self-blended images (Shiohara & Yamasaki, CVPR 2022), swaps as in
 Face X-ray (Li et al., CVPR 2020), warps as reenactment leaves them, and faces drawn by the small networks of
-models.synthesis.renderers. Talking heads and generated faces are drawn from edge to edge: so is a `whole`
-one, by such a network or by the upsampling that ends most generators.
+models.synthesis.renderers. Talking heads and generated faces are drawn from edge to edge: so is the `whole`
+kind, by such a network or by the upsampling at the end of most generators.
 """
 
 import math
@@ -63,7 +63,7 @@ REGION_SHARES = torch.tensor([0.45, 0.2, 0.22, 0.13])
 
 @dataclass(frozen=True, kw_only=True)
 class Forged:
-    genuine: torch.Tensor  # (B, 3, S, S) in [0, 1], as sharp as the fakes are where that alone would tell
+    genuine: torch.Tensor  # (B, 3, S, S) in [0, 1], softened like the fakes where sharpness alone would tell
     images: torch.Tensor  # (B, 3, S, S) in [0, 1]
     masks: torch.Tensor  # (B, S, S) in [0, 1]: how much of each pixel is new
 
@@ -74,7 +74,7 @@ class Forger:
     def __init__(
         self, stock: Stock, generator: torch.Generator, renderers: dict[str, nn.Module] | None = None
     ) -> None:
-        """`renderers`: of models.synthesis.renderers, on the stock's device; without them no such kinds."""
+        """`renderers`: of models.synthesis.renderers, on the stock's device; without them no such fakes."""
         self._stock, self._generator = stock, generator
         self._renderers = renderers or {}
         self._wear = Wear(generator, strength=0.6)
@@ -120,7 +120,7 @@ class Forger:
     def _whole(
         self, targets: torch.Tensor, genuine: torch.Tensor, frames: Frames, points: torch.Tensor
     ) -> Forged:
-        """The picture itself, a little moved, drawn anew from edge to edge."""
+        """The picture itself, slightly moved and redrawn from edge to edge."""
         side = genuine.shape[-1]
         moved_points = self._moved(points, strong=self._coin(0.5))
         content = self._stock.sample(targets, frames.pixels(moved_points))
@@ -134,7 +134,7 @@ class Forger:
             small = 2 * half
             content = self._doubled(scaled(content, half))
         content = scaled(content, side).clamp(0, 1)
-        if self._coin(0.5):  # else the fakes would be those that are soft
+        if self._coin(0.5):  # else softness would tell the fakes
             genuine = scaled(scaled(genuine, small if self._coin(0.5) else half), side)
         return Forged(genuine=genuine, images=content, masks=torch.ones_like(content[:, 0]))
 
@@ -172,7 +172,7 @@ class Forger:
         return F.grid_sample(painted, centred, padding_mode="border", align_corners=False)
 
     def _moved(self, points: torch.Tensor, *, strong: bool) -> torch.Tensor:
-        """Face coordinates a little elsewhere: an affine change and smooth noise."""
+        """Slightly displaced face coordinates: an affine change and smooth noise."""
         count = len(points)
         reach = 2.5 if strong else 1.0
         scale = 1 + self._between(count, -0.04, 0.04, 2)[:, None, None] * reach
@@ -208,7 +208,7 @@ class Forger:
     def _finished(
         self, content: torch.Tensor, genuine: torch.Tensor, mask: torch.Tensor, *, swapped: bool, plain: bool
     ) -> torch.Tensor:
-        """Colours, sharpness and the traces of an encoder of its own."""
+        """Colours, sharpness and encoder traces of its own."""
         count = len(content)
         if swapped or self._coin(0.3):
             content = self._recoloured(content, genuine, mask)

@@ -1,4 +1,4 @@
-"""The network with its further answers, and the file that a finished run leaves: weights and record."""
+"""The network with its auxiliary heads, and the file of a finished run: weights and record."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ Record = dict[str, Any]  # config, steps, pictures, seconds, packs, commands, â€
 
 
 class Heads(nn.Module):
-    """A network with two more answers: where the forgery is, cell by cell, and of which family."""
+    """A network with two auxiliary heads: where the forgery is, cell by cell, and its family."""
 
     def __init__(self, network: nn.Module, name: str, dropout: float = 0.0) -> None:
         """`name`: of the network in models.architectures."""
@@ -72,21 +72,21 @@ def read_heads(folder: Path) -> tuple[dict[str, torch.Tensor], Record]:
             record: Record = json.loads(file.metadata()[METADATA_KEY])
             return {name: file.get_tensor(name).float() for name in file.keys()}, record  # noqa: SIM118 - no mapping
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        reason = "no finished run of `python -m models.training.gpu`; run it to its end"
+        reason = "not a finished run of `python -m models.training.gpu`; run it to its end"
         raise WeightsError(path=path, reason=f"{type(error).__name__}: {reason}") from error
 
 
 def averaged(folders: Sequence[Path]) -> tuple[dict[str, torch.Tensor], list[Record]]:
     """The mean of several runs' weights (a model soup: Wortsman et al., ICML 2022), and their records.
 
-    Raises SettingsError where they are of different networks or see different crops.
+    Raises SettingsError if their networks or crops differ.
     """
     runs = [read_heads(folder) for folder in folders]
     for folder, (_, record) in zip(folders, runs, strict=True):
         for name in ("architecture", "input_size", "margin"):
             first, own = runs[0][1]["config"][name], record["config"][name]
             if own != first:
-                reason = f"its {name} is {own}, that of {folders[0]} is {first}: they have no common mean"
+                reason = f"its {name} is {own}, that of {folders[0]} is {first}: they cannot be averaged"
                 raise SettingsError(setting=str(folder), reason=reason)
     weights = {name: torch.stack([tensors[name] for tensors, _ in runs]).mean(0) for name in runs[0][0]}
     return weights, [record for _, record in runs]

@@ -1,4 +1,4 @@
-"""The training loop on one device, made to be resumed: what a step draws follows from its number alone."""
+"""The training loop on one device, resumable: what a step draws depends only on its number."""
 
 import json
 import math
@@ -26,8 +26,8 @@ from models.training.gpu.stock import Stock, View
 from models.training.gpu.wear import Wear
 from models.whole_file import whole
 
-LONGEST_GRADIENT = 2.0  # norm, above which a step is shortened
-NOTED_EVERY = 20  # steps: reading a number of the device waits for it
+LONGEST_GRADIENT = 2.0  # norm above which a gradient is clipped
+NOTED_EVERY = 20  # steps: reading a number from the device waits for it
 
 
 class Run:
@@ -50,7 +50,7 @@ class Run:
         live = self.heads.state_dict()
         self.average = {name: value.detach().clone() for name, value in live.items()}
         moving = [name for name, value in live.items() if value.is_floating_point()]
-        # The live ones are the heads' own memory: they move with every step and every load.
+        # The live weights are the heads' own memory: every step and load changes them.
         self._live, self._following = [live[name] for name in moving], [self.average[name] for name in moving]
         decayed = [value for value in self.heads.parameters() if value.ndim > 1]
         plain = [value for value in self.heads.parameters() if value.ndim <= 1]
@@ -71,13 +71,13 @@ class Run:
 
     @property
     def over(self) -> bool:
-        """Whether the run has the length that it was asked for."""
+        """Whether the run has reached its requested length."""
         if self.config.seconds is not None:
             return self.seconds >= self.config.seconds
         return self.step >= (self.config.steps or 0)
 
     def train(self, until: float = math.inf, after_step: Callable[["Run"], None] = lambda _run: None) -> bool:
-        """Go on until the run is over (True), or the monotonic clock shows `until` (False)."""
+        """Continue until the run is over (True), or the monotonic clock reaches `until` (False)."""
         since = time.monotonic()
         while not self.over and since < until:
             self._one_step()
@@ -85,7 +85,7 @@ class Run:
             now = time.monotonic()
             self.seconds, since = self.seconds + now - since, now
             after_step(self)
-            since = time.monotonic()  # what the caller did, saving for one, is no training
+            since = time.monotonic()  # what the caller did, such as saving, is not training
         return self.over
 
     def _one_step(self) -> None:
@@ -188,7 +188,7 @@ class Run:
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """The moving average of the weights; its first steps are short, so that it forgets the start."""
+        """The moving average of the weights; its first decays are small, so that it forgets the start."""
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(self._following, self._live, 1 - decay)
 
@@ -223,18 +223,18 @@ class Run:
             torch.save(state, partial)
 
     def load(self, path: Path) -> None:
-        """Go on from a saved state. Raises SettingsError where it is damaged, or that of another run."""
+        """Continue from a saved state. Raises SettingsError if it is damaged, or another run's."""
         try:
             state = torch.load(path, map_location=self._stock.device, weights_only=True)
             saved, own = json.loads(state["config"]), json.loads(self._settings())
         except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
-            reason = f"this state cannot be read ({type(error).__name__}); remove it to begin anew"
+            reason = f"this state cannot be read ({type(error).__name__}); remove it to start over"
             raise SettingsError(setting=str(path), reason=reason) from error
         other = [name for name in own if saved.get(name) != own[name]]
         if other:
             reason = (
                 f"it is the state of a run whose {other[0]} is {saved.get(other[0])}, not {own[other[0]]}; "
-                "give the same options and packs, or name another folder"
+                "give the same options and packs, or another folder"
             )
             raise SettingsError(setting=str(path), reason=reason)
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
@@ -244,5 +244,5 @@ class Run:
         self._optimiser.load_state_dict(state["optimiser"])
 
     def _settings(self) -> str:
-        """What must be the same for a state to be gone on from."""
+        """What must be the same to continue from a state."""
         return json.dumps({**asdict(self.config), "number of faces": len(self._stock)})

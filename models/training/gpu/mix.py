@@ -1,7 +1,7 @@
-"""Which faces stand beside each other in a batch: every fake beside a genuine one of the same source.
+"""Which faces are paired in a batch: every fake with a genuine one of the same source.
 
-Families and methods are drawn by the square root of how many groups they have, groups evenly: the method
-with the most files would decide otherwise, or the one film of a rare method be learned by heart.
+Families and methods are drawn by the square root of their number of groups, groups evenly: otherwise the
+method with the most files would dominate, or the one film of a rare method be memorised.
 """
 
 from collections import defaultdict
@@ -20,13 +20,13 @@ PSEUDO = "pseudo"
 SHARES: Mapping[str, float] = {
     PSEUDO: 0.45, "dfdc": 0.2, "tools": 0.22, "generated": 0.08, "photoshop": 0.05,
 }  # fmt: skip
-# Of which corpora the genuine faces are that pseudo-fakes are made of.
+# The corpora whose genuine faces pseudo-fakes are made from.
 PSEUDO_SHARES: Mapping[str, float] = {
     "photo": 0.35, "gray_photo": 0.07, "video": 0.13,
     "dfdc": 0.15, "tools": 0.15, "generated": 0.08, "photoshop": 0.07,
 }  # fmt: skip
-OTHER_SHARE = 0.2  # of a corpus that neither table names
-SAME_SOURCE = 0.7  # how often a fake without a genuine face of its group stands beside one of its source
+OTHER_SHARE = 0.2  # of a corpus in neither table
+SAME_SOURCE = 0.7  # how often a fake without a genuine face of its group is paired with one of its source
 
 Thing = TypeVar("Thing")
 Groups = list[tuple[str, list[int]]]  # the name of each, and places in the stock
@@ -105,7 +105,7 @@ class Mix:
                 every corpus that they do not name.
             without: methods left out, with every group that they show.
 
-        Raises SettingsError where a share or a method names nothing, or nothing can be drawn.
+        Raises SettingsError if a share or a method names nothing, or nothing can be drawn.
         """
         self._faces = faces
         methods = {face.method for face in faces if face.fake}
@@ -167,7 +167,7 @@ class Mix:
 
 
 def unseen_groups(faces: Iterable[PackedFace], without: Iterable[str]) -> set[str]:
-    """The groups that the methods `without` show: who is seen in them is left out with them."""
+    """The groups seen in the methods `without`, which are left out with them."""
     methods = frozenset(without)
     return {face.group for face in faces if face.method in methods}
 
@@ -180,7 +180,7 @@ def _known(option: str, named: Iterable[str], known: Iterable[str]) -> None:
 
 
 def _weights(table: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    """The table's weights of these names, in its order, and OTHER_SHARE of those that it does not have."""
+    """The table's weights for these names, in its order, and OTHER_SHARE for those it lacks."""
     others = {name: OTHER_SHARE for name in names if name not in table}
     return {name: share for name, share in table.items() if name in names} | others
 

@@ -1,7 +1,7 @@
-"""A pack: the faces of one or several data sets in one safetensors file, small enough to be carried about.
+"""A pack: the faces of one or several data sets in one safetensors file, small enough to copy anywhere.
 
-Every face is cut as wide as any crop will need, brought to one resolution and coded by one encoder, so that
-neither file type nor size nor encoder tells where it came from.
+Every face is cropped as wide as any crop will need, scaled to one resolution and encoded by one encoder, so
+that neither file type nor size nor encoder reveals its origin.
 """
 
 import io
@@ -56,7 +56,7 @@ class Pack:
 
 
 def cut(image: Image, box: Box, landmarks: Landmarks) -> tuple[bytes, NDArray[np.float32], Landmarks]:
-    """The JPEG of what the picture has within MARGIN, and box and landmarks in its pixels."""
+    """The JPEG of the picture within MARGIN, and box and landmarks in its pixels."""
     height, width = image.shape[:2]
     longer = max(box.width, box.height)
     x, y = box.centre
@@ -96,19 +96,19 @@ def row_of(face: PackedFace) -> list[Any]:
 
 
 def read_pack(path: Path) -> Pack:
-    """Raises SettingsError where the file is no pack, or damaged."""
+    """Raises SettingsError if the file is not a pack, or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name).numpy() for name in file.keys()}  # noqa: SIM118 - no mapping
         return _unpacked(metadata, tensors)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        reason = f"no pack of faces, or a damaged one ({type(error).__name__}); `facewarden pack` makes one"
+        reason = f"not a pack of faces, or damaged ({type(error).__name__}); make one with `facewarden pack`"
         raise SettingsError(setting=str(path), reason=reason) from error
 
 
 def _unpacked(metadata: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) -> Pack:
-    """Raises KeyError, TypeError or ValueError where something is missing or does not fit the rest."""
+    """Raises KeyError, TypeError or ValueError if something is missing or does not fit the rest."""
     names = list(PackedFace.__dataclass_fields__)
     rows: list[list[Any]] = json.loads(metadata[METADATA_KEY])
     pictures, ends = tensors["pictures"].tobytes(), tensors["ends"].tolist()

@@ -1,6 +1,6 @@
-"""Making a pack of what the loaders find, within a number of bytes.
+"""Makes a pack from what the loaders find, within a number of bytes.
 
-Where not everything fits, groups are drawn whole, evenly over corpora and classes: a fake never loses its
+If not everything fits, whole groups are drawn, evenly over corpora and classes: a fake never loses its
 genuine partner, and the largest corpus does not crowd out the others.
 """
 
@@ -24,8 +24,8 @@ from models.training.gpu.pack import Pack, PackedFace, cut, row_of
 log = structlog.get_logger()
 
 BESIDES = 4 * (4 + 10) + 8  # bytes of a face's box, landmarks and place in the file
-FULL = 0.98  # part of the bytes from which it is not worth while to look for a group that still fits
-# A data set may hold clips beside pictures: as frames of the same films they are one corpus with these.
+FULL = 0.98  # fraction of the bytes from which it is not worth looking for a group that still fits
+# A data set may hold clips beside pictures: as frames of the same films they form one corpus.
 CLIPS, THEIR_FRAMES = "videos", "tools"
 SIDES: tuple[tuple[Fold, str], ...] = (("train", "train"), ("held_out", "test"))
 
@@ -78,7 +78,7 @@ class Packer:
             )
 
     def add_genuine(self, data: Path) -> None:
-        """A folder of genuine faces (models.datasets.faces), divided as everywhere else."""
+        """A folder of genuine faces (models.datasets.faces), split as everywhere else."""
         records = load_faces(data)
         for half, side in SIDES:
             for record in split(records, half):
@@ -95,7 +95,7 @@ class Packer:
                 self.add(record, face)
 
     def pack(self, budget: int) -> Packed:
-        """What was collected, in at most `budget` bytes. Raises SettingsError where nothing fits."""
+        """What was collected, in at most `budget` bytes. Raises SettingsError if nothing fits."""
         kept: list[Cut] = []
         spent: Counter[Cell] = Counter()  # bytes
         left_out: Counter[Cell] = Counter()
@@ -114,14 +114,14 @@ class Packer:
                 spent[_cell(piece[0])] += _size(piece)
         if not kept:
             raise SettingsError(
-                setting="--data", reason=f"no face of it fits into {budget} bytes, or none is readable"
+                setting="--data", reason=f"none of its faces fits into {budget} bytes, or none is readable"
             )
         return Packed(pack=_packed(kept), left_out=left_out, damaged=damaged)
 
     def _evenly(self, spent: Counter[Cell]) -> Iterator[list[tuple[FaceRecord, PackedFace]]]:
-        """Every group once: always one of the corpus and class that has got the fewest bytes so far."""
+        """Every group once: always one of the corpus and class with the fewest bytes so far."""
         waiting: dict[Cell, list[Key]] = defaultdict(list)
-        # The hash is an order that neither names nor folders decide, the same in every run.
+        # The hash gives an order that does not depend on names or folders, the same in every run.
         for key in sorted(self._groups, key=lambda key: hashlib.sha256("\0".join(key).encode()).digest()):
             for cell in {_cell(face) for _, face in self._groups[key]}:
                 waiting[cell].append(key)
@@ -152,7 +152,7 @@ def _cell(face: PackedFace) -> Cell:
 
 def _size(piece: Cut) -> int:
     face, picture, *_ = piece
-    # A row lies in JSON in JSON: every quotation mark gets a backslash.
+    # A row is JSON inside JSON: every quotation mark gets a backslash.
     return len(picture) + len(json.dumps(json.dumps(row_of(face)))) + BESIDES
 
 

@@ -1,4 +1,4 @@
-"""The answers to what a run never saw: the test side, and the methods left out with whom they show."""
+"""Scores of what a run never saw: the test side, and the methods left out, with the people in them."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ KEPT = ("fake", "family", "method", "group", "source", "corpus", "side")
 def logits_of(
     heads: nn.Module, config: GpuConfig, stock: Stock, places: Sequence[int], *, batch: int = 256
 ) -> NDArray[np.float32]:
-    """float32 (N,): the logits of these faces of the stock, cut as the worker does."""
+    """float32 (N,): the logits of these faces of the stock, cropped as the worker does."""
     entry = architecture(config.architecture)
     normalise = Normalise(entry.mean, entry.std).to(stock.device)
     found = []
@@ -64,7 +64,7 @@ def clip_scores(heads: nn.Module, config: GpuConfig, stock: Stock) -> list[Score
 
 
 def ranked(scores: Sequence[Score]) -> dict[str, float | None]:
-    """By corpus: how often a fake clip has a higher logit than a genuine one (the AUC); None without both."""
+    """The AUC by corpus: how often a fake clip has a higher logit than a genuine one; None without both."""
     found: dict[str, float | None] = {}
     for corpus in sorted({score["corpus"] for score in scores}):
         own = [score for score in scores if score["corpus"] == corpus]

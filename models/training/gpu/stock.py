@@ -15,12 +15,10 @@ from core.errors import SettingsError
 from models.face import LEVELLED_FROM
 from models.training.gpu.pack import FACE_PIXELS, MARGIN, Pack, PackedFace
 
-SIDE = int(FACE_PIXELS * MARGIN) + 2  # pixels of a place in the stock: above those of any picture
-MOST_AT_EDGE = (
-    1.1  # how far a crop without edges may reach beyond its picture: so much wider than what there is
-)
+SIDE = int(FACE_PIXELS * MARGIN) + 2  # pixels of a slot in the stock: more than any picture has
+MOST_AT_EDGE = 1.1  # how far a crop without edges may reach beyond its picture, as a factor
 
-# Landmarks in an MTCNN box of side 1, for faces whose landmarks nobody knows.
+# Landmarks in an MTCNN box of side 1, for faces with unknown landmarks.
 IN_BOX = torch.tensor([[0.31, 0.40], [0.69, 0.40], [0.5, 0.6], [0.35, 0.78], [0.65, 0.78]])
 
 
@@ -32,9 +30,7 @@ class View:
     shift: torch.Tensor  # (B, 2), of the crop's side
     angle: torch.Tensor  # radians
     mirrored: torch.Tensor  # bool
-    edges: (
-        torch.Tensor
-    )  # bool: where the picture ends its edge is repeated, as the worker does; else less is seen
+    edges: torch.Tensor  # bool: repeat the picture's edge beyond it, as the worker does; else show less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +61,7 @@ class Stock:
     """All faces of a pack, decoded once."""
 
     def __init__(self, pack: Pack, device: str) -> None:
-        """Raises SettingsError where a picture is damaged."""
+        """Raises SettingsError if a picture is damaged."""
         self.faces: list[PackedFace] = list(pack.faces)
         self.device = device
         self._pictures = torch.zeros(len(self.faces), 3, SIDE, SIDE, dtype=torch.uint8, device=device)
@@ -94,9 +90,9 @@ class Stock:
     def grid(self, places: torch.Tensor, view: View, size: int) -> torch.Tensor:
         """Where in the stock the pixels of the crops lie: (B, size, size, 2).
 
-        Tilted heads are levelled as in models.crop.crop_standing, and turned by the view's angle from there.
-        Where the view wants no edges, the crop reaches hardly beyond its picture: were edges repeated in all
-        crops of a tightly cut corpus, they would tell it from the others.
+        Tilted heads are levelled as in models.crop.crop_standing, then turned by the view's angle. Where the
+        view wants no edges, the crop hardly reaches beyond its picture: if all crops of a tightly cropped
+        corpus had repeated edges, these would tell it from the others.
         """
         centre, longer = self._centres[places], self._longer[places]
         room = torch.minimum(centre, self._sizes[places] - centre).amin(1) * 2 / longer
@@ -126,7 +122,7 @@ class Stock:
         origin = (points[:, 0] + points[:, 1]) / 2
         across = points[:, 1] - points[:, 0]
         down = (points[:, 3] + points[:, 4]) / 2 - origin
-        # In a turned face the eyes come near to each other; the mouth's distance stays.
+        # In a turned face the eyes come closer together; the distance to the mouth stays.
         unit = torch.maximum(across.norm(dim=1), down.norm(dim=1) / 1.12).clamp(min=1.0)
         length = across.norm(dim=1, keepdim=True).clamp(min=1e-3)
         return Frames(origin=origin, axis=across / length, unit=unit)
@@ -143,5 +139,5 @@ def _decoded(picture: bytes, face: PackedFace) -> NDArray[np.uint8]:
 
 
 def _damaged(face: PackedFace) -> SettingsError:
-    reason = "its picture in the pack is damaged; make the pack anew with `facewarden pack`"
+    reason = "its picture in the pack is damaged; make the pack again with `facewarden pack`"
     return SettingsError(setting=face.clip, reason=reason)

@@ -1,7 +1,7 @@
 """What the world does to pictures, on the device: the same to both halves of a pair.
 
-A batch is worked on in chunks that share what cannot differ from picture to picture (sizes, kernels, block
-grids); colours and noise are drawn for each pair.
+A batch is processed in chunks that share what cannot differ between pictures (sizes, kernels, block grids);
+colours and noise are drawn for each pair.
 """
 
 import math
@@ -35,14 +35,14 @@ TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.
 
 
 class Wear:
-    """Random histories from one generator."""
+    """Random degradations from one generator."""
 
     def __init__(self, generator: torch.Generator, *, strength: float) -> None:
         """`strength` in [0, 1] scales how bad they may be."""
         self._generator, self._strength = generator, strength
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Pairs float32 (2 * pairs, 3, S, S) in [0, 1], a genuine and a fake one in turn, each worn alike."""
+        """Pairs float32 (2 * pairs, 3, S, S) in [0, 1], genuine and fake in turn, both degraded alike."""
         worn = [self._chunk(chunk) for chunk in images.split(CHUNK)]
         return torch.cat(worn)
 
@@ -109,7 +109,7 @@ class Wear:
         return images + noise * self._by_pair(images, 0.002, 0.01 + 0.03 * self._strength)
 
     def _filmed(self, images: torch.Tensor) -> torch.Tensor:
-        """From a screen: the moire of two grids."""
+        """Recaptured from a screen: the moire of two grids."""
         side = images.shape[-1]
         steps = torch.arange(side, device=images.device)
         angle, wave = self.uniform(0, math.pi), self.uniform(2.2, 9)

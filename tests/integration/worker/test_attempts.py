@@ -343,7 +343,7 @@ def test_a_score_is_never_stored_under_another_models_name(
     assert pipeline.calls == 0
     assert (left.status, left.error_code) == (ScreeningStatus.FAILED, "weights_error")
     assert "xception-of-today" in (left.error_message or "")
-    assert f"{left.model_version_id} was asked for" in (left.error_message or "")
+    assert f"{left.model_version_id} is needed" in (left.error_message or "")
     assert str(tmp_path) in (left.error_message or "")
 
 

@@ -1,1 +1,1 @@
-"""Containers: what they say, and where they break off."""
+"""Containers: what they declare, and where they break off."""

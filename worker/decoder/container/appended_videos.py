@@ -1,11 +1,11 @@
-"""Where videos begin that hang behind a picture: Motion Photos as Google, Samsung and others write them.
+"""Finds videos appended to a picture: Motion Photos as Google, Samsung and others write them.
 
-Such a file is a whole picture with a whole MP4 behind it, sometimes with other pictures or makers' blocks in
-between; in a HEIC it may also lie in a box of its own. What makers write into the metadata only adds places:
-a video counts where its bytes are, whoever names it.
+Such a file is a whole picture followed by a whole MP4, sometimes with other pictures or makers' blocks in
+between; in a HEIC the MP4 may also be in a box of its own. The metadata only adds places to look: a video
+counts wherever its bytes are, whether anything names it or not.
 
-Runs before `worker.decoder.sandbox.lockdown.lock_down`, because it decides what has to be imported: Python
-alone, and in a bounded part of the file.
+Runs before `worker.decoder.sandbox.lockdown.lock_down`, because it decides what has to be imported: in pure
+Python, on a bounded part of the file.
 """
 
 import os
@@ -17,25 +17,25 @@ from core.media_signatures import APPENDED_VIDEO, AVIF_BRANDS, BOXES, FILE_TYPE,
 
 READERS = frozenset(("JPEG", "HEIF", "AVIF"))  # of the pictures that can have one
 MOST_VIDEOS = 4  # behind one picture
-MOST_SEARCHED = 128 * 1024**2  # bytes from a file's beginning; farther on, only where the metadata say
-MOST_CANDIDATES = 100_000  # places that look like a video's beginning at first sight
+MOST_SEARCHED = 128 * 1024**2  # bytes from the file's start; beyond, only where the metadata points
+MOST_CANDIDATES = 100_000  # places that look like a video's beginning
 
 BEGINNING_BYTES = 256 + 8  # with the header of the box behind it
 SECOND_BOXES = BOXES - {FILE_TYPE}
 PICTURE_BRANDS = HEIF_BRANDS | AVIF_BRANDS | VAGUE_BRANDS  # no video, but one more picture
 
-# Google's words, within XMP: bytes from a video's beginning to the file's end; lengths of what hangs behind.
+# Google's XMP fields: bytes from a video's start to the file's end; lengths of what is appended.
 OFFSET = re.compile(rb"MicroVideoOffset\s*(?:=\s*[\"']|>)\s*(\d{1,12})")
 LENGTH = re.compile(rb"Item:Length\s*(?:=\s*[\"']|>)\s*(\d{1,12})")
 MOST_NAMED = 16  # lengths that are looked at
 
-# Of a JPEG: the next marker that is none of those within its data, and what the markers begin.
+# Of a JPEG: the next marker other than those within its data, and what the markers begin.
 MARKER = re.compile(rb"\xff([^\0\xd0-\xd7\xff])", re.DOTALL)
 JPEG_END, JPEG_STANDALONE = 0xD9, frozenset((0x01, 0xD8))
 
 
 class AppendedVideo(RawIOBase):
-    """The part of a file from the byte `start` on, as a file to be read."""
+    """The part of a file from byte `start` on, as a readable file."""
 
     def __init__(self, file: FileIO, start: int) -> None:
         self._file, self._start, self._at = file, start, 0
@@ -46,7 +46,7 @@ class AppendedVideo(RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # never asked for anything else
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # never called with anything else
         self._file.seek(self._start + self._at)
         count = self._file.readinto(buffer) or 0
         self._at += count
@@ -80,7 +80,7 @@ def find_appended(file: FileIO, picture: MediaFormat) -> list[int]:
 
 
 def picture_end(content: bytes, start: int) -> int:
-    """Where the picture in front of the video at `start` ends: a HEIC may have put it into a box."""
+    """Where the picture before the video at `start` ends: a HEIC may hold the video in a box."""
     if content[start - 4 : start] == b"mpvd":
         return start - 8
     return start - 16 if content[start - 12 : start - 8] == b"mpvd" else start
@@ -98,7 +98,7 @@ def _searched(content: bytes, end: int) -> list[int]:
 
 
 def _begins(head: bytes) -> bool:
-    """Whether an MP4 with moving pictures begins so: its first box, and the next one's name."""
+    """Whether an MP4 with moving pictures begins like this: its first box, and the next one's name."""
     if APPENDED_VIDEO.match(head) is None or head[8:12] in PICTURE_BRANDS:
         return False
     following = head[3]
@@ -106,7 +106,7 @@ def _begins(head: bytes) -> bool:
 
 
 def _named(content: bytes, size: int) -> set[int]:
-    """Places at which the picture's metadata say that something begins."""
+    """Places where, by the picture's metadata, something begins."""
     back = [int(said) for said in OFFSET.findall(content)[:MOST_NAMED]]
     lengths = [int(said) for said in LENGTH.findall(content)[:MOST_NAMED]]
     back += [sum(lengths[number:]) for number in range(len(lengths))]
@@ -114,7 +114,7 @@ def _named(content: bytes, size: int) -> set[int]:
 
 
 def _jpeg_end(content: bytes) -> int:
-    """Behind a JPEG's last marker; or, where that is missing, where a video begins amid its data."""
+    """After a JPEG's last marker or, if that is missing, where a video begins inside its data."""
     at, scanning = 2, False
     while (marker := MARKER.search(content, at)) is not None:
         if scanning:

@@ -1,8 +1,8 @@
 """Which tracks are Dolby Vision without a picture that anything else can show.
 
-Profile 5 of HEVC, and 10 and 20 without a compatible base layer, hold colours of their own (IPT-PQ-c2), green
-and purple to all that does not know Dolby's instructions. In all other profiles the base layer is HDR10, HLG
-or ordinary, and is screened as such. libav knows the configuration record, and PyAV does not pass it on.
+Profile 5 of HEVC, and 10 and 20 without a compatible base layer, use colours of their own (IPT-PQ-c2), which
+look green and purple to anything that ignores Dolby's metadata. In all other profiles the base layer is
+HDR10, HLG or SDR, and is screened as such. libav reads the configuration record, but PyAV does not expose it.
 """
 
 import re
@@ -55,7 +55,7 @@ def _description(track: bytes) -> bytes:
 
 
 def _boxes(content: bytes, kind: bytes, at: int, end: int) -> list[tuple[int, int]]:
-    """Where those of one kind begin and end."""
+    """Where the boxes of one kind begin and end."""
     found = []
     for _ in range(MOST_BOXES):
         if at + 8 > end:

@@ -1,7 +1,7 @@
-"""Where a file breaks off: bytes between two packets that belong to none, fragments whose numbers jump, sound
-that stops.
+"""Where something is missing in a file: bytes between packets that belong to none, jumps in the numbers of
+fragments, sound that stops.
 
-A wait between two frames is a hole only where one of them is found; see `worker.decoder.video.timeline`.
+A wait between two frames is a hole only where one of these is found; see `worker.decoder.video.timeline`.
 """
 
 from av.packet import Packet
@@ -9,20 +9,20 @@ from av.stream import Stream
 
 from worker.decoder.container.mp4_boxes import Mp4Boxes
 
-# Bytes between two packets, headers of the container's own, that no whole file has. An AVI marks each frame
-# that was dropped. And how many times as many as usual they are: some files have much beside the packets.
+# More bytes between two packets, container headers included, than any intact file has (an AVI marks each
+# dropped frame), and how many times the usual number that must be: some files have much between packets.
 STRANGE_BYTES = {"matroska": 64, "flv": 64, "avi": 16 * 1024}
 STRANGE_TIMES = 4
 
 RUNNING = 16  # packets over which the mean runs
 
 SHORTEST_SILENCE = 0.75  # seconds; no codec pauses for so long
-LONGEST_SILENCE = 600.0  # seconds; what leaps further ahead is a slip
+LONGEST_SILENCE = 600.0  # seconds; a longer leap is a wrong timestamp
 MOST_SILENCES = 10_000  # kept; a hostile file may have as many as packets
 
 
 class Gaps:
-    """Told every packet of a file, in the file's order."""
+    """Is given every packet of a file, in file order."""
 
     def __init__(self, demuxer: str, boxes: Mp4Boxes) -> None:
         """`demuxer` is libav's name of it."""
@@ -39,7 +39,7 @@ class Gaps:
     def before(self, packet: "Packet[Stream]") -> bool | None:
         """Whether something is missing between this packet and the one before it in its stream.
 
-        None where only the times of fragments can tell.
+        None if only the fragments' times can tell.
         """
         place = packet.pos
         if self._boxes.fragmented:
@@ -48,7 +48,7 @@ class Gaps:
             return False
         if self._covered is not None:
             between = place - self._covered
-            # In FLV no packet lies within another; where one seems to, its header was cut out of the middle.
+            # In FLV no packet is inside another; one that seems to be has lost its header to a hole.
             if between > max(self._strange, STRANGE_TIMES * self._usual) or (between < 0 and self._exclusive):
                 self._breaks += 1
             else:

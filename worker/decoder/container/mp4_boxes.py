@@ -1,7 +1,7 @@
-"""Just enough of the boxes of an MP4 to know what libav does not tell: missing parts, encryption, colours.
+"""Reads just enough of an MP4's boxes to learn what libav does not tell: missing parts, encryption, colours.
 
 ISO/IEC 14496-12: a fragmented file is a row of `moof` boxes, each numbered by the `mfhd` in it; 23001-7: an
-encrypted sample entry is called `encv`, whatever codec is in it. libav passes neither on.
+encrypted sample entry is called `encv`, whatever its codec. libav exposes neither.
 """
 
 import re
@@ -20,10 +20,10 @@ ENCRYPTED_ENTRY = re.compile(rb"stsd\0{4}.{8}(encv|drmi)", re.S)
 
 
 class Mp4Boxes:
-    """The top level of an MP4; of what is no MP4, nothing."""
+    """The top level of an MP4; empty for anything else."""
 
     def __init__(self, file: BinaryIO, is_mp4: bool) -> None:
-        """`file` is left where it was."""
+        """`file` keeps its position."""
         self.encrypted_entry = False
         self.dolby_vision: dict[int, int] = {}  # profiles that nothing else can show, by track identifier
         self._offsets: list[int] = []  # bytes, of each fragment
@@ -43,7 +43,7 @@ class Mp4Boxes:
     def missing_before(self, position: int) -> bool | None:
         """Whether fragments are missing just before the one that holds byte `position`.
 
-        None where the numbers do not tell: there are none, or the file was put together from others.
+        None if the numbers cannot tell: there are none, or the file was joined from others.
         """
         at = bisect_right(self._offsets, position) - 1
         if at < 1:

@@ -1,7 +1,7 @@
-"""Reading just enough of a compressed picture to know whether others build on it.
+"""Reads just enough of a compressed picture to know whether others depend on it.
 
-Pictures on which nothing builds need not be decoded unless they are wanted themselves; in ordinary
-H.264 that is every second one. The rules are those of ITU-T H.264 (7.4.1, `nal_ref_idc`) and
+A picture that no other depends on is decoded only if it is wanted itself; in ordinary H.264 that is
+every second one. The rules are those of ITU-T H.264 (7.4.1, `nal_ref_idc`) and
 H.265 (7.4.2.2, sub-layer non-reference pictures), and RFC 6386 (9.1) for VP8's `show_frame`.
 """
 
@@ -16,10 +16,10 @@ H264_SLICE_TYPES = frozenset({1, 2, 5})  # coded slice, data partition A, IDR sl
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """What one packet says of the picture in it."""
+    """What one packet says about its picture."""
 
     shown: bool = True  # False: the packet puts nothing on the screen
-    disposable: bool = False  # nothing of the same layer builds on it
+    disposable: bool = False  # nothing of the same layer depends on it
     layer: int = 0  # temporal layer; a disposable picture may still serve a higher one
 
 
@@ -29,7 +29,7 @@ DISPOSABLE = Picture(disposable=True)
 
 
 class PictureReader:
-    """Reads packets of one stream; a codec it does not know gives pictures that must all be decoded."""
+    """Reads packets of one stream; all pictures of an unknown codec must be decoded."""
 
     def __init__(self, codec: str, extradata: bytes | None) -> None:
         self._codec = codec

@@ -1,8 +1,8 @@
-"""Opening a container: libav gets the bytes from us and no means to open anything itself.
+"""Opening a container: libav gets the bytes from us and cannot open anything itself.
 
-Runs in the decoder process, after `worker.decoder.sandbox.lockdown.lock_down`: whatever it needs is imported
-here. PyAV imports its kinds of streams and codecs only when a file has one; they are named below for that
-reason.
+Runs in the decoder process, after `worker.decoder.sandbox.lockdown.lock_down`, so everything it needs is
+imported here. PyAV imports kinds of streams and codecs only when a file has one; that is why they are named
+below.
 """
 
 import contextlib
@@ -28,17 +28,17 @@ from core.gate import sniff
 from core.media_formats import CODECS
 from worker.decoder.protocol import Request
 
-# Decoders that libav may start on its own to learn what a stream is. Sound is never decoded.
+# Decoders that libav may start by itself to probe a stream. Sound is never decoded.
 PROBING = (*sorted(CODECS), "libdav1d", "flv", "msmpeg4")
 
 BUFFER = 256 * 1024  # bytes per read: fewer calls from libav into Python than with its own 32 KiB
 MOST_PIXELS = 2**31 - 1  # that libav can count
-USUALLY_LISTED = 1000  # streams, by libav where nothing else is said
+USUALLY_LISTED = 1000  # streams, libav's default
 MOST_ERRORS = 64  # read errors in a row after which the rest of the file counts as unreadable
 
 
 class MediaBytes:
-    """The file as libav reads it. Where memory runs out it seems to end: libav would ask again for ever."""
+    """The file as libav reads it. Out of memory, it pretends to end: libav would otherwise retry for ever."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.seek, self.tell = file.seek, file.tell
@@ -53,7 +53,7 @@ class MediaBytes:
             return b""
 
     def check(self) -> None:
-        """Raises MemoryError where a read has failed for want of memory."""
+        """Raises MemoryError if a read failed for lack of memory."""
         if self._exhausted:
             raise MemoryError
 
@@ -68,13 +68,13 @@ def open_container(
     try:
         container = _open(file, head, request, decoding=decoding)
     except MemoryError:
-        # Also libav's word for more streams than it was told to list.
+        # Also libav's error for more streams than it was told to list.
         if "max_streams" in log_of_opening(file, head, request):
             raise _too_many_streams(request, _most_listed(request)) from None
         raise
     except (FFmpegError, OSError, ValueError) as error:
         file.check()
-        reason = f"the file is cut off or damaged: {_reason(error)}"
+        reason = f"the file is truncated or damaged: {_reason(error)}"
         raise BrokenMedia(name=request.name, reason=reason) from None
     if len(container.streams) > request.max_streams:
         raise _too_many_streams(request, len(container.streams))
@@ -82,7 +82,7 @@ def open_container(
 
 
 def log_of_opening(file: MediaBytes, head: bytes, request: Request) -> str:
-    """What libav says on opening: of some refusals its log alone names the cause."""
+    """What libav logs on opening: the cause of some refusals is only in its log."""
     file.seek(0)
     av.logging.set_level(av.logging.ERROR)
     av.logging.set_skip_repeated(False)  # an earlier opening may have said the same
@@ -95,7 +95,7 @@ def log_of_opening(file: MediaBytes, head: bytes, request: Request) -> str:
 
 
 def _open(file: MediaBytes, head: bytes, request: Request, *, decoding: bool = True) -> InputContainer:
-    # Its name keeps libav from guessing: what the gate has seen is what is opened.
+    # Naming the format keeps libav from guessing: what the gate saw is what is opened.
     demuxer = sniff(head, request.name).reader
     return av.open(
         file,
@@ -115,7 +115,7 @@ def _open(file: MediaBytes, head: bytes, request: Request, *, decoding: bool = T
 
 
 def _most_listed(request: Request) -> int:
-    """Streams that libav lists: more than are allowed, so that a message can say how many there are."""
+    """Streams that libav lists: more than allowed, so that a message can say how many there are."""
     return max(USUALLY_LISTED, request.max_streams + 2)
 
 
@@ -130,7 +130,7 @@ def _too_many_streams(request: Request, count: int) -> MediaTooLarge:
 
 
 def packets(container: InputContainer, streams: Sequence[Stream]) -> Iterator["Packet[Stream]"]:
-    """The packets of `streams` from the current position on, reading on after damaged places."""
+    """The packets of `streams` from the current position on, continuing after damaged places."""
     errors = 0
     while errors < MOST_ERRORS:
         try:

@@ -1,4 +1,4 @@
-"""Which part of an MPEG transport stream is scrambled: pay television, recorded without its key."""
+"""How much of an MPEG transport stream is scrambled: pay television, recorded without its key."""
 
 import os
 from collections import Counter
@@ -12,7 +12,7 @@ STUFFING = 0x1FFF  # the PID of packets without content
 
 
 def scrambled_share(file: BinaryIO) -> float:
-    """The part, in [0, 1], of the packets of its largest stream. `file` is left where it was."""
+    """The scrambled fraction, in [0, 1], of its largest stream's packets. `file` keeps its position."""
     counted: Counter[int] = Counter()
     scrambled: Counter[int] = Counter()
     place = file.tell()

@@ -1,7 +1,7 @@
 """No access at all to files, ports and foreign processes, by Linux' security module Landlock.
 
-A process gives up every kind of access that its kernel can name, and lists no exception. Descriptors
-that are open stay as they are. No privilege is needed, and there is no way back.
+A process gives up every kind of access that its kernel knows, without exception. Open descriptors
+stay usable. It needs no privilege and cannot be undone.
 
 Of the packages, `landlock` and `py-landlock` are alphas that stop at an older ABI, and `landlockpy` is some
 weeks old; two of the three start `ldconfig` to find the C library. An empty ruleset takes three calls.
@@ -19,7 +19,7 @@ CREATE_RULESET_VERSION = 1  # flag: tell the ABI's version
 # scope: abstract Unix sockets of others, and signals to others (ABI 6).
 FIELDS = 3
 
-# A kernel says so of a bit, or of a field, that is younger than itself.
+# What a kernel answers to a bit or field that is newer than itself.
 UNKNOWN = (errno.EINVAL, errno.E2BIG)
 
 
@@ -38,7 +38,7 @@ def restrict(kernel: Kernel) -> str:
 
 
 def _known(kernel: Kernel, field: int) -> int:
-    """All bits of a field that this kernel knows. They are handed out in order, so it is asked for each."""
+    """All bits of a field that this kernel knows. They were assigned in order, so each is tried."""
     known = 0
     for bit in range(64):
         rights = [0] * FIELDS

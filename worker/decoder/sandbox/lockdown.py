@@ -1,10 +1,10 @@
 """What the decoder process gives up before it looks at a stranger's file.
 
 Decoders are written in C and read hostile bytes. The process that runs them can be killed at any
-moment, dies with its parent, and has an end to its memory, its CPU time and its threads. It has no
-capability, cannot open or change a file, reach an address or another process (`landlock`, beside this), and
-makes only the system calls that decoding takes (`seccomp`). None of it needs a privilege; where a kernel
-lacks a part, the others hold, and `facewarden doctor` says so.
+moment, dies with its parent, and has limited memory, CPU time and threads. It has no capability, cannot open
+or change a file, or reach an address or another process (`landlock`, beside this), and makes only the system
+calls that decoding needs (`seccomp`). None of it needs a privilege; where a kernel lacks a part, the others
+hold, and `facewarden doctor` says so.
 """
 
 import ctypes
@@ -29,14 +29,14 @@ CAPABILITY_VERSION = 0x20080522  # of capset(2): two words for each of three set
 # What a refused call returns: the filter's answer, Landlock's, and that of the limit on descriptors.
 REFUSALS = (errno.EPERM, errno.EACCES, errno.EMFILE)
 
-# What a decoder must not take for the file's fault: memory that ran out, a refused call, an import too late.
+# Not the file's fault: memory that ran out, a refused call, an import that came too late.
 NOT_THE_FILE = (MemoryError, PermissionError, ImportError)
 
-# After SIGXCPU, for the case that a library catches it.
+# After SIGXCPU, in case a library catches it.
 GRACE_CPU_SECONDS = 5
 
-# The limit on tasks is one for all tasks of a user, and decoders need threads: it leaves this much room
-# above what the whole machine runs at the moment.
+# The limit on tasks counts all tasks of a user, and decoders need threads: it leaves this much room above
+# what the whole machine runs at the moment.
 MOST_NEW_TASKS = 4096
 
 
@@ -59,10 +59,10 @@ def die_with_parent(parent: int) -> None:
 
 
 def lock_down(*, memory_bytes: int, cpu_seconds: int, kernel: Kernel | None = None) -> list[Part]:
-    """Give up all but what is open, and memory, CPU time and threads beyond the limits.
+    """Give up everything but open descriptors, and memory, CPU time and threads beyond the limits.
 
-    What is open stays usable. Everything that will be imported has to be imported by now. Returns what became
-    of the parts that not every kernel has.
+    Everything that will be needed has to be imported by now. Returns the state of the parts that not every
+    kernel has.
     """
     kernel = kernel or Kernel()
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
@@ -72,7 +72,7 @@ def lock_down(*, memory_bytes: int, cpu_seconds: int, kernel: Kernel | None = No
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + GRACE_CPU_SECONDS)
     _limit_tasks()
-    # Without it the kernel takes a filter from the privileged only.
+    # Without it the kernel accepts a filter only from privileged processes.
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     parts = [
         _enforced("capabilities", _drop_capabilities, kernel),
@@ -84,10 +84,10 @@ def lock_down(*, memory_bytes: int, cpu_seconds: int, kernel: Kernel | None = No
 
 
 def refusal_in(error: BaseException) -> BaseException | None:
-    """The refused call, or the import that came too late, where an error or one that led to it is one."""
+    """The refused call or late import, if an error or one that led to it is one."""
     seen: BaseException | None = error
     while seen is not None:
-        # A LookupError proper is Python's word for a text encoding that it could not import.
+        # A plain LookupError is what Python raises for a text encoding that it could not import.
         late = isinstance(seen, ImportError) or type(seen) is LookupError
         if late or getattr(seen, "errno", None) in REFUSALS:
             return seen
@@ -103,7 +103,7 @@ def _enforced(name: str, enforce: Callable[[Kernel], str], kernel: Kernel) -> Pa
 
 
 def _drop_capabilities(kernel: Kernel) -> str:
-    """What root may do beyond others; others lose nothing."""
+    """Drop root's extra rights; other users have none to lose."""
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
     kernel.call("capset", ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
     return "none left"
@@ -119,7 +119,7 @@ def _limit_tasks() -> None:
 
 
 def _limit(what: int, soft: int, hard: int | None = None) -> None:
-    """Set a limit, as far below the wanted one as the one that is already in force demands."""
+    """Set a limit, or the one already in force if that is lower."""
     _, ceiling = resource.getrlimit(what)
     hard = soft if hard is None else hard
     if ceiling != resource.RLIM_INFINITY:

@@ -1,8 +1,8 @@
 """The system calls that a decoder may make, and a filter in the kernel (seccomp) that refuses all others.
 
-A refused call returns EPERM, so that a library which only tries its luck goes on; calls by another
-architecture's interface, which no library makes, end the process. What is allowed works on open
-descriptors, on the process's own memory, threads and signals, and asks for the time. Nothing here takes a
+A refused call returns EPERM, so that a library that was only trying goes on; calls through another
+architecture's interface, which no library makes, kill the process. What is allowed works on open
+descriptors, on the process's own memory, threads and signals, and reads clocks. Nothing allowed takes a
 path, an address or another process.
 
 `stat` of a path is refused, and with it `os.fstat` where the C library (glibc 2.33 to 2.38) makes it from the
@@ -38,7 +38,7 @@ ALLOWED = (
 PROT_EXEC = 4
 PR_SET_NAME = 15
 
-# What glibc and musl say for a new thread (CLONE_VM, _FS, _FILES, _SIGHAND, _THREAD, _SYSVSEM, _SETTLS,
+# What glibc and musl pass for a new thread (CLONE_VM, _FS, _FILES, _SIGHAND, _THREAD, _SYSVSEM, _SETTLS,
 # _PARENT_SETTID, _CHILD_CLEARTID). A process, or a thread in a namespace of its own, differs.
 THREAD = 0x3D0F00
 DETACHED = 0x400000  # CLONE_DETACHED: musl sets it, Linux ignores it
@@ -61,7 +61,7 @@ Instruction = tuple[int, int, int, int]  # code, instructions to skip if true an
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What must be true of an argument of a call."""
+    """A condition on an argument of a call."""
 
     argument: int  # counted from 0
     value: int  # 32 bits
@@ -70,15 +70,15 @@ class Check:
 
 
 def rules() -> dict[str, tuple[Check, ...]]:
-    """Calls that are allowed with some arguments only."""
+    """Calls that are allowed only with certain arguments."""
     return {
-        # Memory that is not executable: the libraries are loaded, new code has no business here.
+        # Memory that is not executable: the libraries are loaded, and no new code is needed.
         "mmap": (Check(argument=2, mask=PROT_EXEC, value=0),),
         "mprotect": (Check(argument=2, mask=PROT_EXEC, value=0),),
         "clone": (Check(argument=0, mask=0xFFFFFFFF ^ DETACHED, value=THREAD),),
         "tgkill": (Check(argument=0, value=os.getpid()),),
         "prctl": (Check(argument=0, value=PR_SET_NAME),),
-        # To read one's own limits, not to set any.
+        # To read its own limits, not to set any.
         "prlimit64": (
             Check(argument=0, value=0),
             Check(argument=2, value=0),
@@ -90,7 +90,7 @@ def rules() -> dict[str, tuple[Check, ...]]:
 def install(kernel: Kernel) -> str:
     """Refuse all but the calls above from now on, in all threads; returns what holds, in words.
 
-    Raises OSError where the kernel has no seccomp, or something around this process forbids it.
+    Raises OSError if the kernel has no seccomp, or the environment forbids it.
     """
     code = list(program(kernel))
     memory = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in code))
@@ -113,7 +113,7 @@ def program(kernel: Kernel) -> Iterator[Instruction]:
         yield RETURN, 0, 0, KILL
     blocks = {name: [_answer(ALLOW)] for name in ALLOWED}
     blocks |= {name: _checked(checks) for name, checks in rules().items()}
-    # Its flags lie in memory, where a filter cannot look: the C library then takes `clone`.
+    # Its flags are in memory, where a filter cannot look: the C library then falls back to `clone`.
     blocks["clone3"] = [_answer(UNKNOWN)]
     for name, block in blocks.items():
         number = kernel.number(name)

@@ -67,7 +67,7 @@ NUMBERS: dict[str, tuple[int, int | None]] = {
     "times": (100, 153),
     "sysinfo": (99, 179),
     "uname": (63, 160),
-    # Of these only the harmless uses
+    # Of these, only harmless uses
     "prctl": (157, 167),
     "prlimit64": (302, 261),
     # What builds the sandbox

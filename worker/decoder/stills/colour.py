@@ -1,4 +1,4 @@
-"""A decoded picture as a viewer shows it: eight bits of sRGB, for that is what the networks have learnt.
+"""A decoded picture as a viewer shows it: eight-bit sRGB, because the networks were trained on that.
 
 Wide gamuts (Display P3, Adobe RGB, ProPhoto) and printing colours go through their ICC profile by littleCMS.
 Pictures in high dynamic range (PQ and HLG) go through the table of `worker.decoder.light`.
@@ -12,14 +12,14 @@ from PIL import Image, ImageCms, ImageFilter
 from worker.decoder.light import HDR_CURVES, SRGB, TO_BT709, WideColours
 from worker.decoder.stills.metadata import Cicp
 
-TABLE = 25  # points a side; light is even enough in between that a finer one changes nothing
+TABLE = 25  # points a side; light is so smooth in between that a finer table changes nothing
 
 SRGB_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 THROUGH_PROFILE = ("RGB", "CMYK")
 
 
 def as_seen(image: Image.Image, profile: bytes | None, cicp: Cicp | None) -> Image.Image:
-    """RGB in eight bits of sRGB: deep colour scaled down, transparency over white."""
+    """Eight-bit sRGB: deep colour scaled down, transparency over white."""
     image = _eight_bits(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -33,7 +33,7 @@ def as_seen(image: Image.Image, profile: bytes | None, cicp: Cicp | None) -> Ima
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Whole numbers and floats are scaled by what they hold; 16 bits by what they can hold."""
+    """Integers and floats are scaled by the range of their values, 16 bits by the range of the type."""
     if image.mode.startswith("I;16"):
         return image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
     if image.mode not in ("I", "F"):
@@ -46,7 +46,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _through(profile: bytes, image: Image.Image) -> Image.Image:
-    """By the picture's own profile; one that is broken, or another colour space's, is passed over."""
+    """By the picture's own profile; one that is broken, or for another colour space, is ignored."""
     try:
         given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if image.mode == "RGB" and "sRGB" in ImageCms.getProfileDescription(given):

@@ -1,7 +1,7 @@
 """Still pictures, and animations stored as pictures, through Pillow.
 
-Runs in the decoder process, after `worker.decoder.sandbox.lockdown.lock_down`: whatever it needs is imported
-here.
+Runs in the decoder process, after `worker.decoder.sandbox.lockdown.lock_down`, so everything it needs is
+imported here.
 """
 
 import codecs
@@ -36,7 +36,7 @@ from worker.decoder.stills.colour import as_seen
 from worker.decoder.stills.metadata import boxes, carve, jpeg_scans, jpeg_without_end, orientation_in
 from worker.decoder.stills.times import MOST_FRAMES, durations
 
-# The readers of the formats that are taken, named here to be imported while files can still be opened.
+# The readers of the accepted formats, named here to be imported while files can still be opened.
 READERS = (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -54,10 +54,10 @@ LET_THROUGH = (*NOT_THE_FILE, TooCostly)
 TEXT_CODECS = ("ascii", "latin-1", "utf-8", "utf-16", "utf-32")  # Python imports each at its first use
 ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")
 
-FRAME_SECONDS = 0.1  # of an animation that does not say: what browsers take for it
-MOST_PAGES = 200  # of a TIFF that are looked through for the largest
+FRAME_SECONDS = 0.1  # of an animation that does not say: what browsers use
+MOST_PAGES = 200  # of a TIFF, searched for the largest
 
-# Of TIFF: what a page is, as bits; whether it comes from a camera's sensor; where more pages hang.
+# TIFF tags: what a page is, as bits; whether it comes from a camera's sensor; where sub-pages are.
 SUBFILE_TAG, REDUCED, MASK = 0x00FE, 1, 4
 ORIENTATION_TAG, SUB_PAGES_TAG, DNG_TAG = 0x0112, 0x014A, 0xC612
 
@@ -73,14 +73,14 @@ TURNS = {
 
 
 class _TiffFile(TiffImagePlugin.TiffImageFile):
-    """A TIFF that is left as it lies there: Pillow's own stumbles over odd tags when it turns it."""
+    """A TIFF that is not turned on loading: Pillow's own stumbles over odd tags when it turns it."""
 
     def load_end(self) -> None:
         pass
 
 
 def prepare() -> None:
-    """Let the libraries import what they would import at the first picture; no file can be opened then."""
+    """Make the libraries import what they would import at the first picture, when no file can be opened."""
     Image.preinit()
     pillow_heif.register_heif_opener(thumbnails=False)
     Image.register_open("TIFF", _TiffFile)
@@ -165,12 +165,12 @@ class StillFile:
         self._request = request
         self._channel = channel
         self.reason = "it is empty"  # why the latest frame could not be decoded
-        # Pillow refuses what has more than twice as many, and does so before it allocates.
+        # Pillow refuses pictures with more than twice as many, before it allocates.
         Image.MAX_IMAGE_PIXELS = request.max_pixels // 2
         self.format = gate.sniff(content[:HEAD_BYTES], request.name).reader
         self._picture = carve(content, self.format)
         self._image = self._open(self._picture.content)
-        self._page = 0  # of a file in which pages lie beside each other
+        self._page = 0  # of a file with several pages
         self.unseen: tuple[str, ...] = ()  # in words
         if self.format == "TIFF":
             self._choose_page()
@@ -178,7 +178,9 @@ class StillFile:
             self.unseen = _beside(self._image, content)
         self._check_size()
         self.mode = self._image.mode
-        self.times, self.seconds = self._list_frames(content)  # when each is shown, and when all is over
+        self.times, self.seconds = self._list_frames(
+            content
+        )  # when each is shown, and when the last one ends
 
     def _open(self, content: bytes) -> Image.Image:
         try:
@@ -188,7 +190,7 @@ class StillFile:
             raise too_many_pixels(self._request, f"{pixels[0] if pixels else 'many'} pixels") from None
         except LET_THROUGH:
             raise
-        except Exception as error:  # Pillow lets through whatever a parser stumbles over
+        except Exception as error:  # Pillow passes on whatever a parser raises
             raise BrokenMedia(name=self._request.name, reason=_reason(error)) from None
 
     def _check_size(self) -> None:
@@ -197,9 +199,9 @@ class StillFile:
             raise too_many_pixels(self._request, f"{width} x {height} pixels")
 
     def _choose_page(self) -> None:
-        """The largest page of a TIFF; small copies and masks are no pages of their own.
+        """The largest page of a TIFF; small copies and masks are not pages of their own.
 
-        Raises UnsupportedMedia for the TIFFs of cameras, whose pages are but small copies.
+        Raises UnsupportedMedia for cameras' TIFFs, whose pages are only small copies.
         """
         sizes: dict[int, int] = {}
         try:
@@ -225,7 +227,7 @@ class StillFile:
         self.unseen = tuple(f"page {number + 1}" for number in sizes if number != self._page)
 
     def _refuse_camera_raw(self, kind: int) -> None:
-        """Of which the first page is a small copy, and the sensor's hangs below it."""
+        """Whether the first page is a small copy and the sensor's picture a sub-page of it."""
         if self._tag(DNG_TAG) or (kind & REDUCED and self._tag(SUB_PAGES_TAG)):
             raise UnsupportedMedia(name=self._request.name, reason="the format camera raw", remedy=RAW_REMEDY)
 
@@ -243,11 +245,11 @@ class StillFile:
 
     @property
     def count(self) -> int:
-        """How many frames are looked at."""
+        """How many frames are sampled."""
         return len(self.samples())
 
     def samples(self) -> list[int]:
-        """The frames to look at."""
+        """The frames to sample."""
         count = self._request.rate.count(len(self.times), self.seconds)
         ranks = bytes([Rank.KEYFRAME]) * len(self.times)
         return [sample.frame for sample in plan_samples(self.times, ranks, count)]
@@ -289,7 +291,7 @@ class StillFile:
         return passes * image.width * image.height
 
     def _decode_without_end(self) -> Image.Image | None:
-        """A JPEG of which but the last marker is missing; None where it is more."""
+        """A JPEG that lacks only its last marker; None if more is missing."""
         seen = []
         for content in jpeg_without_end(self._picture.content):
             try:
@@ -302,7 +304,7 @@ class StillFile:
         return first
 
     def _orientation(self, image: Image.Image) -> int:
-        """How to turn the picture, as EXIF counts; a HEIC has been turned by its decoder."""
+        """How to turn the picture, as an EXIF orientation; a HEIC was already turned by its decoder."""
         match self.format:
             case "TIFF":
                 return self._tag(ORIENTATION_TAG)
@@ -326,7 +328,7 @@ class StillFile:
         return times, clock
 
     def _walk(self, count: int) -> list[float]:
-        """How long each frame is shown, by going from one to the next; what could be listed counts."""
+        """How long each frame is shown, found by stepping through them; up to the first that fails."""
         lengths = []
         try:
             for number in range(count):
@@ -342,7 +344,7 @@ class StillFile:
 
 
 def _beside(image: Image.Image, content: bytes) -> tuple[str, ...]:
-    """What else is in a HEIC: the picture that it names as its main one counts."""
+    """What a HEIC holds besides its main picture, which is the one screened."""
     others = getattr(image, "n_frames", 1) - 1
     sequence = any(kind == b"moov" for kind, *_ in boxes(content))
     words = (others > 0 and f"{others} other pictures", sequence and "the image sequence")

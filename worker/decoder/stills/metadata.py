@@ -1,8 +1,8 @@
-"""What a picture says beside its pixels, read by us: libraries give a picture up over a broken remark.
+"""A picture's metadata, read by us: libraries reject a whole picture over a broken tag.
 
-A JPEG and a PNG are given to their decoder without any metadata, an AVIF and a HEIC without their EXIF;
-orientation and colour profile are read here, and whatever is odd about them is passed over. The rest of a
-file is left as it is: it is the decoder's to judge.
+Decoders get a JPEG or PNG without any metadata, an AVIF or HEIC without its EXIF; orientation and colour
+profile are read here, and anything odd in them is ignored. The rest of the file is left as it is, for the
+decoder to judge.
 """
 
 import struct
@@ -14,7 +14,7 @@ ORIENTATION_TAG = 0x0112
 # TIFF types in which an orientation is found: bytes, shorts and longs, signed or not. The tag wants a short.
 INTEGERS = {1: "B", 3: "H", 4: "L", 6: "b", 8: "h", 9: "l"}
 
-MOST_PROFILE_BYTES = 8 * 1024**2  # of a colour profile, unpacked; the largest that printers use are 4 MiB
+MOST_PROFILE_BYTES = 8 * 1024**2  # of a colour profile, uncompressed; the largest that printers use are 4 MiB
 
 # Segments of a JPEG that its pixels do not depend on: APP1 to APP13, APP15 and comments. APP0 and APP14 say
 # how colours are coded.
@@ -36,7 +36,7 @@ class Cicp:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A picture as its decoder gets it, and what was said beside it."""
+    """A picture as its decoder gets it, and what its metadata said."""
 
     content: bytes
     orientation: int = 1  # of EXIF, 1 to 8; 1 is upright
@@ -45,7 +45,7 @@ class Picture:
 
 
 def carve(content: bytes, reader: str) -> Picture:
-    """Take the metadata off a picture that `reader` (Pillow's name of a format) will decode."""
+    """Strip the metadata from a picture that `reader` (Pillow's name of a format) will decode."""
     match reader:
         case "JPEG":
             return _carve_jpeg(content)
@@ -57,7 +57,7 @@ def carve(content: bytes, reader: str) -> Picture:
 
 
 def orientation_in(exif: bytes) -> int:
-    """The orientation that EXIF says, whatever else is wrong in it; 1 where it says none that exists."""
+    """The orientation in EXIF, whatever else is wrong in it; 1 if it gives no valid one."""
     exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:
@@ -76,16 +76,16 @@ def orientation_in(exif: bytes) -> int:
 
 
 def jpeg_without_end(content: bytes) -> tuple[bytes, bytes]:
-    """A JPEG with its last marker put back, twice: after bits that say different things.
+    """Two versions of a JPEG with its last marker restored, after different filling bits.
 
-    Where its data were complete both decode to the same pixels, else what is missing differs.
+    If its data was complete both decode to the same pixels; else the missing part differs.
     """
     cut = content.removesuffix(b"\xff")
     return cut + b"\xff\xd9", cut + b"\x5a\xc3\x36\xa5" * 64 + b"\xff\xd9"
 
 
 def jpeg_scans(content: bytes) -> int:
-    """Passes over its pixels that a JPEG asks for; within its data the marker cannot come by chance."""
+    """How many scans over its pixels a JPEG has; inside its data the marker cannot occur by chance."""
     return max(1, content.count(bytes((0xFF, JPEG_SCAN))))
 
 
@@ -113,7 +113,7 @@ def _carve_jpeg(content: bytes) -> Picture:
         at = content.find(b"\xff", at)
         # Before the fill bytes: from -1 they would lead back to the first marker, for ever.
         if at < 0:
-            return found  # no scan: nothing to be saved
+            return found  # no scan: nothing to recover
         while content[at + 1 : at + 2] == b"\xff":  # fill bytes
             at += 1
         if at + 4 > len(content):
@@ -169,7 +169,7 @@ def _unpacked(packed: bytes) -> bytes | None:
 
 
 def _carve_heif(content: bytes) -> Picture:
-    """The EXIF becomes an item of a kind that nobody knows: how to turn such a picture, its boxes say."""
+    """Rename the EXIF item to an unknown kind: in these formats, boxes say how to turn the picture."""
     changed, cicp = bytearray(content), None
     for kind, start, end in boxes(content):
         if kind != b"meta":

@@ -1,4 +1,4 @@
-"""When the frames of an animation are shown, as its container says: Pillow knows it only after decoding."""
+"""When the frames of an animation are shown, read from its container: Pillow knows only after decoding."""
 
 import struct
 from itertools import chain, repeat
@@ -9,7 +9,7 @@ MOST_FRAMES = 20_000  # of an animation
 
 
 def durations(content: bytes, reader: str) -> list[float]:
-    """How long each frame is shown, in seconds; empty where the container does not say it in one place."""
+    """How long each frame is shown, in seconds; empty if the container does not say it in one place."""
     try:
         match reader:
             case "WEBP":
@@ -54,7 +54,7 @@ def _of_avif(content: bytes) -> list[float]:
 
 
 def _inside(content: bytes, place: tuple[int, int] | None, wanted: bytes) -> tuple[int, int] | None:
-    """Where the content of the first box `wanted` lies."""
+    """Where the content of the first box `wanted` is."""
     if place is None:
         return None
     return next(((start, end) for kind, start, end in boxes(content, *place) if kind == wanted), None)

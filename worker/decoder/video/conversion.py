@@ -14,7 +14,7 @@ from worker.decoder.video.wide_colours import DEEP, fill_in_matrix, mapped, wide
 
 # Pixels further from square than this are stretched; less is the rounding of an encoder.
 SQUARE = (Fraction(19, 20), Fraction(20, 19))
-# Stretching beyond this is no camera's doing.
+# No camera stretches beyond this.
 WIDEST, NARROWEST = Fraction(4, 1), Fraction(1, 4)
 
 # Display matrices of quarter turns, counter-clockwise.
@@ -25,10 +25,10 @@ class Converter:
     """Converts the frames of one video."""
 
     def __init__(self, aspect: Fraction | None, max_pixels: int) -> None:
-        """`aspect` is the width of a pixel by its height, where the container tells."""
+        """`aspect` is a pixel's width divided by its height, if the container tells."""
         self._aspect = aspect
         self._max_pixels = max_pixels
-        # Each is set up for one kind of picture, and anew where another comes.
+        # Each is set up for one kind of picture, and again when another comes.
         self._to_rgb24, self._to_deep = VideoReformatter(), VideoReformatter()
 
     def size(self, picture: VideoFrame) -> tuple[int, int]:
@@ -65,7 +65,7 @@ class Converter:
                 picture, width, height, "rgb24", dst_color_range=ColorRange.JPEG, threads=1
             )
         except FFmpegError:
-            # Exotic or forged colour tags that libswscale does not know: take the usual ones.
+            # Exotic or forged colour tags that libswscale does not know: use the common ones.
             return VideoReformatter().reformat(
                 picture,
                 width,
@@ -92,7 +92,7 @@ def _matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
     """The part of the display matrix that turns and mirrors, in 16.16 fixed point."""
     try:
         side_data: Any = picture.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV does not know a kind of side data on this frame, and gives none at all
+    except ValueError:  # PyAV does not know one kind of side data on this frame, and then gives none
         return TURNS[round(picture.rotation / 90) % 4]
     if side_data is None:
         return TURNS[0]

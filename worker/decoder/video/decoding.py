@@ -20,7 +20,7 @@ from worker.decoder.video.samples import SampleDecoder, SampledFrame
 def decode_video(file: FileIO, request: Request, channel: Channel) -> Decoded:
     """Hand over the samples of the video in `file`.
 
-    Raises an InputError where there is not one frame to hand over.
+    Raises an InputError if there is no frame to hand over.
     """
     return open_samples(file, request, channel).send(channel)
 
@@ -28,7 +28,7 @@ def decode_video(file: FileIO, request: Request, channel: Channel) -> Decoded:
 def open_samples(file: BinaryIO, request: Request, channel: Channel) -> "VideoSamples":
     """List the video in `file` and choose its samples; nothing is decoded.
 
-    Raises an InputError where there is no stream of pictures to look at.
+    Raises an InputError if there is no stream of pictures to screen.
     """
     av.logging.set_level(None)  # libav's log callback takes Python's lock and can deadlock
     return VideoSamples(VideoFile(file, request, channel.heartbeat), request)
@@ -36,7 +36,7 @@ def open_samples(file: BinaryIO, request: Request, channel: Channel) -> "VideoSa
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """What is looked at in one stream of pictures."""
+    """What is sampled from one stream of pictures."""
 
     pictures: PictureStream
     samples: list[Sample]
@@ -65,17 +65,17 @@ class VideoSamples:
 
     @property
     def streams(self) -> int:
-        """Streams of pictures, up to the last that is looked at."""
+        """Streams of pictures, up to the last that is screened."""
         return self._plans[-1].pictures.number + 1
 
     @property
     def codecs(self) -> list[str]:
-        """Of the streams that are looked at."""
+        """Of the streams that are screened."""
         return [plan.pictures.codec for plan in self._plans]
 
     @property
     def expected(self) -> int:
-        """Samples that the whole file would give; streams that are not looked at count like the others."""
+        """Samples that the whole file would give, from streams that are not screened too."""
         seen = sum(
             expected_samples(len(plan.samples), plan.pictures.present * plan.pictures.intact)
             for plan in self._plans
@@ -83,7 +83,7 @@ class VideoSamples:
         return ceil(seen * (len(self._plans) + self._video.refused) / len(self._plans))
 
     def send(self, channel: Channel) -> Decoded:
-        """Hand the samples over. Raises BrokenMedia where not one frame can be decoded."""
+        """Hand the samples over. Raises BrokenMedia if no frame can be decoded."""
         decoded, unseen = 0, list(self._video.unseen)
         for number, plan in enumerate(self._plans):
             share = (self._request.max_decoded_frames - decoded) // (len(self._plans) - number)
@@ -98,7 +98,7 @@ class VideoSamples:
         return Decoded(frames=decoded, unseen=tuple(unseen))
 
     def _counts(self) -> list[int]:
-        """Samples of each stream: as many as it would get alone, or a fair part of what is allowed."""
+        """Samples per stream: as many as it would get alone, or a fair share of what is allowed."""
         rate = self._request.rate
         wanted = [rate.count(len(each.timeline.frames), each.seconds) for each in self._video.pictures]
         part = min(1.0, rate.most / sum(wanted))

@@ -1,8 +1,8 @@
-"""Making one whole picture of a frame whose two fields were taken at different moments.
+"""Makes one whole picture of a frame whose two fields were taken at different moments.
 
-The samples lie far apart, so the frames before and after are not at hand, and a filter that compares frames
-(yadif, bwdif) would take both fields for one moment and leave the comb. `estdif` makes the missing lines
-from one field alone, along the edges that it finds.
+The samples are far apart, so the neighbouring frames are not at hand, and a filter that compares frames
+(yadif, bwdif) would take both fields for one moment and leave the combing. `estdif` interpolates the missing
+lines from one field alone, along the edges that it finds.
 """
 
 from av.error import FFmpegError
@@ -13,7 +13,7 @@ FILTER = ("estdif", "mode=frame:parity=auto:deint=all")
 
 
 def deinterlaced(picture: VideoFrame) -> VideoFrame:
-    """The picture as its first field saw it; unchanged where it is not interlaced, or of a strange format."""
+    """The picture of the first field; unchanged if it is not interlaced, or of a strange format."""
     if not picture.interlaced_frame:
         return picture
     try:

@@ -1,4 +1,4 @@
-"""A stranger's video: allowed codecs, caps first, and all its streams of pictures listed in one pass."""
+"""A stranger's video: codecs and limits are checked, then all streams of pictures listed in one pass."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -22,15 +22,15 @@ from worker.decoder.protocol import Request, too_many_pixels
 from worker.decoder.video.picture_stream import Container, PictureStream
 
 MOST_PACKETS = 4_000_000  # listed of the video stream: six hours at 180 frames a second
-ALIVE_EVERY = 64  # packets between two signs of life; packets of 8K are large, and disks may be slow
-MOST_PICTURES = 8  # streams of pictures that are looked at: the samples are shared among them
-MOST_ENCRYPTED = 0.5  # part of the pictures; beyond it the file counts as encrypted
+ALIVE_EVERY = 64  # packets between heartbeats; packets of 8K are large, and disks may be slow
+MOST_PICTURES = 8  # streams of pictures that are screened: they share the samples
+MOST_ENCRYPTED = 0.5  # fraction of the pictures; beyond it the file counts as encrypted
 
-# Streams of pictures that are no video.
+# Streams of pictures that are not video.
 COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 
-# Decoders of libav that hold rows for edges besides the picture, and count these against the cap on pixels as
-# if they were one: flat pictures below the cap would seem to want more memory than there is.
+# libav's decoders that allocate rows for edges beside the picture, and count them against the limit on
+# pixels: flat pictures below the limit would seem to exceed it.
 SCRATCHING = frozenset(
     (
         "mpeg4",
@@ -59,13 +59,13 @@ class VideoFile:
         """Open `file`, check it against the caps and list its packets; nothing is decoded.
 
         Raises EmptyFile, NotMedia, UnsupportedMedia, NoVideoStream, Encrypted, MediaTooLarge or BrokenMedia
-        where there is no stream of pictures to look at.
+        if there is no stream of pictures to screen.
         """
         self._file = MediaBytes(file)
         self._request = request
         self._head = file.read(HEAD_BYTES)  # a container also says in it how long it is
-        self._refusals: list[tuple[int, InputError]] = []  # streams that cannot be looked at, and why
-        self.unseen: list[str] = []  # what will not be looked at, in words
+        self._refusals: list[tuple[int, InputError]] = []  # streams that cannot be screened, and why
+        self.unseen: list[str] = []  # what will not be screened, in words
         self.container = self._open()
         self._boxes = Mp4Boxes(file, self.format == "mov")
         scrambled = self._check_encryption(file)
@@ -81,7 +81,7 @@ class VideoFile:
 
     @property
     def refused(self) -> int:
-        """How many streams of pictures will not be looked at."""
+        """How many streams of pictures will not be screened."""
         return len(self._refusals)
 
     def stream(self, pictures: PictureStream) -> VideoStream:
@@ -93,14 +93,14 @@ class VideoFile:
         self.container.seek(time, stream=self.stream(pictures))
 
     def reopen(self) -> None:
-        """Start anew at the first byte, for a file in which seeking does not work."""
+        """Start over at the first byte, for a file in which seeking does not work."""
         self.container.close()
         self.container = self._open()
 
     def configure(self, context: VideoCodecContext, width: int) -> None:
-        """Bound what a decoder may do; before it is opened. `width` of its pictures as far as it is known."""
-        # Threads within a frame only: threads across frames hold back more frames, and on leaving early
-        # they have been seen to hang.
+        """Limit what a decoder may do, before it is opened. `width` of its pictures, if known."""
+        # Threads within a frame only: threads across frames hold back more frames, and have been seen to
+        # hang on leaving early.
         context.thread_type = "SLICE"
         context.thread_count = self._request.threads
         context.options = {"max_pixels": str(self._room(context.codec.canonical_name, width))}
@@ -114,14 +114,14 @@ class VideoFile:
         return container
 
     def _room(self, codec: str, width: int) -> int:
-        """Pixels that a decoder may ask for at once: of a picture, or of its own working memory."""
+        """Pixels that a decoder may allocate at once: for a picture, or its own working memory."""
         scratch = SCRATCH_ROWS * (width + SCRATCH_COLUMNS) if codec in SCRATCHING else 0
         return max(self._request.max_pixels, scratch)
 
     def _check_encryption(self, file: BinaryIO) -> float:
-        """The part, in [0, 1], of the file that says of itself that nobody without the key can look at it.
+        """The fraction, in [0, 1], of the file that is marked as encrypted.
 
-        Raises Encrypted where that is most of it.
+        Raises Encrypted if that is most of it.
         """
         share, scheme = 0.0, ""
         if self.format == "mpegts":
@@ -133,7 +133,7 @@ class VideoFile:
         return share
 
     def _choose(self) -> list[PictureStream]:
-        """The streams of pictures to look at; cover pictures and thumbnails are none."""
+        """The streams of pictures to screen, without cover pictures and thumbnails."""
         videos = [stream for stream in self.container.streams.video if not stream.disposition & COVERS]
         if not videos:
             others = {stream.type for stream in self.container.streams if stream.type != "video"}
@@ -170,13 +170,13 @@ class VideoFile:
             raise too_many_pixels(self._request, f"{width} x {height} pixels")
 
     def _refused_size(self, stream: VideoStream) -> tuple[int, int]:
-        """The size of a frame that libav would not take in: as the container has it, or libav's log."""
+        """The size of a frame that libav refused, from the container or from libav's log."""
         self._file.seek(0)
         with open_container(self._file, self._head, self._request, decoding=False) as container:
             context = container.streams.video[stream.container.streams.video.index(stream)].codec_context
             if context is not None and context.width * context.height > 0:
                 return context.width, context.height
-        # The log does not tell streams apart: where several were refused, the largest is named.
+        # The log does not tell streams apart: if several were refused, the largest is named.
         found = re.findall(r"size (\d+)x(\d+)", log_of_opening(self._file, self._head, self._request))
         sizes = [(int(width), int(height)) for width, height in found]
         return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
@@ -185,7 +185,7 @@ class VideoFile:
         self, pictures: Sequence[PictureStream], scrambled: float, heartbeat: Callable[[], None]
     ) -> None:
         streams = list(self.container.streams)
-        # Floats, once per stream: fractions are exact, and take as long as all the rest of the loop.
+        # Floats, once per stream: fractions are exact, but take as long as the rest of the loop.
         ticks = [float(stream.time_base or 0) for stream in streams]
         sound = {stream.index for stream in streams if stream.type == "audio"}
         listed = {each.index: each for each in pictures}
@@ -218,7 +218,7 @@ class VideoFile:
             each.close(known, entries)
 
     def _check(self, pictures: Sequence[PictureStream]) -> list[PictureStream]:
-        """Those of the listed streams that can be looked at. Raises an InputError where there is none."""
+        """The listed streams that can be screened. Raises an InputError if there are none."""
         good = []
         for each in pictures:
             error = self._reason_against(each)
@@ -230,7 +230,7 @@ class VideoFile:
                 good.append(each)
         if not good:
             raise self._refusals[0][1]
-        # An empty track that was declared and never written is nothing that could be looked at.
+        # A track that was declared but never written holds nothing to screen.
         empty = {each.number for each in pictures if not each.timeline.frames and not each.declared_packets}
         self._refusals = [(number, error) for number, error in self._refusals if number not in empty]
         self.unseen += [f"video stream {number} ({short(error)})" for number, error in self._refusals]
@@ -249,7 +249,7 @@ class VideoFile:
         return None
 
     def _declared_seconds(self, pictures: Sequence[PictureStream]) -> float | None:
-        """How long the header says the file lasts; None where libav would only be guessing."""
+        """How long the header says the file lasts; None if libav would only be guessing."""
         if self.format == "avi":
             streams = [self.stream(each) for each in pictures]
             return max(
@@ -266,7 +266,7 @@ class VideoFile:
 
 
 def short(error: InputError) -> str:
-    """Why a stream is not looked at, without the file's name and the remedy."""
+    """Why a stream is not screened, without the file's name and the remedy."""
     if isinstance(error, MediaTooLarge):
         return f"{error.fields['quantity']} is {error.fields['value']}"
     if isinstance(error, Encrypted):

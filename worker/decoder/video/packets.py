@@ -1,4 +1,4 @@
-"""Reading packets by number: by seeking where the file allows it, else by reading past the others."""
+"""Reads packets by number: by seeking where the file allows it, else by skipping the others."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,16 +10,16 @@ from worker.decoder.container.opening import packets
 from worker.decoder.video.file import VideoFile
 from worker.decoder.video.picture_stream import PictureStream
 
-# Packets that are cheaper to read past than to seek over.
+# Packets that are cheaper to skip than to seek over.
 SKIPPED = 48
 
-# Seconds before a keyframe at which it is looked for: some containers search by decoding time, some
-# land behind the keyframe when asked for its own time.
+# How many seconds before a keyframe to seek to: some containers search by decoding time, some land
+# behind the keyframe when asked for its own time.
 BACK_OFFS = (0.0, 2.0, 10.0)
 
 
 class PacketReader:
-    """Gives the packets of a listed stream from any keyframe on. Of one file, one at a time can be used."""
+    """Gives the packets of a listed stream from any keyframe on. One at a time per file."""
 
     def __init__(
         self, video: VideoFile, pictures: PictureStream, heartbeat: Callable[[], None] = lambda: None
@@ -93,6 +93,6 @@ class PacketReader:
         return packets(self._video.container, [self._video.stream(self._pictures)])
 
     def _only_video(self) -> None:
-        """Sound need not be read from now on, where the container can tell it apart before reading."""
+        """Stop reading sound, where the container can tell it apart before reading."""
         for stream in self._video.container.streams:
             stream.discard = Discard.default if stream.index == self._pictures.index else Discard.all

@@ -13,16 +13,16 @@ from worker.decoder.video.timeline import Timeline
 USUAL_RATE = 25  # frames a second, of a stream that does not say
 DECLARED_SLACK = 0.5  # seconds by which sound, pictures and header of a whole file may differ
 LEAST_SHARE = 1e-3  # a forged header may declare anything
-FRAGMENT_SLACK = 0.1  # seconds by which one fragment may begin after the one before has ended
-FAR_START = 60.0  # seconds between a file's first time and its first frame, beyond which a slip is behind it
+FRAGMENT_SLACK = 0.1  # seconds allowed between one fragment's end and the next one's beginning
+FAR_START = 60.0  # seconds between a file's first time and its first frame, beyond which that time is wrong
 
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """What one file says of all its streams."""
+    """What one file says about all its streams."""
 
-    listed: bool  # in one index, in which every wait is meant
-    declared_seconds: float | None  # how long the header says it lasts; None where libav would be guessing
+    listed: bool  # in one index, so every wait is intended
+    declared_seconds: float | None  # how long the header says it lasts; None if libav would be guessing
     start_seconds: float  # presentation time at which a player's clock shows zero
     end_seconds: float  # when the last packet of any stream ends
     encrypted: float  # part of it, in [0, 1], where packets do not say so themselves
@@ -30,7 +30,7 @@ class Container:
 
 
 class PictureStream:
-    """Lists its packets first, one by one with `add`; after `close` it is known as a whole."""
+    """Its packets are listed first, one by one with `add`; after `close` all properties are known."""
 
     def __init__(self, number: int, stream: VideoStream) -> None:
         """`number` counts the file's streams of pictures from 0."""
@@ -50,7 +50,7 @@ class PictureStream:
     def add(self, packet: "Packet[Stream]", *, missing: bool | None) -> None:
         """List the next packet.
 
-        `missing`: whether something is missing in the file before it; None where only times can tell.
+        `missing`: whether something is missing in the file before it; None if only times can tell.
         """
         description, encrypted = None, False
         for side in packet.iter_sidedata():
@@ -60,7 +60,7 @@ class PictureStream:
             elif side.data_type == "encryption_info":
                 encrypted = True
         corrupt, dts = packet.is_corrupt, packet.dts
-        if missing is None:  # the one before is shown until a time that is not yet this one's
+        if missing is None:  # the one before ends before this one begins
             missing = dts is not None and (dts - self._shown_until) * self.timeline.tick > FRAGMENT_SLACK
         self.timeline.add(
             pts=packet.pts,
@@ -88,7 +88,7 @@ class PictureStream:
         self.rate = float(self._stated_rate or len(timeline.frames) / self.seconds)
         # Presentation time at which a player's clock shows zero, in seconds.
         self.origin = self._origin(container.start_seconds)
-        # Parts in (0, 1]: of what was declared, what is there; of that, what was not cut out of its middle
+        # Fractions in (0, 1]: of the declared, what is there; of that, what was not cut out of its middle
         # and is not encrypted.
         there = min(1.0, len(timeline) / declared_packets) if declared_packets else 1.0
         self.present = there * self._share_of_time(container)
@@ -96,7 +96,7 @@ class PictureStream:
         self.intact = max((1 - lost) * (1 - timeline.encrypted), LEAST_SHARE)
 
     def _origin(self, start: float) -> float:
-        """The file's first time, unless that is a slip that was mended."""
+        """The file's first time, unless that is a wrong timestamp that was corrected."""
         timeline = self.timeline
         if timeline.mended and timeline.frames:
             first = timeline.time(timeline.frames[0]) * timeline.tick

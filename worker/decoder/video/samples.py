@@ -1,10 +1,9 @@
-"""Decoding the chosen frames of a listed video with as little work as exactness allows.
+"""Decodes the chosen frames of a listed video, exactly and with as little work as possible.
 
-From the keyframe before each sample on, packets go to the decoder in order; pictures on which
-nothing builds are left out unless they are samples themselves. Where the next sample lies in a later
-GOP, the decoder is emptied and the packets between are passed over. Packets carry their number as
-timestamp through the decoder, so that a frame is known for what it is whatever the file's own
-timestamps look like.
+From the keyframe before each sample on, packets go to the decoder in order; pictures that nothing
+depends on are left out unless they are samples themselves. If the next sample is in a later GOP, the
+decoder is drained and the packets between are skipped. Packets carry their number as timestamp
+through the decoder, so that each frame is identified whatever the file's own timestamps look like.
 """
 
 from bisect import bisect_right
@@ -24,12 +23,12 @@ from worker.decoder.video.file import VideoFile
 from worker.decoder.video.packets import PacketReader
 from worker.decoder.video.picture_stream import PictureStream
 
-# A decoder holds back at most 16 frames to put them in order: one whose packet lies this much
-# further back will not come any more.
+# A decoder holds back at most 16 frames to put them in order: one whose packet is this much further
+# back will not come any more.
 LONGEST_DELAY = 32  # packets
 
-# Keyframes further back from which decoding starts when a frame does not come although nothing is
-# damaged: streams that refresh bit by bit (intra refresh) mark keyframes that cannot be decoded alone.
+# How many keyframes further back decoding starts when a frame does not come although nothing is
+# damaged: streams with intra refresh mark keyframes that cannot be decoded alone.
 LEADS = (0, 1, 8)
 
 
@@ -57,14 +56,16 @@ class SampleDecoder:
         most: int,
         channel: Channel,
     ) -> None:
-        """`most` packets are decoded; where they do not suffice, the last samples are left out."""
+        """At most `most` packets are decoded; if they do not suffice, the last samples are left out."""
         self.packets_decoded = 0
         self._video = video
         self._pictures = pictures
         self._timeline = pictures.timeline
         self._reader = PacketReader(video, pictures, channel.heartbeat)
         self._decoded = channel.decoded
-        self._description: bytes | None = None  # what the decoder was told last; None: by the stream itself
+        self._description: bytes | None = (
+            None  # the extradata last given to the decoder; None: the stream's own
+        )
         self._described: VideoCodecContext | None = None  # the decoder that was told it
         self._samples = samples
         self._numbers = [self._timeline.frames[sample.frame] for sample in samples]
@@ -73,11 +74,11 @@ class SampleDecoder:
         self._most = most
         self._given = 0  # samples handed out or given up
         self._found: dict[int, SampledFrame] = {}  # the best for a sample so far
-        self._exact: set[int] = set()  # samples whose very frame was found
+        self._exact: set[int] = set()  # samples whose exact frame was found
         self._lead = 0  # one of LEADS
         self._start: int | None = None  # keyframe from which the decoder was fed; None: it is empty
         self._latest = -1  # highest number that came out since then
-        self._error_at = -1  # packet of the latest damage on which others build
+        self._error_at = -1  # packet of the latest damage that others depend on
 
     def __iter__(self) -> Iterator[SampledFrame]:
         for index, number in enumerate(self._numbers):
@@ -91,7 +92,7 @@ class SampleDecoder:
         yield from self._ready(len(self._samples) - 1)
 
     def _ready(self, last: int) -> Iterator[SampledFrame]:
-        """Hand out what is decided among the samples up to `last`."""
+        """Hand out the decided samples up to `last`."""
         while self._given <= last and (self._start is None or self._decided(self._given)):
             self._start_earlier(self._given)
             found = self._found.pop(self._given, None)
@@ -103,14 +104,14 @@ class SampleDecoder:
         return index in self._exact or self._latest > self._numbers[index] + LONGEST_DELAY
 
     def _next_continues(self, index: int) -> bool:
-        """Whether the next sample needs no packet that lies further on than the next one."""
+        """Whether the next sample needs no packet beyond the next one."""
         if index + 1 == len(self._numbers):
             return False
         start = self._timeline.key_before(self._numbers[index + 1], earlier=self._lead)
         return self._reader.position is not None and start < self._reader.position
 
     def _start_earlier(self, index: int) -> None:
-        """Where a frame did not come although nothing is damaged, decode from an earlier keyframe."""
+        """If a frame did not come although nothing is damaged, decode from an earlier keyframe."""
         number = self._numbers[index]
         for lead in LEADS:
             damaged = self._timeline.last_key(number) <= self._error_at <= number
@@ -148,9 +149,9 @@ class SampleDecoder:
         self._put_in(packet, number)
 
     def _describe(self, number: int) -> None:
-        """Have a decoder for packet `number`: a file may describe its pictures anew on the way.
+        """Have a decoder for packet `number`: a file may change its extradata on the way.
 
-        The description comes with one packet only, which may have been passed over.
+        New extradata comes with one packet only, which may have been skipped.
         """
         description = self._timeline.description(number)
         if description == self._description:
@@ -191,7 +192,7 @@ class SampleDecoder:
         if number is None or not 0 <= number < len(self._timeline):
             return
         if self._timeline.key_before(number) < (self._start or 0):
-            return  # it builds on a GOP that was not decoded
+            return  # it depends on a GOP that was not decoded
         self._latest = max(self._latest, number)
         if picture.is_corrupt and not self._timeline.is_disposable(number):
             self._error_at = number
@@ -214,7 +215,7 @@ class SampleDecoder:
             self._exact.add(index)
 
     def _sample_of(self, number: int) -> int | None:
-        """The sample for which the frame of packet `number` is or may stand in."""
+        """The sample that the frame of packet `number` is, or may stand in for."""
         place = self._timeline.frame_at(self._timeline.time(number))
         index = bisect_right(self._firsts, place) - 1
         return index if index >= 0 and place < self._samples[index].end else None

@@ -1,4 +1,4 @@
-"""What a video's packets say before anything is decoded: times, keyframes, and what may be skipped."""
+"""What a video's packets tell before anything is decoded: times, keyframes, and what may be skipped."""
 
 from array import array
 from bisect import bisect_left, bisect_right
@@ -16,19 +16,19 @@ _LAYER_SHIFT = 4
 # Decoding times that step back further belong to another recording (spliced transport streams).
 SPLICE_SECONDS = 1.0
 
-# A wait is a hole where the file breaks off at that place and it is longer than this, in seconds and in usual
-# distances between frames: recordings that were joined wait for a few frames at the seam.
+# A wait is a hole if the file breaks off there and it is longer than this, in seconds and in usual distances
+# between frames: joined recordings have a wait of a few frames at the seam.
 HOLE_SECONDS = 0.25
 HOLE_FRAMES = 2
-NEAR = 2  # packets from a break within which a wait belongs to it: they are put in order when shown
+NEAR = 2  # packets from a break within which a wait belongs to it, as packets are reordered when shown
 
-# Timestamps that leave all others behind by so much, in seconds and in lengths of all the rest, are a slip
-# where so few have them: a player would wait there for minutes and hours.
+# Timestamps this far beyond all others, in seconds and in lengths of all the rest, are wrong if this few
+# packets have them: a player would wait there for minutes or hours.
 STRAY_SECONDS = 600.0
 STRAY_LENGTHS = 10
 MOST_STRAY = 2
-LEAP_SECONDS = 10.0  # ahead, of a decoding time that comes back at once: a slip as well
-LONGEST_STILL = 60.0  # seconds of one frame that count for how long a video is busy
+LEAP_SECONDS = 10.0  # ahead, of a decoding time that comes back at once: also wrong
+LONGEST_STILL = 60.0  # seconds of one frame that count as activity of the video
 
 
 class Timeline:
@@ -39,13 +39,13 @@ class Timeline:
     """
 
     def __init__(self, tick: float, frame_ticks: int = 1) -> None:
-        """`tick` is the length of a tick in seconds; `frame_ticks` is how long a frame is said to be shown.
+        """`tick` is the length of a tick in seconds; `frame_ticks` is the declared duration of a frame.
 
-        The latter is all there is in a raw stream, whose packets have no time.
+        A raw stream, whose packets have no time, has only the latter.
         """
         self.tick = tick
         self.spliced = False  # the file's own timestamps repeat: it cannot be searched by them
-        self.mended = False  # some packet's timestamp was hours from all others
+        self.mended = False  # some packet's timestamp was hours away from all others
         self.encrypted = 0.0  # part of the frames, in [0, 1]; the others are in `frames`
         self.frames: list[int] = []  # packet number of each frame
         self._times = array("q")
@@ -54,13 +54,13 @@ class Timeline:
         self._breaks: list[int] = []  # packets before which something is missing in the file
         self._descriptions: list[
             tuple[int, bytes]
-        ] = []  # from which packet on, what the decoder must be told
+        ] = []  # from which packet on, and the extradata for the decoder
         self._top_layer = 0
-        self._shift = 0  # ticks by which a spliced part is moved behind the one before
+        self._shift = 0  # ticks by which a spliced part is moved to follow the one before
         self._last_dts: int | None = None
         self._leap = (0, 0)  # the packet of the latest leap ahead, and the decoding time before it
         self._since_leap = 0  # decoding times since then
-        self._slips: list[int] = []  # packets that leapt ahead and were not followed
+        self._slips: list[int] = []  # packets that leapt ahead alone
         self._last_length = frame_ticks  # between the latest packets, for those without a timestamp
 
     def __len__(self) -> int:
@@ -81,7 +81,7 @@ class Timeline:
         """Append the next packet; without any timestamp it follows its predecessor.
 
         Args:
-            encrypted: there is no way to decode it.
+            encrypted: it cannot be decoded.
             broken: something is missing in the file before it.
             description: extradata that comes with it, for the decoder to use from here on.
         """
@@ -106,7 +106,7 @@ class Timeline:
         self._top_layer = max(self._top_layer, picture.layer)
 
     def _follow(self, dts: int | None) -> None:
-        """Notice where another recording was spliced on, and move it behind the one before."""
+        """Notice where another recording was spliced on, and move it to follow the one before."""
         if dts is None:
             return
         ahead = 0.0 if self._last_dts is None else (dts - self._last_dts) * self.tick
@@ -119,7 +119,7 @@ class Timeline:
         self._since_leap += 1
 
     def _comes_back(self, dts: int) -> bool:
-        """Whether the packets since the latest leap ahead were slips: others go on where they began."""
+        """Whether the packets since the latest leap ahead were wrong: others go on where they began."""
         number, before = self._leap
         back = (dts - before) * self.tick
         if not 0 < self._since_leap <= MOST_STRAY or not -SPLICE_SECONDS <= back <= LEAP_SECONDS:
@@ -131,16 +131,16 @@ class Timeline:
     def close(self) -> None:
         """No more packets come: put the frames in order of presentation."""
         self._mend_strays()
-        # Where every packet looks hidden we misread them; then all count.
+        # If every packet looks hidden we misread them; then all count.
         shown = [n for n in range(len(self)) if not self._flags[n] & _HIDDEN] or range(len(self))
         numbers = [n for n in shown if not self._flags[n] & _ENCRYPTED]
         self.encrypted = 1 - len(numbers) / max(len(shown), 1)
         self.frames = sorted(numbers, key=self._times.__getitem__)
         if self._times and (not self._keys or self._keys[0] != 0):
-            self._keys.insert(0, 0)  # a recording that starts midway: decoding starts there all the same
+            self._keys.insert(0, 0)  # a recording that starts midway: decoding starts there anyway
 
     def _mend_strays(self) -> None:
-        """Put packets whose time lies far from all others where they stand in the file."""
+        """Give packets whose time is far from all others the time of their place in the file."""
         strays = set(self._slips)
         if len(self) > 2 * MOST_STRAY:
             low, high = nsmallest(MOST_STRAY + 1, self._times), nlargest(MOST_STRAY + 1, self._times)
@@ -151,7 +151,7 @@ class Timeline:
                     strays |= {n for n, time in enumerate(self._times) if time <= low[few - 1]}
         if not strays or len(strays) > len(self) // 2:
             return
-        self.mended = self.spliced = True  # its own times are of no use for searching the file
+        self.mended = self.spliced = True  # its own times cannot be used to search the file
         times = [time for n, time in enumerate(self._times) if n not in strays]
         usual = max(1, (max(times) - min(times)) // max(len(times) - 1, 1))
         first = next(n for n in range(len(self)) if n not in strays)
@@ -185,7 +185,7 @@ class Timeline:
         return bool(self._flags[number] & _KEY)
 
     def is_disposable(self, number: int) -> bool:
-        """Whether no other picture builds on this one.
+        """Whether no other picture depends on this one.
 
         In H.265 that holds for non-reference pictures of the highest temporal layer only.
         """
@@ -193,14 +193,14 @@ class Timeline:
         return bool(flags & _DISPOSABLE) and flags >> _LAYER_SHIFT == self._top_layer
 
     def description(self, number: int) -> bytes | None:
-        """The extradata that holds for packet `number`; None for what the stream itself says."""
+        """The extradata in force at packet `number`; None for the stream's own."""
         at = bisect_right(self._descriptions, number, key=lambda each: each[0]) - 1
         return self._descriptions[at][1] if at >= 0 else None
 
     def key_before(self, number: int, *, earlier: int = 0) -> int:
         """The keyframe from which packet `number` can be decoded, or one `earlier` keyframes before it.
 
-        A picture that is decoded after a keyframe but shown before it (open GOP) builds on the GOP before.
+        A picture decoded after a keyframe but shown before it (open GOP) depends on the GOP before.
         """
         at = bisect_right(self._keys, number) - 1
         if self._times[number] < self._times[self._keys[at]]:
@@ -208,7 +208,7 @@ class Timeline:
         return self._keys[max(at - earlier, 0)]
 
     def last_key(self, number: int) -> int:
-        """The latest keyframe at or before packet `number`: damage from before it is gone."""
+        """The latest keyframe at or before packet `number`: it ends the effect of earlier damage."""
         return self._keys[bisect_right(self._keys, number) - 1]
 
     def key_at(self, time: int) -> int | None:
@@ -219,7 +219,7 @@ class Timeline:
         return None
 
     def frame_at(self, time: int) -> int:
-        """The place, in order of presentation, of the first frame at or after `time`."""
+        """The index, in order of presentation, of the first frame at or after `time`."""
         return bisect_left(self.frames, time, key=self._times.__getitem__)
 
     def span(self) -> float:
@@ -230,7 +230,7 @@ class Timeline:
         return between * len(self.frames) / (len(self.frames) - 1)
 
     def busy_seconds(self) -> float:
-        """How long the video lasts, waits that no frame ends counted as a minute at most."""
+        """How long the video lasts, with each frame counted for a minute at most."""
         longest = LONGEST_STILL / self.tick if self.tick else 0.0
         return sum(min(length, longest) for length in self._lengths()) * self.tick
 
@@ -241,8 +241,8 @@ class Timeline:
     def lost(self, silences: Sequence[tuple[float, float]] = ()) -> float:
         """The part of the time, in [0, 1), that seems to have been cut out of the middle.
 
-        A long wait for the next frame means nothing by itself: a screen recording has none while nothing
-        moves. It is a hole where the file breaks off in that place, or where there is no sound either.
+        A long wait for the next frame means nothing by itself: a screen recording has no frames while nothing
+        moves. It is a hole if the file breaks off there, or if there is no sound either.
 
         Args:
             silences: begin and end, in seconds and ascending, of what is missing in the sound.

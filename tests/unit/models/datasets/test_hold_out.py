@@ -56,7 +56,7 @@ def test_a_source_that_only_tests_calibrates_nothing() -> None:
 
 
 def test_an_unknown_source_is_named() -> None:
-    with pytest.raises(SettingsError, match=r"no source has 'FF' in its name; they are a, b"):
+    with pytest.raises(SettingsError, match=r"no source has 'FF' in its name; the sources are a, b"):
         with_test_sources([medium("1", "a"), medium("2", "b")], ["FF"])
 
 

@@ -126,7 +126,7 @@ def only_genuine(folder: Path) -> Path:
 
 
 def test_data_of_one_class_are_refused(store: CropStore, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="none that is fake"):
+    with pytest.raises(SettingsError, match="no usable fake one"):
         load_training_set(config(only_genuine(tmp_path), tmp_path / "out"), store)
 
 

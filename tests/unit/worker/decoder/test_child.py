@@ -62,7 +62,7 @@ def actor(script: str) -> list[str]:
 
 
 def test_one_that_hangs_before_its_first_word(clip: Path) -> None:
-    with pytest.raises(DecoderKilled, match=r"nothing came from it for 0\.3 s.*DECODE__STALL_SECONDS"):
+    with pytest.raises(DecoderKilled, match=r"it was silent for 0\.3 s.*DECODE__STALL_SECONDS"):
         read(clip, actor("time.sleep(60)"))
 
 
@@ -120,10 +120,10 @@ def test_a_slow_reader_is_not_a_hanging_decoder(clip: Path) -> None:
         ("os.kill(os.getpid(), 40)", "signal 40.*no setting helps"),
         ("os.kill(os.getpid(), signal.SIGXCPU)", r"more than \d+ s of CPU time.*CPU_SECONDS"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "something killed it.*more memory, or run fewer workers"),
-        ("os._exit(3)", "exit code 3.*No setting helps: this is a defect"),
+        ("os._exit(3)", "exit code 3.*No setting helps: this is a bug"),
         ("say(kind='out_of_memory')", "4096 MiB of memory.*MEMORY_BYTES"),
-        ("say(kind='crashed', reason='KeyError: 1')", "KeyError.*No setting helps: this is a defect"),
-        ("say(kind='refused', reason='EPERM')", "the sandbox refused.*EPERM.*this is a defect"),
+        ("say(kind='crashed', reason='KeyError: 1')", "KeyError.*No setting helps: this is a bug"),
+        ("say(kind='refused', reason='EPERM')", "the sandbox refused.*EPERM.*this is a bug"),
     ],
 )
 def test_one_that_crashes(clip: Path, script: str, reason: str) -> None:
@@ -196,7 +196,7 @@ def decode(file, request, channel):
 
 process._decoder_of = lambda file: decode
 """
-    with pytest.raises(DecoderKilled, match=f"the sandbox refused what it wanted.*{reason}.*a defect"):
+    with pytest.raises(DecoderKilled, match=f"the sandbox refused a call.*{reason}.*a bug"):
         read(clip, ours(change), stall_seconds=PATIENCE_SECONDS)
 
 

@@ -231,7 +231,7 @@ def test_a_score_that_is_no_number_is_an_error_and_not_clear(
         def logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
             return np.full(len(crops), value, np.float32)
 
-    with pytest.raises(WeightsError, match="no finite number"):
+    with pytest.raises(WeightsError, match="not a finite number"):
         screen(small_batches, clip, KnownDetector(face(LEFT)), Broken())
 
 

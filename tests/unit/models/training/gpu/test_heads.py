@@ -56,8 +56,8 @@ def test_runs_that_have_no_mean_and_no_runs_are_errors(tmp_path: Path) -> None:
         write_heads(tmp_path / name, heads(0).state_dict(), {"config": {**CONFIG, "input_size": size}})
     with pytest.raises(SettingsError, match=r"b.*input_size is 48.*a is 32"):
         averaged([tmp_path / "a", tmp_path / "b"])
-    with pytest.raises(WeightsError, match="no finished run"):
+    with pytest.raises(WeightsError, match="not a finished run"):
         read_heads(tmp_path / "none")
     (tmp_path / "a" / FILE).write_bytes(b"damaged")
-    with pytest.raises(WeightsError, match="no finished run"):
+    with pytest.raises(WeightsError, match="not a finished run"):
         read_heads(tmp_path / "a")

@@ -112,7 +112,7 @@ def test_what_is_wrong_is_said_on_one_line(
     assert "none.safetensors" in capsys.readouterr().err
     assert main([str(tmp_path), "--out", str(tmp_path / "a")]) == EXIT_FAILED
     assert capsys.readouterr().err.count("\n") == 1
-    with pytest.raises(WeightsError, match="no finished run"):
+    with pytest.raises(WeightsError, match="not a finished run"):
         export_run(tmp_path, tmp_path / "x.safetensors")
 
 
