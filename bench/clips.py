@@ -16,10 +16,11 @@ WIDTH, HEIGHT, RATE = 1920, 1080, 30
 
 def write_1080p(path: Path, photograph: Image, seconds: int) -> None:
     """A 1080p30 H.264 clip of the photograph under a moving camera, one key frame in 250 (x264's default)."""
-    encode(path, _frames(photograph, seconds), rate=RATE)
+    encode(path, frames(photograph, seconds), rate=RATE)
 
 
-def _frames(photograph: Image, seconds: int) -> Iterator[Image]:
+def frames(photograph: Image, seconds: int) -> Iterator[Image]:
+    """The pictures of that clip, uint8 (HEIGHT, WIDTH, 3) RGB."""
     background = np.asarray(cv2.resize(photograph, (WIDTH, HEIGHT)), np.uint8)
     noise = np.random.default_rng(0).normal(0, 2, (8, HEIGHT, WIDTH, 1)).astype(np.float32)
     for number in range(seconds * RATE):
