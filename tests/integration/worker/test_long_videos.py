@@ -1,4 +1,4 @@
-"""Long videos through the shipped models."""
+"""Long videos through the shipped models, which look at a picture that comes again only once."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 
 from core.settings import Settings
 from tests.media import Media
+from tests.remembered import remembering
 from worker.screening.loading import load_pipeline
 from worker.screening.pipeline import Pipeline
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.corpus
 
 @pytest.fixture
 def pipeline(settings: Settings) -> Pipeline:
-    return load_pipeline(settings.model_copy(update={"device": "cpu"}))
+    return remembering(load_pipeline(settings.model_copy(update={"device": "cpu"})))
 
 
 def test_a_fake_clip_in_a_loop_has_the_verdict_of_the_clip(
