@@ -21,8 +21,8 @@ test: $(READY) browser  ## every test (real Valkey, real PostgreSQL, both from w
 	$(BIN)/pytest tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	@echo "facewarden: all tests passed"
 
-quick: $(READY) lint types imports  ## lint, types, import contracts and the unit tests: no server, no browser
-	$(BIN)/pytest tests/unit -n $(WORKERS) --dist loadfile -m "not full_size and not corpus"
+quick: $(READY) lint types imports  ## lint, types, import contracts and most unit tests: no server, no browser, no training
+	$(BIN)/pytest tests/unit -n $(WORKERS) --dist loadfile -m "not full_size and not slow and not corpus"
 	@echo "facewarden: quick tests passed"
 
 # The pages are tested in a real browser. Where none is and none can be had, those tests skip and say so.

@@ -21,12 +21,12 @@ from skimage.data import astronaut
 
 from bench import bench_console, clips
 from core.settings import Settings
-from models.classifier import Classifier
 from models.crop import crop_face
 from models.detector import FaceDetector
 from models.explain import grad_cam, lime
 from models.face import Face, Image
-from worker.screening.pipeline import STAGES, Pipeline
+from worker.screening.loading import load_classifier, load_pipeline
+from worker.screening.pipeline import STAGES
 
 SECONDS = 10  # of the clip that is screened
 REPEATS = 5  # the median of so many is told
@@ -82,22 +82,13 @@ def _seconds(call: Callable[[], object]) -> float:
     return float(np.median(taken))
 
 
-def _load(settings: Settings, backend: str, *, device: str = "cuda", batch: int = 16) -> Classifier:
-    return Classifier.load(
-        settings.weights,
-        backend=backend,
-        device=device,
-        batch_size=batch,
-        cache=settings.home / "converted",
-    )
-
-
 def _classify(settings: Settings, photograph: Image, face: Face) -> Report:
     """Crops a second from the host's memory to logits in the host's memory, by backend and batch size."""
     found: Report = {}
     for backend in BACKENDS:
         for batch in BATCHES:
-            classifier = _load(settings, backend, batch=batch)
+            options = settings.model_copy(update={"backend": backend, "batch_size": batch})
+            classifier = load_classifier(options, options.weights)
             version = classifier.version
             crop = crop_face(photograph, face.box, version.crop, version.input_size)
             crops = np.repeat(crop[None], batch, axis=0)
@@ -123,7 +114,7 @@ def _explain(settings: Settings, photograph: Image, face: Face) -> Report:
     """Seconds of one LIME explanation without its stability, by batch size, and of one Grad-CAM."""
     options = settings.lime.model_copy(update={"samples": LIME_SAMPLES, "stability_seeds": 1})
     found: Report = {"samples": LIME_SAMPLES}
-    classifier = _load(settings, "auto")
+    classifier = load_classifier(settings, settings.weights)
     version = classifier.version
     crop = crop_face(photograph, face.box, version.crop, version.input_size)
     found["lime_seconds"] = _seconds(lambda: lime.explain(crop, classifier.probabilities, options))
@@ -132,15 +123,13 @@ def _explain(settings: Settings, photograph: Image, face: Face) -> Report:
 
 
 def _screening(settings: Settings, photograph: Image) -> Report:
-    """A clip from its file to its verdict, on the CPU's detector and classifier and on the GPU's."""
+    """A clip from its file to its verdict, with detector and classifier on the CPU and on the GPU."""
     found: Report = {"clip_seconds": SECONDS}
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         clips.write_1080p(clip, photograph, SECONDS)
         for device in ("cpu", "cuda"):
-            detector = FaceDetector(settings.detection, device)
-            backend = "fp32" if device == "cpu" else "auto"
-            pipeline = Pipeline(settings, detector, _load(settings, backend, device=device))
+            pipeline = load_pipeline(settings.model_copy(update={"device": device}))
             pipeline.screen(clip)  # warm
             screened = pipeline.screen(clip)
             found[device] = screened.timings

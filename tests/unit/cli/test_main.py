@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -58,6 +60,7 @@ def test_wrong_usage_exits_with_two() -> None:
     assert facewarden("nonsense").returncode == 2
 
 
+@pytest.mark.slow
 def test_a_missing_checkpoint_is_an_error_of_the_whole_command(tmp_path: Path) -> None:
     clip = tmp_path / "a.mp4"
     clip.write_bytes(b"x")

@@ -19,6 +19,8 @@ import structlog
 import facewarden
 from core.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = "torch timm openvino sqlalchemy redis rq fastapi"
 

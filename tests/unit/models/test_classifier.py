@@ -208,6 +208,7 @@ class TestCache:
         assert [line["event"] for line in logs] == ["conversion not kept"]
 
 
+@pytest.mark.slow
 def test_openvino_reports_to_nobody(make_checkpoint: MakeCheckpoint, tmp_path: Path) -> None:
     """Its telemetry writes an identity into the home folder before it sends anything."""
     home = tmp_path / "nobody"

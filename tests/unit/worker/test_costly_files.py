@@ -11,6 +11,8 @@ from fuzz.seeds import seeds
 from tests.media import Media
 from worker.decoder.reader import VideoReader
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def hostile() -> dict[str, bytes]:

@@ -11,6 +11,8 @@ from core.settings import DecodeSettings, SamplingSettings
 from tests.media import HEIGHT, WIDTH, Media, number_in, picture
 from worker.decoder.reader import DecodeReport, Frame, VideoReader
 
+pytestmark = pytest.mark.slow
+
 RATE = 25
 
 

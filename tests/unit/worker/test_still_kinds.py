@@ -18,6 +18,8 @@ from tests.hdr import matrix_profile
 from tests.media import number_in, picture
 from worker.decoder.reader import DecodeReport, Frame, Probe, VideoReader
 
+pytestmark = pytest.mark.slow
+
 MODES = {
     "JPEG": ("L", "RGB", "CMYK", "YCbCr"),
     "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),

@@ -14,6 +14,8 @@ from core.settings import DecodeSettings, SamplingSettings
 from tests.media import HEIGHT, WIDTH, Media, number_in, picture
 from worker.decoder.reader import VideoReader
 
+pytestmark = pytest.mark.slow
+
 # Of PyAV's modules, those that no reader reaches: its command line and its sample files.
 UNREACHED = {"av.__main__", "av.datasets"}
 

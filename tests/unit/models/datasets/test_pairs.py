@@ -53,6 +53,7 @@ def test_a_clip_is_made_from_seed_and_number_alone() -> None:
     assert (ours != maker(seed=1).clip(3, PLAN)[0]).any()
 
 
+@pytest.mark.slow
 def test_without_a_forgery_the_halves_cannot_be_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """The degradation must not say which half is which: neither its noise nor the place in the codec."""
 

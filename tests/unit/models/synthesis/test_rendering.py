@@ -21,6 +21,7 @@ def test_only_what_lies_under_the_mask_changes(kind: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("kind", RENDERINGS)
+@pytest.mark.slow
 def test_half_of_them_are_of_another_person(kind: str) -> None:
     """A stranger without a face: what comes of the target shows no trace of that."""
     blank = GenuineFace(image=np.full_like(CROP, 90), landmarks=LANDMARKS, gray=False)

@@ -13,6 +13,8 @@ from models.training import renderer_training
 from models.training.renderer_training import train_renderers
 from tests import face_folder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:

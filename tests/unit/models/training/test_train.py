@@ -21,6 +21,8 @@ from models.training.schedule import learning_rate, picture_size, schedule
 from models.training.train import train
 from tests import face_folder, short_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:

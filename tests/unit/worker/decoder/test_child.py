@@ -22,6 +22,8 @@ from tests.waiting import PATIENCE_SECONDS, until
 from worker.decoder.child import COMMAND, _warn_of
 from worker.decoder.reader import VideoReader
 
+pytestmark = pytest.mark.slow
+
 Children = Callable[[], list[psutil.Process]]
 MANY = SamplingSettings(min_frames=64)  # more than the shared memory holds: the decoder has to wait
 STALL = 3.0  # seconds, in which a decoder starts on a busy machine too

@@ -15,6 +15,8 @@ from core.settings import DecodeSettings, SamplingSettings
 from tests.media import HEIGHT, WIDTH, Media, number_in, picture
 from worker.decoder.reader import DecodeReport, Frame, Probe, VideoReader
 
+pytestmark = pytest.mark.slow
+
 STILL, FIRST = 7, 1000  # the numbers in the picture, and in the video's first frame
 RATE = 25
 

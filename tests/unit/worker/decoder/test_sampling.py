@@ -119,6 +119,7 @@ def test_a_longer_video_is_never_looked_at_less(one: float, other: float) -> Non
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(96, 6000.0), st.floats(0.3, 20), st.randoms(use_true_random=False))
+@pytest.mark.slow
 def test_no_keyframe_is_waited_for_too_long(seconds: float, distance: float, random: Random) -> None:
     """Whatever the distance of the keyframes, and wherever they lie."""
     frames = round(seconds * 2)

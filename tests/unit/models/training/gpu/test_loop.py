@@ -14,6 +14,8 @@ from models.training.gpu.loop import NOTED_EVERY, Run
 from models.training.gpu.mix import PSEUDO
 from models.training.gpu.stock import Stock
 
+pytestmark = pytest.mark.slow
+
 CONFIG = GpuConfig(
     architecture="smallcnn", steps=6, pairs=4, input_size=32, margin=1.1, warmup_steps=2, learning_rate=1e-3
 )

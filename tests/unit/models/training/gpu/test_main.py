@@ -20,6 +20,8 @@ from models.training.gpu.heads import read_heads
 from models.training.gpu.pack import write_pack
 from tests import face_pack
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--arch", "smallcnn", "--pairs", "2", "--input-size", "32", "--device", "cpu")
 ABSENT = ("typer", "structlog", "pydantic", "cv2", "av", "facenet_pytorch", "rich", "sklearn", "matplotlib")
 

@@ -16,6 +16,8 @@ from worker.decoder.container.nal_units import WHOLE
 from worker.decoder.reader import DecodeReport, Frame, VideoReader
 from worker.decoder.video.timeline import Timeline
 
+pytestmark = pytest.mark.slow
+
 RATE = 25
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 

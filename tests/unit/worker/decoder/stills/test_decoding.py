@@ -13,6 +13,8 @@ from core.settings import DecodeSettings, SamplingSettings
 from tests.media import number_in, picture
 from worker.decoder.reader import DecodeReport, Frame, Probe, VideoReader
 
+pytestmark = pytest.mark.slow
+
 
 def read(path: Path, **decode: float) -> tuple[list[Frame], Probe, DecodeReport]:
     with VideoReader(path, DecodeSettings(**decode), SamplingSettings(), name=path.name) as reader:

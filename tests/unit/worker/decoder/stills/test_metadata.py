@@ -18,6 +18,8 @@ from tests.unit.worker.test_still_kinds import with_chunk
 from worker.decoder.reader import VideoReader
 from worker.decoder.stills.metadata import carve, orientation_in
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("a.jpg", "a.png", "a.webp", "a.tif", "a.avif", "a.heic")
 
 

@@ -27,6 +27,8 @@ from core.settings import DecodeSettings, SamplingSettings
 from tests.media import HEIGHT, WIDTH, Media, mkv_of_tracks, mp4_of_tracks, number_in
 from worker.decoder.reader import DecodeReport, Frame, VideoReader
 
+pytestmark = pytest.mark.slow
+
 RATE = 25
 
 

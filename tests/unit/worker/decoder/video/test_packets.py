@@ -55,6 +55,7 @@ def contents(path: Path) -> list[bytes]:
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.ts", "a.flv", "a.avi"])
 @pytest.mark.parametrize("gop", [3, 30, 200])
+@pytest.mark.slow
 def test_any_keyframe_can_be_reached_from_anywhere(media: Media, name: str, gop: int) -> None:
     options = {"g": str(gop), "preset": "ultrafast", "bf": "0" if name.endswith("avi") else "2"}
     path = media.video(name, frames=400, options=options)
