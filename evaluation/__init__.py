@@ -1,1 +1,1 @@
-"""What a detector reaches: clips whose truth is known, screened by the worker's own pipeline."""
+"""Measures a detector on clips with known labels, screened by the worker's own pipeline."""

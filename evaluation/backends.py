@@ -1,4 +1,4 @@
-"""Whether faster backends say what fp32 says, on labelled crops: the AUC must not move."""
+"""Compares faster backends with fp32 on labelled crops: the AUC must not change."""
 
 import copy
 import tempfile
@@ -38,12 +38,12 @@ log = structlog.get_logger()
 
 BACKENDS = ("fp32", "bf16", "fp16", "openvino fp32", "openvino bf16")
 TOLERANCE = 0.002  # largest difference in AUC that a backend may show
-MOST_CROPS = 192  # compared: fp32 at 299 px takes a third of a second for each on a CPU
+MOST_CROPS = 192  # compared at most: on a CPU, fp32 at 299 px takes a third of a second for each
 ROUNDED = "this CPU has no such arithmetic: rounded as it would"
 
 
 class RoundingBackend:
-    """What bf16 or fp16 would say, on a CPU that only emulates them, hundreds of times slower than fp32.
+    """Computes as bf16 or fp16 would, on a CPU that only emulates them, hundreds of times slower than fp32.
 
     Weights, inputs and outputs of each convolution and dense layer are rounded to the narrow type and summed
     in fp32, as the kernels of autocast do.
@@ -70,7 +70,7 @@ class RoundingBackend:
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """What one backend says beside fp32."""
+    """One backend compared with fp32."""
 
     backend: str
     crops: int
@@ -95,7 +95,7 @@ def agreements(
     """Compare `backends` with fp32 on some of `crops`, fp32 itself first."""
     network, version = load_checkpoint(checkpoint)
     module = CropNetwork(network, version).eval()
-    # Whole pairs, spread over the kinds.
+    # Whole pairs, spread evenly over the kinds.
     pairs = np.linspace(0, len(crops.fake) // 2 - 1, min(MOST_CROPS, len(crops.fake)) // 2).astype(int)
     chosen = np.sort(np.concatenate([2 * pairs, 2 * pairs + 1]))
     images, fake = crops.images[chosen], crops.fake[chosen]
@@ -148,7 +148,7 @@ def _compared(
 def start(
     name: str, *, module: CropNetwork, version: ModelVersion, device: str, cache: Path
 ) -> tuple[Backend, str]:
-    """The backend and what must be said of it; conversions are kept in `cache`, for its next precision.
+    """The backend and any remark about it; conversions are kept in `cache`, for its next precision.
 
     Raises SettingsError where the device has no such backend.
     """

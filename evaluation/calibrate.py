@@ -50,7 +50,7 @@ class CalibrationConfig:
     looks_only: bool = False  # keep the calibration and the thresholds
     results: Path | None = None  # with `looks_only`: results in which the checkpoint is renewed
     kept: float = 0.75  # part of the fakes flagged alone that must be flagged among many faces, too, [0, 1]
-    command: str = ""  # that asked for it, for the record; "" where none did
+    command: str = ""  # that started it, for the record; "" if no command did
 
 
 def calibrate(
@@ -67,7 +67,7 @@ def calibrate(
     with tempfile.TemporaryDirectory() as folder:
         (scored,) = screen_clips([pipeline], _clips(config, Path(folder)), detector, progress)
     calibration, limits = fitted(scored, config, pipeline.classifier.version)
-    # What was screened is what is calibrated, even if the file was replaced in between.
+    # Calibrate the very weights that were screened, even if the file was replaced meanwhile.
     screened = pipeline.classifier.version.weights_sha256
     network, version = load_checkpoint(weights, expected_sha256=screened)
     calibrated = replace(
@@ -79,7 +79,7 @@ def calibrate(
     )
     record = _record(calibrated, _rescored(scored, calibration), config)
     training = {key: value for key, value in version.training.items() if key != "video_level"}
-    # What the looks were fitted by does not take the place of what the calibration was fitted by.
+    # Fitting the looks must not overwrite the record of how the calibration was fitted.
     part = "looks" if config.looks_only else "calibration"
     made = save_checkpoint(out, network, replace(calibrated, training=training | {part: record}))
     if older is not None and config.results is not None:
@@ -166,7 +166,7 @@ def _fakes(config: CalibrationConfig) -> str:
 
 
 def _raw(clips: Sequence[ScoredClip], calibration: Calibration) -> Any:
-    """What each clip scores as a single look, whatever the checkpoint that screened it knew of looks."""
+    """What each clip scores as a single look, whatever looks the screening checkpoint assumed."""
     return np.array([worst(clip.faces, calibration)[1] for clip in clips], np.float64)
 
 

@@ -161,5 +161,5 @@ def _temperature(raw: Numbers, fake: Flags, weights: Numbers) -> float:
 
 
 def overlap(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
-    """Groups on both lists: an evaluation on what calibrated would flatter."""
+    """Groups on both lists: an evaluation on calibration data would flatter."""
     return sorted(set(ours) & set(theirs))

@@ -40,12 +40,12 @@ def view(
 
 
 def grainy(seen: Image, noise: Any) -> Image:
-    """With a sensor's noise added: it is never quite still."""
+    """The frame with sensor noise, which differs from frame to frame."""
     return np.asarray(np.clip(np.round(seen + noise), 0, 255), np.uint8)
 
 
 def encode(path: Path, frames: Iterable[Image], *, rate: float, crf: int = 23) -> None:
-    """Write uint8 (H, W, 3) frames of one size as H.264 in MP4; an odd last row or column is left away."""
+    """Write uint8 (H, W, 3) frames of one size as H.264 in MP4; an odd last row or column is cropped off."""
     with av.open(str(path), "w", format="mp4") as container:
         stream: Any = None
         for frame in frames:

@@ -1,4 +1,4 @@
-"""What the training data consists of, counted: for the model card and the results."""
+"""Counts what the training data consists of, for the model card and the results."""
 
 from pathlib import Path
 from typing import Any

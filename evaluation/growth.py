@@ -30,7 +30,7 @@ Stretches = Sequence[float]  # logits of its stretches
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """The one face of a clip whose truth is known."""
+    """The one face of a clip with a known label."""
 
     group: str
     fake: bool
@@ -40,7 +40,7 @@ class Known:
 def by_faces(
     known: Sequence[Known], calibration: Calibration, *, threshold: float, seed: int = 0
 ) -> list[dict[str, Any]]:
-    """For each number of faces: which part is flagged, of genuine videos and of those with one forged face.
+    """For each number of faces: which part is flagged, of genuine videos and of videos with one forged face.
 
     Each as [by the highest score alone, knowing of how many looks it is the highest].
     """

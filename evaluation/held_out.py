@@ -42,7 +42,7 @@ SAME_FACE = 0.3  # overlap with the face of the frame before
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much is made: more takes longer and says more."""
+    """How much to make: more takes longer and gives narrower intervals."""
 
     frames: int = 12  # of a clip, four a second
     windows: int = 2  # parts of each video that become clips of their own
@@ -53,7 +53,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """A clip whose truth is known, written to `path`."""
+    """A clip with a known label, written to `path`."""
 
     path: Path
     name: str
@@ -93,7 +93,7 @@ class HeldOut:
 
     @classmethod
     def in_folder(cls, data: Path | None, plan: Plan) -> "HeldOut":
-        """Those of a folder that may not have been named. Raises SettingsError."""
+        """The clips of a folder that the user may not have named. Raises SettingsError."""
         if data is None:
             raise SettingsError(setting="--data", reason="name it, or labelled media with --labelled")
         return cls(data, plan)

@@ -30,7 +30,7 @@ LARGEST_BLOCK = 4_000_000  # weights computed with at once: 32 MB
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A metric's value and what it may be by chance of the sample; None where it is undefined."""
+    """A metric's value and its confidence interval; None where it is undefined."""
 
     value: float | None
     low: float | None = None  # of the 95% interval

@@ -1,4 +1,4 @@
-"""What happens to a video on its way: the conditions under which a detector is tried.
+"""What happens to videos on their way to us: the conditions under which a detector is tested.
 
 Each is a change of the frames and an H.264 quality; genuine and forged clips go through it alike.
 """
@@ -14,13 +14,13 @@ from models.face import Image
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """One way of leaving a clip worse than it came."""
+    """One way of degrading a clip."""
 
     name: str
     crf: int  # of H.264: 23 is its default, 40 falls to pieces
     scale: float = 1.0  # of both sides
     blur: float = 0.0  # sigma in pixels
-    noise: float = 0.0  # standard deviation in gray values, other in every frame
+    noise: float = 0.0  # standard deviation in gray values, different in every frame
     screenshot: bool = False  # shown on a screen and recorded from there
 
     def apply(self, frames: Iterable[Image], *, seed: int = 0) -> Iterator[Image]:
@@ -71,4 +71,4 @@ CONDITIONS: dict[str, Condition] = {
         Condition(name="screenshot", crf=28, screenshot=True),
     )
 }
-MAIN = ("crf 23", "crf 32")  # every clip is tried under these
+MAIN = ("crf 23", "crf 32")  # every clip is tested under these

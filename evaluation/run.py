@@ -1,4 +1,4 @@
-"""Screen clips whose truth is known with the worker's own pipeline, and report.
+"""Screen clips with known labels through the worker's own pipeline, and report.
 
 Several checkpoints see the same clips; faces are found once for all of them.
 """
@@ -54,7 +54,7 @@ class EvaluationConfig:
     threshold: float | None = None  # instead of each checkpoint's own
     resamples: int = 1000
     seed: int = 0
-    command: str = ""  # that asked for it, for the record; "" where none did
+    command: str = ""  # that started it, for the record; "" if no command did
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _warn_of_overlap(version: ModelVersion, clips: Sequence[ScoredClip]) -> None
 
 
 def _circumstances(config: EvaluationConfig, checkpoints: Sequence[Path], began: float) -> dict[str, Any]:
-    """How the numbers came about."""
+    """How the numbers were obtained."""
     return {
         "command": config.command,
         "seconds": round(time.monotonic() - began),
@@ -182,7 +182,7 @@ def _circumstances(config: EvaluationConfig, checkpoints: Sequence[Path], began:
 
 
 def machine() -> str:
-    """What the numbers were made on, in words."""
+    """The machine that produced the numbers, in words."""
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
     capability = torch.backends.cpu.get_cpu_capability()

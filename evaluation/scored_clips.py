@@ -1,4 +1,4 @@
-"""What a checkpoint's scores are worth: tables of metrics over scored clips and crops.
+"""How good a checkpoint's scores are: tables of metrics over scored clips and crops.
 
 How a video gets its scores is not decided here: the caller hands in `Screening`s, made by the worker's own
 pipeline (evaluation.run), so that what is measured is what runs.
@@ -32,12 +32,12 @@ class Screening:
     raw: float | None  # aggregated logit; None without a score (no face, too short, unreadable)
     frames: tuple[float, ...] = ()  # highest logit of each frame that has one
     problem: str = ""  # why there is no score
-    faces: tuple[tuple[float, ...], ...] = ()  # of each face with a say, its usable frames' logits by time
+    faces: tuple[tuple[float, ...], ...] = ()  # logits by time of each face that counts
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredClip:
-    """A clip with what one checkpoint says of it."""
+    """A clip with one checkpoint's scores."""
 
     name: str
     group: str
@@ -107,7 +107,7 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Everything that was measured of one checkpoint."""
+    """Everything measured for one checkpoint."""
 
     version: ModelVersion
     threshold: float  # calibrated probability from which something is flagged
@@ -121,7 +121,7 @@ class Evaluation:
     clips: list[ScoredClip] = field(repr=False)
 
 
-# What each table says, in the order of a report.
+# What each table shows, in the order of a report.
 TABLES = {
     "pooled": "Everything pooled",
     "crops": "Frame level: face crops of held-out persons and videos, by kind of forgery, compressed",
@@ -144,7 +144,7 @@ def evaluate(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
-    """Measure what `version` said of `clips` and `crops`.
+    """Measure the scores that `version` gave `clips` and `crops`.
 
     Args:
         threshold: one fixed probability for every table; None takes the checkpoint's own for "flagged".
