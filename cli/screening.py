@@ -19,7 +19,7 @@ from core.model_version import ModelVersion
 from core.outcomes import Verdict
 from core.settings import Settings
 from ingest.bucket import named_files, text_name
-from review.words import reasons
+from review.words import most_like, reasons
 from worker.explaining import decode_crop, explain_crop
 from worker.screening.loading import load_pipeline
 from worker.screening.pipeline import Pipeline
@@ -91,6 +91,8 @@ def screen_one(
         "sha256": None,
         "verdict": None,
         "score": None,
+        "family": None,
+        "family_probability": None,
         "coverage": None,
         "unseen": [],
         "rejected_faces": {},
@@ -115,6 +117,8 @@ def screen_one(
     row |= {
         "verdict": screened.verdict.value,
         "score": screened.score,
+        "family": screened.family,
+        "family_probability": screened.family_probability,
         "coverage": screened.coverage,
         "unseen": list(screened.unseen),
         "rejected_faces": screened.rejected_faces,
@@ -176,7 +180,8 @@ def _write_overlays(pipeline: Pipeline, png: bytes, folder: Path, stem: str) -> 
 def _print_table(rows: list[dict[str, Any]], version: ModelVersion) -> None:
     console = Console()
     table = Table(title=f"model {printed_label(version.id, version.label)}")
-    for column in ("file", "verdict", "score", "coverage", "tracks", "seconds", "faces not scored"):
+    columns = ("file", "verdict", "score", "most like", "coverage", "tracks", "seconds", "faces not scored")
+    for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         if row["error"] is not None:
@@ -188,6 +193,7 @@ def _print_table(rows: list[dict[str, Any]], version: ModelVersion) -> None:
             printable(row["path"]),
             coloured(row["verdict"]),
             percent(row["score"]),
+            most_like(row["family"], row["family_probability"]),
             percent(row["coverage"]),
             str(len(row["tracks"])),
             f"{row['timings_seconds']['total']:.2f}",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import WeightsError
+from core.families import Family, FamilyCalibration
 
 METADATA_KEY = "facewarden"
 LONGEST_HEADER = 100 * 1024 * 1024  # bytes; safetensors' own limit
@@ -51,11 +52,17 @@ class Calibration:
     method: str = "none"  # "platt" once fitted
     fitted_on: str = ""  # what it was fitted on, in words
     looks: Looks = field(default_factory=Looks)  # what the highest of many logits is worth
+    families: FamilyCalibration | None = None  # None: no family is named
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Calibration":
-        """From the JSON of a checkpoint or a stored model version; older ones have no looks."""
-        return cls(**{**values, "looks": Looks(**values.get("looks", {}))})
+        """From the JSON of a checkpoint or a stored model version; older ones have no looks and families."""
+        families = values.get("families")
+        parts = {
+            "looks": Looks(**values.get("looks", {})),
+            "families": None if families is None else FamilyCalibration(**families),
+        }
+        return cls(**{**values, **parts})
 
     def probability(self, logit: float) -> float:
         """The calibrated probability of a fake, in [0, 1]."""
@@ -89,6 +96,7 @@ class ModelVersion:
     mean: tuple[float, float, float]  # of RGB in [0, 1]
     std: tuple[float, float, float]
     head: Head = "default"  # of models.heads
+    families: tuple[Family, ...] = ()  # that its family head tells apart, in order; empty: it has none
     crop: CropSettings = field(default_factory=CropSettings)
     calibration: Calibration = field(default_factory=Calibration)
     fake_threshold: float = 0.5  # calibrated video score, [0, 1]
@@ -172,9 +180,17 @@ def _from_values(values: dict[str, Any], digest: str) -> ModelVersion:
     calibration = Calibration.of(known.pop("calibration"))
     looks = calibration.looks
     mean, std = tuple(known.pop("mean")), tuple(known.pop("std"))
+    families = tuple(Family(name) for name in known.pop("families", ()))
     version = ModelVersion(
-        weights_sha256=digest, crop=crop, calibration=calibration, mean=mean, std=std, **known
+        weights_sha256=digest,
+        crop=crop,
+        calibration=calibration,
+        mean=mean,
+        std=std,
+        families=families,
+        **known,
     )
+    _check_families(families, calibration.families)
     texts = (
         version.architecture,
         version.label,
@@ -199,6 +215,17 @@ def _from_values(values: dict[str, Any], digest: str) -> ModelVersion:
     if not 0 <= version.suspect_threshold <= version.fake_threshold <= 1:
         raise ValueError("thresholds out of order")
     return version
+
+
+def _check_families(families: tuple[Family, ...], calibration: FamilyCalibration | None) -> None:
+    if len(set(families)) != len(families):
+        raise ValueError("a family twice")
+    if calibration is None:
+        return
+    if not isinstance(calibration.fitted_on, str):
+        raise TypeError("a value that should be text is not")
+    if not 0 < calibration.temperature < math.inf or not 0 <= calibration.least <= 1 or not families:
+        raise ValueError("numbers out of range")
 
 
 def _tensor_bytes(header: dict[str, Any]) -> int:

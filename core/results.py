@@ -55,6 +55,9 @@ class TrackResult:
     raw_score: float | None  # logit
     supported: bool  # enough usable frames to count for the verdict
     flagged_ranges: Sequence[Sequence[float]] = ()  # from and to, in seconds, by time
+    # What it resembles most, of core.families.Family: a guess. None: not flagged, not sure, or not asked.
+    family: str | None = None
+    family_probability: float | None = None  # [0, 1], calibrated, if it is a fake of a known family
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,10 +21,10 @@ from evaluation.metrics import Flags
 from evaluation.scored_clips import probabilities
 from models.backends import (
     AUTOCAST,
+    Answers,
     Backend,
     CropNetwork,
     Crops,
-    Logits,
     OpenVINOBackend,
     TorchBackend,
     openvino_precisions,
@@ -61,7 +61,7 @@ class RoundingBackend:
                 module.register_forward_hook(lambda _module, _given, made: self._narrow(made))
         self._backend = TorchBackend(rounded, name="fp32", device=device, batch_size=16)
 
-    def run(self, crops: Crops) -> Logits:
+    def run(self, crops: Crops) -> Answers:
         return self._backend.run(crops)
 
     def _narrow(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -122,7 +122,7 @@ def _compared(
             compared.append(_left_out(name, str(error).splitlines()[0]))
             continue
         since = time.perf_counter()
-        logits = backend.run(images)
+        logits = backend.run(images)[:, 0]
         spent = time.perf_counter() - since
         if not np.isfinite(logits).all():
             compared.append(_left_out(name, "gives scores that are no finite numbers"))

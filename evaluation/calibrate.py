@@ -26,11 +26,12 @@ from evaluation.calibration import (
     fit_looks,
     thresholds,
 )
+from evaluation.families import fit_families
 from evaluation.growth import worst
 from evaluation.held_out import Clip, HeldOut, Plan
 from evaluation.labelled import labelled_clips
 from evaluation.report.results import of_checkpoint, read_results, rounded, write_results
-from evaluation.scored_clips import ScoredClip, evaluate
+from evaluation.scored_clips import ScoredClip, evaluate, known_fakes
 from evaluation.screening import Progress, RememberingDetector, pipeline_of, screen_clips, silent
 from models.checkpoint import load_checkpoint, save_checkpoint
 
@@ -67,6 +68,10 @@ def calibrate(
     with tempfile.TemporaryDirectory() as folder:
         (scored,) = screen_clips([pipeline], _clips(config, Path(folder)), detector, progress)
     calibration, limits = fitted(scored, config, pipeline.classifier.version)
+    if not config.looks_only:
+        fakes = known_fakes(scored, calibration, limits.suspect)
+        families = fit_families(fakes, pipeline.classifier.version.families)
+        calibration = replace(calibration, families=families)
     # Calibrate the very weights that were screened, even if the file was replaced meanwhile.
     screened = pipeline.classifier.version.weights_sha256
     network, version = load_checkpoint(weights, expected_sha256=screened)

@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from core.families import Family
 from core.model_version import Calibration, ModelVersion
+from evaluation import families
+from evaluation.families import KnownFake
 from evaluation.growth import Known, by_faces, by_minutes
 from evaluation.held_out import Clip
 from evaluation.metrics import (
@@ -33,6 +36,7 @@ class Screening:
     frames: tuple[float, ...] = ()  # highest logit of each frame that has one
     problem: str = ""  # why there is no score
     faces: tuple[tuple[float, ...], ...] = ()  # logits by time of each face that counts
+    families: tuple[float, ...] = ()  # family logits of the face that decided; empty: the version has none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,7 @@ class ScoredClip:
     problem: str = ""
     faces: tuple[tuple[float, ...], ...] = ()
     family: str = ""  # of a real manipulation
+    families: tuple[float, ...] = ()
 
     @property
     def fake(self) -> bool:
@@ -73,6 +78,7 @@ class ScoredClip:
             problem=screening.problem,
             faces=screening.faces,
             family=clip.family,
+            families=screening.families,
         )
 
 
@@ -118,6 +124,7 @@ class Evaluation:
     genuine: list[dict[str, Any]]  # each whole genuine video: name, side, condition, score, flagged
     unscored: dict[str, int]  # clips without a score, by reason
     growth: dict[str, list[dict[str, Any]]]  # of false alarms with faces and minutes (evaluation.growth)
+    families: dict[str, Any]  # whether fakes are said to be of their own family (evaluation.families)
     clips: list[ScoredClip] = field(repr=False)
 
 
@@ -190,9 +197,25 @@ def evaluate(
         tables={each.name: each for each in tables if each.rows},
         genuine=_whole_genuine(clips, calibration, fixed),
         growth=_growth(clips, calibration, fixed, seed),
+        families=families.table(known_fakes(main, calibration, fixed), version),
         unscored=_count(clip.problem or "no score" for clip in clips if clip.raw is None),
         clips=list(clips),
     )
+
+
+def known_fakes(clips: Sequence[ScoredClip], calibration: Calibration, threshold: float) -> list[KnownFake]:
+    """The real manipulations among the clips of which the family head has something to say."""
+    return [
+        KnownFake(
+            group=clip.group,
+            family=Family(clip.family),
+            method=clip.kind,
+            logits=clip.families,
+            flagged=calibration.probability(clip.raw) >= threshold,
+        )
+        for clip in clips
+        if clip.main and clip.fake and clip.families and clip.raw is not None and clip.family in set(Family)
+    ]
 
 
 def _growth(

@@ -85,10 +85,17 @@ def screen(pipeline: Pipeline, clip: Clip) -> Screening:
     raw = screened.video.raw
     unseen = (Verdict.NO_FACE, Verdict.UNJUDGED)
     if raw is None and clip.cropped and screened.video.verdict in unseen:
-        raw = _whole_picture(pipeline.classifier, clip.path)
-        return Screening(raw=raw, frames=(raw,))
+        raw, *families = _whole_picture(pipeline.classifier, clip.path)
+        return Screening(raw=raw, frames=(raw,), families=tuple(families))
     problem = "" if raw is not None else screened.video.verdict.value
-    return Screening(raw=raw, frames=tuple(frames.values()), problem=problem, faces=_faces(screened))
+    track = screened.video.track
+    return Screening(
+        raw=raw,
+        frames=tuple(frames.values()),
+        problem=problem,
+        faces=_faces(screened),
+        families=() if track is None else screened.video.tracks[track].families,
+    )
 
 
 def _faces(screened: Screened) -> tuple[tuple[float, ...], ...]:
@@ -99,15 +106,16 @@ def _faces(screened: Screened) -> tuple[tuple[float, ...], ...]:
     return tuple(map(tuple, logits.values()))
 
 
-def _whole_picture(classifier: Classifier, path: Path) -> float:
-    """The logit of a picture that is itself a face crop: in a tight one no detector finds a face."""
+def _whole_picture(classifier: Classifier, path: Path) -> list[float]:
+    """The answers to a picture that is itself a face crop: in a tight one no detector finds a face."""
     size = classifier.version.input_size
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise SettingsError(setting=str(path), reason="this picture is damaged")
     method = cv2.INTER_AREA if min(picture.shape[:2]) > size else cv2.INTER_LINEAR
     crop = cv2.resize(picture, (size, size), interpolation=method)[None, ..., ::-1]
-    return float(classifier.logits(np.ascontiguousarray(crop, np.uint8))[0])
+    answers: list[float] = classifier.answers(np.ascontiguousarray(crop, np.uint8))[0].tolist()
+    return answers
 
 
 def _ahead(items: Iterator[Item]) -> Iterator[Item]:

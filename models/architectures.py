@@ -13,7 +13,9 @@ from torch import nn
 
 from core.errors import SettingsError, WeightsError
 from core.model_version import Head
-from models.heads import PaperHead
+from models.heads import AuxiliaryHeads, Beside, PaperHead
+
+HEADS = "heads"  # the attribute under which a network carries auxiliary heads
 
 Triple = tuple[float, float, float]
 HALF: Triple = (0.5, 0.5, 0.5)
@@ -194,8 +196,10 @@ def architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
-def build(name: str, *, head: Head = "default", pretrained: bool = False) -> nn.Module:
+def build(name: str, *, head: Head = "default", pretrained: bool = False, families: int = 0) -> nn.Module:
     """The network, with random weights or (where a model hub can be reached) ImageNet's.
+
+    With `families` it also carries auxiliary heads, of which one tells so many families apart.
 
     Raises WeightsError if pretrained weights are wanted and the hub has none.
     """
@@ -203,6 +207,16 @@ def build(name: str, *, head: Head = "default", pretrained: bool = False) -> nn.
     network = _pretrained(entry) if pretrained else entry.make(False)
     if head == "paper":
         network.set_submodule(entry.classifier, PaperHead(entry.features))
+    if families:
+        network.add_module(HEADS, AuxiliaryHeads(entry.features, families))
+    return network
+
+
+def naming(name: str, network: nn.Module) -> nn.Module:
+    """`network`, which carries auxiliary heads, changed so that it gives (N, 1 + families) at once."""
+    where = architecture(name).classifier
+    family = network.get_submodule(f"{HEADS}.family")
+    network.set_submodule(where, Beside(network.get_submodule(where), family))
     return network
 
 

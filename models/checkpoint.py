@@ -66,7 +66,7 @@ def load_checkpoint(path: Path, expected_sha256: str | None = None) -> tuple[nn.
         # What is loaded is what was hashed, even if the file was replaced in between.
         if hashlib.sha256(content).hexdigest() != (expected_sha256 or version.weights_sha256):
             raise WeightsError(path=path, reason="its SHA-256 is not the expected one; fetch it again")
-        network = build(version.architecture, head=version.head)
+        network = build(version.architecture, head=version.head, families=len(version.families))
         tensors = {
             name: tensor.float() if tensor.is_floating_point() else tensor
             for name, tensor in load(content).items()

@@ -14,6 +14,7 @@ from torch import nn
 from core.errors import SettingsError
 from core.model_version import ModelVersion
 from models.backends import (
+    Answers,
     Backend,
     CropNetwork,
     Crops,
@@ -92,7 +93,11 @@ class Classifier:
         return classifier
 
     def logits(self, crops: Crops) -> Logits:
-        """The raw logit of each crop, above 0 for "fake".
+        """The raw logit of each crop, above 0 for "fake"; crops as `answers` takes them."""
+        return self.answers(crops)[:, 0]
+
+    def answers(self, crops: Crops) -> Answers:
+        """The raw logit of each crop, and those of the version's families, by one pass: (N, 1 + families).
 
         Args:
             crops: uint8 (N, S, S, 3) RGB, S the version's input size; N may be 0 or above the batch size.
@@ -117,14 +122,14 @@ class Classifier:
         """The largest difference in probability between the backend and fp32 on `crops`."""
         network = self._crop_network  # loaded in inference mode, it could never give gradients
         with torch.inference_mode():
-            exact = network(self._tensor(crops)).float().cpu().numpy()
+            exact = network(self._tensor(crops)).float().cpu().numpy()[:, 0]
         difference = np.abs(self.probabilities(crops) - self.probability(exact))
         # A backend that overflows gives NaN, which must not count as agreement.
         return float(np.nan_to_num(difference, nan=1.0).max(initial=0.0))
 
     @property
     def network(self) -> nn.Module:
-        """The network in fp32, evaluation mode, for gradients: takes what `normalise` gives."""
+        """The network in fp32, evaluation mode, for gradients: answers for what `normalise` gives."""
         return self._crop_network.network
 
     def normalise(self, crops: Crops) -> torch.Tensor:

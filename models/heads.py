@@ -1,4 +1,4 @@
-"""Heads: what turns the features of a network's last convolution into a logit."""
+"""Heads: what turns the features of a network's last convolution into logits."""
 
 import torch
 from torch import nn
@@ -23,7 +23,36 @@ class PaperHead(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(N, 1) for features (N, C, h, w), or (N, C) if the network has pooled them itself."""
-        pooled = features.mean(dim=(2, 3)) if features.ndim == 4 else features
-        hidden = self.dropout(torch.relu(self.norm(self.dense(pooled))))
+        hidden = self.dropout(torch.relu(self.norm(self.dense(pooled(features)))))
         both: torch.Tensor = self.classes(hidden)
         return both[:, 1:] - both[:, :1]
+
+
+class AuxiliaryHeads(nn.Module):
+    """The heads that a network was trained with beside its own, as it carries them: their weights.
+
+    The network's own forward pass does not know them.
+    """
+
+    def __init__(self, features: int, families: int) -> None:
+        """`features`: channels that the network's classifier takes."""
+        super().__init__()
+        self.family = nn.Linear(features, families)  # which family of manipulation
+        self.pointer = nn.Conv2d(features, 1, 1)  # where the forgery is, cell by cell of the last convolution
+
+
+class Beside(nn.Module):
+    """A network's classifier with a family head beside it: both read the same features, in one pass."""
+
+    def __init__(self, classifier: nn.Module, family: nn.Module) -> None:
+        super().__init__()
+        self.classifier, self.family = classifier, family
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, 1 + families): the logit of "fake", then those of the families."""
+        return torch.cat([self.classifier(features), self.family(pooled(features))], dim=1)
+
+
+def pooled(features: torch.Tensor) -> torch.Tensor:
+    """(N, C) for features (N, C, h, w), or (N, C) if the network has pooled them itself."""
+    return features.mean(dim=(2, 3)) if features.ndim == 4 else features

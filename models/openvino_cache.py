@@ -21,6 +21,7 @@ from models.openvino_runtime import (
 log = structlog.get_logger()
 
 FILE = "network.xml"  # beside it OpenVINO puts network.bin, the weights
+OUTPUT = "answers"  # raised, as a part of the folder's name, when what the network gives changes its shape
 
 
 def converted(network: CropNetwork, version: ModelVersion, cache: Path | None) -> openvino.Model:
@@ -33,7 +34,7 @@ def converted(network: CropNetwork, version: ModelVersion, cache: Path | None) -
         return _convert(network, version.input_size)
     # Another release may convert differently: it gets a folder of its own.
     release = openvino.__version__.split("-")[0]
-    kept = cache / f"openvino-{release}-{version.architecture}-{version.weights_sha256[:32]}"
+    kept = cache / f"openvino-{release}-{OUTPUT}-{version.architecture}-{version.weights_sha256[:32]}"
     if (kept / FILE).exists():
         try:
             return openvino.Core().read_model(kept / FILE)

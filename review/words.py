@@ -32,6 +32,15 @@ NAMES = {
     "grad_cam": "Grad-CAM",
 }
 
+# What a fake most resembles, by core.families.Family.
+FAMILIES = {
+    "swap": "face swap",
+    "reenact": "reenacted or talking head",
+    "lipsync": "lip-sync",
+    "generate": "generated face",
+    "photoshop": "retouched face",
+}
+
 # Why a face was not scored; not to be confused with a reviewer's "unsure".
 REASONS = {
     "small": "too small",
@@ -69,6 +78,13 @@ def named(word: str | None) -> str:
 def unfit(reason: str | None) -> str:
     """Why a face was not scored."""
     return NOTHING if reason is None else REASONS.get(reason, reason.replace("_", " "))
+
+
+def most_like(family: str | None, probability: float | None) -> str:
+    """What a face resembles most, and how probable that is: "face swap, 0.71"."""
+    if family is None or probability is None:
+        return NOTHING
+    return f"{FAMILIES.get(family, named(family))}, {min(probability, 0.99):.2f}"
 
 
 def abilities(permissions: Collection[str]) -> str:

@@ -246,6 +246,9 @@ class FaceTrack(Base):
     supported: Mapped[bool]  # enough usable frames for a say in the verdict
     # Its flagged parts: from and to, in seconds, by time.
     flagged_ranges: Mapped[list[list[float]]] = mapped_column(default=list, server_default="[]")
+    # What it most resembles, of core.families.Family: a guess. Null: not flagged, not sure, or older.
+    family: Mapped[str | None] = mapped_column(String(16))
+    family_probability: Mapped[float | None]  # [0, 1], calibrated, if it is a fake of a known family
 
 
 class FaceRow(Base):

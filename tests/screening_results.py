@@ -87,6 +87,8 @@ def screening_result(
         raw_score=2.0,
         supported=True,
         flagged_ranges=[(0.25, 0.75)] if verdict.flagged else [],
+        family="swap" if verdict.flagged else None,
+        family_probability=0.71 if verdict.flagged else None,
     )
     flagged = [
         FlaggedFrameResult(

@@ -68,3 +68,5 @@ def calibrate(
         made = run(read_settings(), weights, out, config, progress)
     typer.echo(f"{out}: {made.id} ({made.label})")
     typer.echo(f"flagged from {made.suspect_threshold}, fake from {made.fake_threshold}")
+    if made.calibration.families is not None:
+        typer.echo(f"a family named from {made.calibration.families.least}")

@@ -234,6 +234,47 @@ def _real(results: Results) -> str:
     return "\n".join(lines)
 
 
+def _families(results: Results) -> str:
+    """What the shipped checkpoint says of the family of real fakes, all of them and the flagged ones."""
+    real = results.get("real") or {}
+    families = real.get("families")
+    if not families:
+        return "Not measured: the checkpoint names no family, or no real manipulations were evaluated."
+    calibration = real["checkpoint"]["calibration"]["families"]
+    lines = [
+        f"Named from a probability of {calibration['least']:.2f}; the head's logits are divided by "
+        f"{calibration['temperature']:.2f}. Fitted on {calibration['fitted_on']}.",
+        "",
+        "| | all fakes | those flagged, which are what a reviewer sees |",
+        "|---|---|---|",
+    ]
+    parts = [families["all"], families["flagged"]]
+    rows: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "fakes": lambda part: str(part["fakes"]),
+        "named": lambda part: _share(part["named"], part["fakes"]),
+        "right among those named": lambda part: _share(part["right"], part["named"]),
+        "not named": lambda part: _share(part["fakes"] - part["named"], part["fakes"]),
+        "likeliest family right, named or not": lambda part: _share(part["likeliest_right"], part["fakes"]),
+        "expected calibration error": lambda part: _number(part["ece"]),
+        "expected calibration error of those named": lambda part: _number(part["ece_named"]),
+    }
+    lines += [f"| {name} | {' | '.join(map(cell, parts))} |" for name, cell in rows.items()]
+    for title, part in zip(("All fakes", "Flagged fakes"), parts, strict=True):
+        names = families["families"]
+        lines += ["", f"**{title}, by true family (rows) and named family**", ""]
+        lines += ["| | " + " | ".join(names) + " | not named |", "|---" * (len(names) + 2) + "|"]
+        lines += [f"| {name} | {' | '.join(map(str, row))} |" for name, row in part["confusion"].items()]
+    lines += ["", "**Flagged fakes, by method**", "", "| | fakes | named | right |", "|---|---|---|---|"]
+    lines += [
+        f"| {name} | {' | '.join(map(str, row))} |" for name, row in families["flagged"]["methods"].items()
+    ]
+    return "\n".join(lines)
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count} of {total} ({count / total:.1%})" if total else "-"
+
+
 def _measured(results: Results, titles: Mapping[str, str], *, over: str) -> list[str]:
     """How it was measured, everything pooled, and the tables that have a title. `over`: what is resampled."""
     tables, how = results["tables"], results["circumstances"]
@@ -368,6 +409,7 @@ PARTS: dict[str, Callable[[Results], str]] = {
     "training": _training,
     "commands": _commands,
     "real": _real,
+    "families": _families,
     "results": _results,
     "false_positives": _false_positives,
     "many_looks": _many_looks,

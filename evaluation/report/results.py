@@ -40,6 +40,7 @@ def as_results(
         "genuine_videos": evaluation.genuine,
         "backends": [rounded(asdict(each) | {"agrees": each.agrees}) for each in agreements],
         "growth": rounded(evaluation.growth),
+        "families": rounded(evaluation.families),
         "unscored": evaluation.unscored,
         "clips": [
             {

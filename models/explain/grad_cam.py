@@ -25,7 +25,7 @@ def explain(crop: Image, classifier: Classifier) -> Explanation:
     )
     try:
         with torch.enable_grad():
-            logit = network(classifier.normalise(crop[None])).sum()
+            logit = network(classifier.normalise(crop[None]))[0, 0]
             (gradient,) = torch.autograd.grad(logit, kept[0])
     finally:
         hook.remove()

@@ -10,7 +10,7 @@ from torch import nn
 
 from core.errors import WeightsError
 from core.model_version import read_model_version
-from models.architectures import architecture, build
+from models.architectures import HEADS, architecture, build
 
 if TYPE_CHECKING:
     from models.training.config import TrainConfig
@@ -53,7 +53,8 @@ def load_backbone(network: nn.Module, path: Path, classifier: str) -> None:
     fitting = {
         name: tensor
         for name, tensor in tensors.items()
-        if not name.startswith(f"{classifier}.") or (name in own and own[name].shape == tensor.shape)
+        if not name.startswith(f"{HEADS}.")  # of another run, which the training does not begin with
+        and (not name.startswith(f"{classifier}.") or (name in own and own[name].shape == tensor.shape))
     }
     try:
         missing, unexpected = network.load_state_dict(fitting, strict=False)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from core.families import Family
 from core.outcomes import (
     DecisionOutcome,
     DecisionState,
@@ -132,6 +133,13 @@ class Track(_Given):
     supported: bool = Field(description="Has enough usable frames to count for the verdict.")
     flagged_ranges: list[tuple[float, float]] = Field(
         description="Flagged parts: start and end in seconds, in order."
+    )
+    family: Family | None = Field(
+        description="What a flagged face most resembles, of the families that the model was taught: a guess. "
+        "Null where the face is not flagged, and where the model is not sure enough or names no families."
+    )
+    family_probability: float | None = Field(
+        description="The calibrated probability of the family, given that it is a fake of a family it knows."
     )
     faces: list[FrameScore]
 

@@ -81,6 +81,7 @@ def _blinded(answer: schemas.VideoDetail, found: VideoDetail, principal: Princip
     """Without what the machine and other reviewers said."""
     for track in answer.tracks:
         track.score, track.flagged_ranges = None, []
+        track.family = track.family_probability = None
         for face in track.faces:
             face.score = None
     for screening in answer.screenings:

@@ -63,6 +63,7 @@ class Meaning:
     fake: float | None  # threshold of "fake", if the model version has one
     suspect: float | None
     sentence: str
+    most_like: str | None  # "face swap, 0.71"; None where no family is named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,7 @@ class VideoPage:
     folded: list[Lane]  # beyond SHOWN_LANES
     colours: dict[int, int]  # of tracks, by number
     streams: dict[int, int]  # the video stream of each track, by number
+    likeness: dict[int, str]  # what a track most resembles, by number, where that is known
     ticks: list[Tick]
     limits: list[tuple[str, float]]  # kind and height of each threshold line
     boxes: dict[str, Any]  # data for the script that draws over the video
@@ -112,6 +114,7 @@ def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
         folded=lanes[SHOWN_LANES:],
         colours=colours,
         streams={track.number: track.stream for track in detail.tracks},
+        likeness={} if hidden else _likeness(detail),
         ticks=timeline.ticks(duration) if timeline.has_time(duration) else [],
         limits=[] if hidden else [(kind, timeline.height_of(at)) for kind, at in thresholds.items()],
         boxes=_boxes(detail, colours, width, height, hidden=hidden),
@@ -270,8 +273,21 @@ def _meaning(detail: VideoDetail, thresholds: Mapping[str, float]) -> Meaning | 
     sentence = f"The {kind} that {whose} is fake is {percent(score, 1)}. {_compared(score, thresholds)}"
     sentence += _parts(worst)
     return Meaning(
-        score=score, fake=thresholds.get("fake"), suspect=thresholds.get("suspect"), sentence=sentence
+        score=score,
+        fake=thresholds.get("fake"),
+        suspect=thresholds.get("suspect"),
+        sentence=sentence,
+        most_like=None if worst is None else _likeness(detail).get(worst.number),
     )
+
+
+def _likeness(detail: VideoDetail) -> dict[int, str]:
+    """What each track most resembles, by number, where a family is named."""
+    return {
+        track.number: words.most_like(track.family, track.family_probability)
+        for track in detail.tracks
+        if track.family is not None
+    }
 
 
 def _parts(worst: TrackDetail | None) -> str:

@@ -102,6 +102,8 @@ def _track(track: TrackDetail) -> dict[str, Any]:
         "score": track.score,
         "supported": track.supported,
         "flagged_ranges": _plain(track.flagged_ranges),
+        "family": track.family,
+        "family_probability": track.family_probability,
         "faces": [_face(face) for face in track.faces],
     }
 

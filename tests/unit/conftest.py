@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from core.model_version import Calibration, CropSettings, ModelVersion
-from models.architectures import architecture, build
+from models.architectures import HEADS, architecture, build
 from models.checkpoint import save_checkpoint
+from models.heads import AuxiliaryHeads
 
 MakeCheckpoint = Callable[..., Path]
 
@@ -59,7 +60,11 @@ def checkpoints_in(folder: Path) -> MakeCheckpoint:
             }
         )
         path = folder / f"{name}.safetensors"
-        save_checkpoint(path, lively(name, size), version, half=half)
+        network = lively(name, size)
+        if version.families:
+            torch.manual_seed(2)  # whatever the network is, the heads are the same
+            network.add_module(HEADS, AuxiliaryHeads(entry.features, len(version.families)))
+        save_checkpoint(path, network, version, half=half)
         return path
 
     return make

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.families import Resemblance
 from core.model_version import ModelVersion
 from core.outcomes import Verdict
 from core.settings import ScoringSettings, TrackSettings
@@ -23,6 +24,7 @@ __all__ = [
     "TrackScore",
     "VideoScore",
     "flagged_stretches",
+    "resemblance",
     "score_track",
     "score_video",
     "stretch_logits",
@@ -43,6 +45,7 @@ class TrackScore:
     usable: int = 0  # frames that were classified
     unfit: int = 0  # frames whose face the quality gate rejected
     stretches: tuple[float, ...] = ()  # logit of each stretch, each a frame further on
+    families: tuple[float, ...] = ()  # logits of the version's families; empty: the checkpoint tells none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +78,13 @@ def score_track(
     scoring: ScoringSettings,
     tracks: TrackSettings,
     rejections: Sequence[Rejection] = (),
+    families: Sequence[Sequence[float]] = (),
 ) -> TrackScore:
     """Score one track, its logits by time, of a video with `samples` sampled frames.
 
-    `rejections`: why the quality gate rejected the track's other frames.
+    Args:
+        rejections: why the quality gate rejected the track's other frames.
+        families: of each of the logits' frames, the logits of the version's families.
     """
     # A still, or a video of two frames, cannot give more support than it has frames.
     enough = min(tracks.min_frames, max(1, samples))
@@ -96,7 +102,30 @@ def score_track(
         usable=len(logits),
         unfit=unfit,
         stretches=stretches,
+        families=_most_suspicious(logits, families, scoring.top_fraction) if families else (),
     )
+
+
+def _most_suspicious(
+    logits: Sequence[float], families: Sequence[Sequence[float]], top_fraction: float
+) -> tuple[float, ...]:
+    """The mean family logits of the frames with the highest logits: the others may not even be forged."""
+    highest = np.argsort(logits)[::-1][: max(1, round(len(logits) * top_fraction))]
+    return tuple(np.asarray(families, np.float64)[highest].mean(axis=0).tolist())
+
+
+def resemblance(score: TrackScore, version: ModelVersion, scoring: ScoringSettings) -> Resemblance | None:
+    """The family that a flagged track resembles most.
+
+    None where the checkpoint is not sure enough or tells no families, and for a face that is not flagged:
+    the families were learnt from fakes alone, so they mean nothing of a genuine face.
+    """
+    calibration = version.calibration.families
+    if calibration is None or not score.families or score.score is None or not score.supported:
+        return None
+    if not verdict_of(score.score, version, scoring).flagged:
+        return None
+    return calibration.resemblance(version.families, score.families)
 
 
 def score_video(

@@ -31,6 +31,7 @@ class Candidate:
     crop: Image | None  # None once it can no longer become evidence
     track: int = -1  # until it has been tracked
     logit: float | None = None  # None until it has been classified; stays None if the gate rejected it
+    families: tuple[float, ...] = ()  # logits of the version's families, once it has been classified
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,7 @@ from worker.screening.aggregation import (
     VideoScore,
     doubted,
     flagged_stretches,
+    resemblance,
     score_track,
     score_video,
 )
@@ -180,15 +181,15 @@ class Pipeline:
         with run.stage("classify"):
             while len(run.unclassified) >= size or (finish and run.unclassified):
                 batch, run.unclassified = run.unclassified[:size], run.unclassified[size:]
-                logits = self._classifier.logits(
+                answers = self._classifier.answers(
                     np.stack([one.crop for one in batch if one.crop is not None])
                 )
-                if not np.isfinite(logits).all():
+                if not np.isfinite(answers).all():
                     # Compared with a threshold it would count as clear.
                     reason = "a score is not a finite number; try FACEWARDEN_BACKEND=fp32, or other weights"
                     raise WeightsError(path=self._classifier.version.id, reason=reason)
-                for candidate, logit in zip(batch, logits, strict=True):
-                    candidate.logit = float(logit)
+                for candidate, (logit, *families) in zip(batch, answers.tolist(), strict=True):
+                    candidate.logit, candidate.families = logit, tuple(families)
 
     def _track(self, frames: list[Frame], cropped: list[list[Candidate]], run: _Run) -> None:
         with run.stage("track"):
@@ -232,6 +233,7 @@ class Pipeline:
                 score_track(
                     [one.logit for one in members[number] if one.logit is not None],
                     rejections=reasons[number],
+                    families=[one.families for one in members[number] if one.families],
                     samples=report.streams[members[number][0].stream].taken,
                     version=version,
                     scoring=settings.scoring,
@@ -243,7 +245,7 @@ class Pipeline:
             for stream in report.streams.values():
                 video = doubted(video, taken=stream.taken, damaged=stream.damaged)
             tracks = [
-                _track(number, members[number], score, video, settings.scoring)
+                _track(number, members[number], score, video, version=version, scoring=settings.scoring)
                 for number, score in zip(numbers, video.tracks, strict=True)
             ]
             return tracks, video
@@ -306,12 +308,15 @@ def _track(
     members: list[Candidate],
     score: TrackScore,
     video: VideoScore,
+    *,
+    version: ModelVersion,
     scoring: ScoringSettings,
 ) -> TrackResult:
     usable = [(one.time, one.logit) for one in members if one.logit is not None]
     flagged: list[Stretch] = []
     if score.supported:
         flagged = flagged_stretches([time for time, _ in usable], [one for _, one in usable], video, scoring)
+    like = resemblance(score, version, scoring)
     return TrackResult(
         number=number,
         stream=members[0].stream,
@@ -323,4 +328,6 @@ def _track(
         raw_score=score.raw,
         supported=score.supported,
         flagged_ranges=[(part.start_seconds, part.end_seconds) for part in flagged],
+        family=None if like is None else like.family.value,
+        family_probability=None if like is None else like.probability,
     )

@@ -39,6 +39,19 @@ class Screened:
         return self.video.score
 
     @property
+    def family(self) -> str | None:
+        """What the face that decided resembles most: a guess, of `core.families.Family`.
+
+        None where nothing is flagged, where the model is not sure enough, and where it tells no families.
+        """
+        return None if self.video.track is None else self.tracks[self.video.track].family
+
+    @property
+    def family_probability(self) -> float | None:
+        """The calibrated probability of `family`, in [0, 1], if the face is a fake of a known family."""
+        return None if self.video.track is None else self.tracks[self.video.track].family_probability
+
+    @property
     def coverage(self) -> float:
         """The fraction of the expected samples that came undamaged, in [0, 1]."""
         return self.report.coverage

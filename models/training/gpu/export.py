@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from core.model_version import UNTRAINED_LABEL, CropSettings, ModelVersion
-from models.architectures import architecture, build
+from models.architectures import HEADS, architecture, build
 from models.checkpoint import save_checkpoint
-from models.training.gpu.heads import read_heads
+from models.training.gpu.heads import FAMILIES, read_heads
 
-NETWORK = "network."  # before the names of what screens; the auxiliary heads are left out
+NETWORK = "network."  # before the names of what screens; the others are the auxiliary heads'
 
 
 def export_run(run: Path, out: Path, *, label: str = UNTRAINED_LABEL, command: str = "") -> ModelVersion:
@@ -20,8 +20,11 @@ def export_run(run: Path, out: Path, *, label: str = UNTRAINED_LABEL, command: s
     weights, record = read_heads(run)
     config = record["config"]
     entry = architecture(config["architecture"])
-    network = build(entry.name)
-    own = {name.removeprefix(NETWORK): value for name, value in weights.items() if name.startswith(NETWORK)}
+    network = build(entry.name, families=len(FAMILIES))
+    own = {
+        name.removeprefix(NETWORK) if name.startswith(NETWORK) else f"{HEADS}.{name}": value
+        for name, value in weights.items()
+    }
     network.load_state_dict({**network.state_dict(), **own})
     version = ModelVersion(
         architecture=entry.name,
@@ -30,6 +33,7 @@ def export_run(run: Path, out: Path, *, label: str = UNTRAINED_LABEL, command: s
         input_size=config["input_size"],
         mean=entry.mean,
         std=entry.std,
+        families=FAMILIES,
         crop=CropSettings(margin=config["margin"]),
         training={**record, "commands": [*record["commands"], *([command] if command else [])]},
     )

@@ -12,13 +12,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from core.errors import SettingsError, WeightsError
+from core.families import Family
 from models.architectures import architecture
 from models.checkpoint import stored
+from models.heads import pooled
 from models.whole_file import whole
 
 FILE = "heads.safetensors"
 METADATA_KEY = "facewarden-gpu-run"
-FAMILIES = ("swap", "reenact", "lipsync", "generate", "photoshop")
+FAMILIES = tuple(Family)  # in the order of the head's logits
 
 Weights = Mapping[str, torch.Tensor]
 Record = dict[str, Any]  # config, steps, pictures, seconds, packs, commands, …: models.training.gpu.__main__
@@ -50,9 +52,7 @@ class Heads(nn.Module):
         """(N,) logits, (N, h, w) logits of the cells, (N, families) logits."""
         logits = self.network(images)[:, 0].float()
         cells = self.pointer(F.relu(self._cells))[:, 0].float()
-        # Some classifiers take the last maps themselves.
-        features = self._features.mean((2, 3)) if self._features.ndim == 4 else self._features
-        families = self.family(features).float()
+        families = self.family(pooled(self._features)).float()
         self._cells = self._features = torch.empty(0)
         return logits, cells, families
 

@@ -56,6 +56,7 @@ def test_one_object_a_line_and_a_bad_file_stops_nothing(
     assert whole["sha256"] == hashlib.sha256(face_clip.read_bytes()).hexdigest()
     assert whole["verdict"] == "fake"
     assert 0 <= whole["score"] <= 1
+    assert (whole["family"], whole["family_probability"]) == (None, None)  # this checkpoint tells none
     assert whole["coverage"] == 1.0
     assert whole["model_label"] == "untrained-demo"
     assert {"decode", "detect", "crop", "classify", "track", "aggregate", "total"} <= set(

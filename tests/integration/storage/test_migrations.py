@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Engine, text
 from storage import migrate
 from storage.engine import reading
 from storage.migrate import is_current, upgrade
+from storage.read import detail
 from storage.tables import utc_now
 
 FIRST_RELEASE = (
@@ -47,4 +48,6 @@ def test_videos_and_results_of_the_first_release_are_kept(bare_engine: Engine) -
         for table in KEPT:  # nothing that hangs on a screening has gone with a table that was rebuilt
             assert session.scalar(text(f"SELECT count(*) FROM {table}")) == 1, table  # noqa: S608  named above
         row = session.execute(text("SELECT decision_state, verdict FROM screening")).one()
+        track = detail.video(session, 1).tracks[0]
     assert tuple(row) == ("open", "fake")
+    assert (track.family, track.family_probability) == (None, None)  # not known

@@ -126,6 +126,7 @@ def test_a_result_is_stored_whole_and_once(engine: Engine, ticket: Ticket) -> No
     assert video.flagged_frames[0].box == (1, 2, 30, 40)
     assert (item.longest_unseen_seconds, video.looks) == (1.25, 3.5)
     assert video.tracks[0].flagged_ranges == [[0.25, 0.75]]
+    assert (video.tracks[0].family, video.tracks[0].family_probability) == ("swap", 0.71)
     with pytest.raises(StaleAttempt), transaction(engine) as session:
         complete(session, claimed, result(0.1))  # the job ran twice
     assert stored_screenings(engine)[0].item.score == 0.9

@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from core.errors import WeightsError
+from core.families import Family, FamilyCalibration
 from core.model_version import (
     Calibration,
     CropSettings,
@@ -63,6 +65,38 @@ def test_reads_all_that_a_score_depends_on(make_checkpoint: Callable[..., Path])
     )
     assert version.id == f"smallcnn-{digest[:12]}"
     assert not version.untrained
+
+
+def test_families_come_back_and_older_checkpoints_have_none() -> None:
+    calibration = Calibration(families=FamilyCalibration(temperature=1.5, least=0.7, fitted_on="fakes"))
+    known = replace(VERSION, families=(Family.SWAP, Family.REENACT), calibration=calibration)
+    read = parse(save(TENSORS, metadata=known.to_metadata()))
+    assert read == replace(known, weights_sha256="0" * 64)
+    older = json.loads(known.to_metadata()["facewarden"])
+    del older["families"], older["calibration"]["families"]
+    read = parse(save(TENSORS, metadata={"facewarden": json.dumps(older)}))
+    assert (read.families, read.calibration.families) == ((), None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"families": ["swap", "magic"]},
+        {"families": ["swap", "swap"]},
+        {"families": "swap"},
+        {"families": 5},
+        {"families": ["swap"], "calibration": {"families": {"temperature": 0.0, "least": 0.5}}},
+        {"families": ["swap"], "calibration": {"families": {"temperature": 1.0, "least": 1.5}}},
+        {"families": ["swap"], "calibration": {"families": {"temperature": float("nan"), "least": 0.5}}},
+        {"families": ["swap"], "calibration": {"families": {"temperature": "1", "least": 0.5}}},
+        {"families": ["swap"], "calibration": {"families": {"least": 0.5}}},
+        {"families": ["swap"], "calibration": {"families": [1]}},
+        {"families": [], "calibration": {"families": {"temperature": 1.0, "least": 0.5}}},
+    ],
+)
+def test_families_that_make_no_sense_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(WeightsError, match="no Facewarden metadata"):
+        parse(save(TENSORS, metadata=values(**changes)))
 
 
 def test_a_replaced_file_is_read_again(tmp_path: Path) -> None:

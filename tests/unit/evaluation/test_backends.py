@@ -10,7 +10,7 @@ import pytest
 from evaluation import backends
 from evaluation.backends import RoundingBackend, agreements
 from evaluation.held_out_crops import LabelledCrops
-from models.backends import CropNetwork, Crops, Logits, TorchBackend
+from models.backends import Answers, CropNetwork, Crops, TorchBackend
 from models.checkpoint import load_checkpoint
 from models.device import cpu_has_bf16
 
@@ -64,8 +64,8 @@ class Broken:
     def __init__(self, *logits: float) -> None:
         self._logits = logits
 
-    def run(self, images: Crops) -> Logits:
-        return np.resize(np.array(self._logits, np.float32), len(images))
+    def run(self, images: Crops) -> Answers:
+        return np.resize(np.array(self._logits, np.float32), (len(images), 1))
 
 
 @pytest.mark.parametrize("logits", [(1.0, 1.0), (np.nan, 1.0)])

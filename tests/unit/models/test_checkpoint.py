@@ -1,12 +1,14 @@
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from core.errors import WeightsError
+from core.families import Family
 from core.model_version import ModelVersion
 from models.architectures import build
 from models.checkpoint import load_checkpoint, save_checkpoint
@@ -38,6 +40,28 @@ def test_the_network_comes_back(tmp_path: Path, name: str, half: bool, tolerance
     assert read == saved
     assert not loaded.training
     assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+
+
+def test_heads_that_a_network_was_trained_with_travel_with_it(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    network = build("smallcnn", families=2)
+    families = (Family.SWAP, Family.LIPSYNC)
+    save_checkpoint(tmp_path / "a.safetensors", network, replace(version(), families=families), half=False)
+    loaded, read = load_checkpoint(tmp_path / "a.safetensors")
+    assert read.families == families
+    for name in ("heads.family.weight", "heads.family.bias", "heads.pointer.weight"):
+        assert torch.equal(loaded.state_dict()[name], network.state_dict()[name])
+    images = torch.randn(2, 3, 64, 64)
+    bare = build("smallcnn")
+    bare.load_state_dict({k: v for k, v in network.state_dict().items() if not k.startswith("heads.")})
+    assert torch.equal(loaded(images), bare.eval()(images))  # they change nothing of the verdict
+
+
+def test_a_family_head_of_another_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(path, build("smallcnn", families=2), replace(version(), families=tuple(Family)))
+    with pytest.raises(WeightsError, match="do not fit smallcnn"):
+        load_checkpoint(path)
 
 
 def test_half_is_half_the_size_and_leaves_no_partial_file(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ import torch
 from structlog.testing import capture_logs
 
 from core.errors import SettingsError, WeightsError
+from core.families import Family
 from models import openvino_cache
-from models.backends import Crops, Logits, OpenVINOBackend, TorchBackend
+from models.backends import Answers, Crops, Logits, OpenVINOBackend, TorchBackend
+from models.checkpoint import load_checkpoint
 from models.classifier import Classifier, choose_backend
 
 MakeCheckpoint = Callable[..., Path]
@@ -80,6 +82,39 @@ def test_openvino_agrees_with_fp32(
     assert classifier.agreement(images) < 1e-4
 
 
+FAMILIES = tuple(Family)
+
+
+def test_families_are_answered_beside_the_verdict_by_every_backend(
+    make_checkpoint: MakeCheckpoint, exact: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same network without the head says the same of "fake"; the backends agree on both."""
+    monkeypatch.setattr("models.classifier.openvino_precisions", lambda: ["fp32"])
+    path, images = make_checkpoint(families=FAMILIES), crops(6)
+    plain = Classifier.load(path, backend="fp32", device="cpu", batch_size=4)
+    answers = plain.answers(images)
+    assert answers.shape == (6, 1 + len(FAMILIES))
+    np.testing.assert_array_equal(answers[:, 0], plain.logits(images))
+    np.testing.assert_allclose(plain.logits(images), exact.logits(images), rtol=1e-5, atol=1e-5)
+    assert exact.answers(images).shape == (6, 1)
+    assert answers[:, 1:].std(axis=1).min() > 0.01  # the families do differ
+    fast = Classifier.load(path, backend="openvino", device="cpu")
+    assert fast.backend.name == "openvino"
+    np.testing.assert_allclose(fast.answers(images), answers, rtol=1e-3, atol=1e-3)
+    bf16 = TorchBackend(plain._crop_network, name="bf16", device="cpu", batch_size=4).run(images)
+    np.testing.assert_allclose(bf16, answers, rtol=0.05, atol=0.05)
+
+
+def test_the_family_head_reads_what_the_classifier_reads(make_checkpoint: MakeCheckpoint) -> None:
+    path, images = make_checkpoint(families=FAMILIES, half=False), crops(2)
+    network, _ = load_checkpoint(path)
+    classifier = Classifier.load(path, backend="fp32", device="cpu")
+    with torch.inference_mode():
+        features = network.features(classifier.normalise(images)).mean(dim=(2, 3))  # type: ignore[operator]
+        by_hand = network.get_submodule("heads.family")(features).numpy()
+    np.testing.assert_allclose(classifier.answers(images)[:, 1:], by_hand, rtol=1e-4, atol=1e-4)
+
+
 def test_crops_of_another_kind_are_a_mistake(exact: Classifier) -> None:
     for wrong in (crops(2, 32), crops(2).astype(np.float32), crops(2)[0]):
         with pytest.raises(ValueError, match="crops must be uint8"):
@@ -108,7 +143,7 @@ def test_a_backend_that_differs_gives_way_to_fp32(
 ) -> None:
     true_run = OpenVINOBackend.run
 
-    def wrong(self: OpenVINOBackend, images: Crops) -> Logits:
+    def wrong(self: OpenVINOBackend, images: Crops) -> Answers:
         return -true_run(self, images)
 
     monkeypatch.setattr(OpenVINOBackend, "run", wrong)
@@ -120,7 +155,7 @@ def test_a_backend_that_differs_gives_way_to_fp32(
 
 
 def test_a_backend_that_overflows_does_not_agree(fast: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast.backend, "run", lambda images: np.full(len(images), np.nan, np.float32))
+    monkeypatch.setattr(fast.backend, "run", lambda images: np.full((len(images), 1), np.nan, np.float32))
     assert fast.agreement(crops(2)) == 1.0
 
 
@@ -134,7 +169,7 @@ def test_a_cpu_with_bf16_keeps_it_only_if_it_agrees(
         tried.append(precision)
         start(self, model, precision="fp32")
 
-    def coarse_at_first(self: OpenVINOBackend, images: Crops) -> Logits:
+    def coarse_at_first(self: OpenVINOBackend, images: Crops) -> Answers:
         return run(self, images) + (3 if tried == ["bf16"] else 0)
 
     monkeypatch.setattr("models.classifier.openvino_precisions", lambda: ["bf16", "fp32"])
@@ -184,6 +219,14 @@ class TestCache:
         np.testing.assert_array_equal(self.load(path, cache), first)
         (kept,) = cache.iterdir()  # no partial folder is left
         assert sorted(file.name for file in kept.iterdir()) == ["network.bin", "network.xml"]
+
+    def test_a_conversion_of_an_earlier_release_is_not_taken_for_one_with_families(
+        self, make_checkpoint: MakeCheckpoint, cache: Path
+    ) -> None:
+        path = make_checkpoint(families=FAMILIES)
+        self.load(path, cache)
+        (kept,) = cache.iterdir()
+        assert "-answers-" in kept.name  # earlier releases kept one logit a crop, under a name without it
 
     def test_other_weights_are_converted_anew(
         self, make_checkpoint: MakeCheckpoint, path: Path, cache: Path
@@ -244,6 +287,6 @@ def test_bf16_by_autocast_stays_near_fp32(make_checkpoint: MakeCheckpoint, exact
     """Emulated where the CPU has none: slow, but the same numbers."""
     backend = TorchBackend(exact._crop_network, name="bf16", device="cpu", batch_size=4)
     images = crops(6)
-    assert np.abs(backend.run(images) - exact.logits(images)).max() > 0  # bf16 it is
+    assert np.abs(backend.run(images)[:, 0] - exact.logits(images)).max() > 0  # bf16 it is
     bf16 = Classifier(make_checkpoint(), exact._crop_network, exact.version, backend)
     assert bf16.agreement(images) < 0.1

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from core.families import Family
 from core.roles import Role
 from review import words
 from review.auth.access import ROLE_PERMISSIONS, Permission
@@ -24,6 +25,16 @@ def test_a_percentage_is_no_more_certain_than_its_number(value: float | None, sa
 def test_only_a_certainty_reads_as_one(value: float, digits: int) -> None:
     said = words.percent(value, digits)
     assert said not in {f"{0:.{digits}%}", f"{1:.{digits}%}"}
+
+
+@pytest.mark.parametrize("family", Family)
+def test_every_family_has_plain_words(family: Family) -> None:
+    assert words.most_like(family.value, 0.714) == f"{words.FAMILIES[family.value]}, 0.71"
+
+
+def test_a_guess_never_reads_as_certain_and_no_guess_as_nothing() -> None:
+    assert words.most_like("swap", 1.0) == "face swap, 0.99"
+    assert words.most_like(None, None) == "-"
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ def test_a_video_in_full(shared: Site) -> None:
     face, _ = track["faces"]
     assert face["box"] == [1, 2, 30, 40]
     assert track["flagged_ranges"] == [[0.25, 0.75]]
+    assert (track["family"], track["family_probability"]) == ("swap", 0.71)
     assert (found["video"]["longest_unseen_seconds"], found["looks"]) == (1.25, 3.5)
     assert face["score"] == pytest.approx(shared.version.calibration.probability(2.0))
     (frame,) = found["flagged_frames"]
@@ -115,6 +116,8 @@ def test_a_blind_reviewer_sees_the_answer_after_deciding(site: Site) -> None:
         hidden["tracks"][0]["score"],
     ]
     assert [*shown, hidden["tracks"][0]["faces"][0]["score"], hidden["screenings"][0]["score"]] == [None] * 6
+    track = hidden["tracks"][0]
+    assert (track["family"], track["family_probability"]) == (None, None)
     assert hidden["flagged_frames"] == hidden["decisions"] == hidden["tracks"][0]["flagged_ranges"] == []
     assert all(
         item["score_hidden"] and item["verdict"] is None for item in client.get("/v1/videos").json()["items"]

@@ -2,15 +2,18 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.errors import SettingsError
+from core.families import Family, FamilyCalibration
 from core.model_version import UNTRAINED_LABEL, Calibration, ModelVersion
 from evaluation.backends import Agreement
 from evaluation.report import plots
+from evaluation.report.model_card import PARTS
 from evaluation.report.report import short_names, write_report
 from evaluation.report.results import as_results, read_results, write_results
 from evaluation.robustness import CONDITIONS
@@ -122,6 +125,37 @@ def test_markdown_and_json_hold_the_pages_numbers(comparison: Path) -> None:
     assert "| noise |" in text
     for path in re.findall(r"\]\((plots/\w+\.svg)\)", text):
         assert (comparison / path).read_text().lstrip().startswith("<?xml")
+
+
+def test_what_fakes_resemble_is_reported(tmp_path: Path) -> None:
+    families = (Family.SWAP, Family.GENERATE)
+    known = FamilyCalibration(temperature=1.0, least=0.9)
+    version = replace(
+        evaluation(1).version,
+        families=families,
+        calibration=Calibration(families=known),
+        suspect_threshold=0.5,
+    )
+    clips = [
+        ScoredClip(
+            name=str(number), group=str(number), source="s", side="test", kind="tool", condition="as it is",
+            main=True, robust=False, raw=raw, frames=(raw,), family="swap", families=said,
+        )
+        for number, (raw, said) in enumerate([(3.0, (4.0, 0.0)), (3.0, (0.0, 0.0)), (-3.0, (0.0, 4.0))])
+    ]  # fmt: skip
+    made = evaluate(version, clips, resamples=0)
+    results = as_results(made, [], HOW)
+    assert results["families"]["flagged"]["confusion"] == {"swap": [1, 0, 1]}
+    assert results["families"]["all"]["confusion"] == {"swap": [1, 1, 1]}
+    page = write_report(tmp_path, [made], [results]).read_text()
+    assert "<tr><td>swap</td><td>1</td><td>0</td><td>1</td></tr>" in page
+    assert "| swap | 1 | 0 | 1 |" in (tmp_path / "report.md").read_text()
+    card = PARTS["families"]({"real": results})
+    assert "| named | 2 of 3 (66.7%) | 1 of 2 (50.0%) |" in card
+    assert "| right among those named | 1 of 2 (50.0%) | 1 of 1 (100.0%) |" in card
+    assert "| tool | 2 | 1 | 1 |" in card
+    assert "Not measured" in PARTS["families"]({"real": as_results(evaluation(1), [], HOW)})
+    assert "Not measured" in PARTS["families"]({})
 
 
 def test_the_same_numbers_give_the_same_picture(comparison: Path) -> None:

@@ -2,17 +2,20 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.families import Family, FamilyCalibration, Resemblance
 from core.model_version import Calibration, Looks, ModelVersion
 from core.outcomes import Verdict
 from core.settings import ScoringSettings, TrackSettings
 from worker.screening.aggregation import (
     TrackScore,
     flagged_stretches,
+    resemblance,
     score_track,
     score_video,
     stretch_logits,
@@ -84,6 +87,52 @@ def test_the_worst_supported_track_decides() -> None:
     )
     assert (video.verdict, video.track) == (Verdict.FAKE, 1)
     assert video.score == pytest.approx(1 / (1 + math.exp(-3)))
+
+
+FAMILIES = (Family.SWAP, Family.GENERATE)
+NAMING = replace(
+    VERSION,
+    families=FAMILIES,
+    calibration=replace(VERSION.calibration, families=FamilyCalibration(temperature=2.0, least=0.6)),
+)
+
+
+def like(
+    logits: list[float], families: list[tuple[float, float]], version: ModelVersion = NAMING, **settings: Any
+) -> Resemblance | None:
+    scoring = ScoringSettings(**settings)
+    score = score_track(
+        logits, samples=20, version=version, scoring=scoring, tracks=TrackSettings(), families=families
+    )
+    (track,) = score_video([score], version=version, scoring=scoring).tracks
+    return resemblance(track, version, scoring)
+
+
+def test_a_flagged_track_resembles_what_its_most_suspicious_frames_do() -> None:
+    """Half of the frames count; in the others somebody genuine is seen."""
+    swapped, other = (5.0, 1.0), (0.0, 40.0)
+    named = like([4.0, -3.0, 4.0, -3.0], [swapped, other, swapped, other])
+    assert named is not None
+    assert named.family is Family.SWAP
+    assert named.probability == pytest.approx(1 / (1 + math.exp(-2)))  # 4 apart, at a temperature of 2
+    everything = like([4.0, -3.0, 4.0, -3.0], [swapped, other, swapped, other], top_fraction=1.0)
+    assert everything is None  # all frames together are not even suspicious
+
+
+@pytest.mark.parametrize(
+    ("logits", "families", "version"),
+    [
+        ([-4.0] * 5, [(5.0, 1.0)] * 5, NAMING),  # clear: what is genuine resembles nothing
+        ([4.0], [(5.0, 1.0)], NAMING),  # too few frames for a say
+        ([4.0] * 5, [(1.4, 1.0)] * 5, NAMING),  # not sure enough
+        ([4.0] * 5, [], VERSION),  # a checkpoint without a family head
+        ([4.0] * 5, [(5.0, 1.0)] * 5, replace(NAMING, calibration=VERSION.calibration)),  # not calibrated
+    ],
+)
+def test_no_family_is_named_where_nothing_is_known(
+    logits: list[float], families: list[tuple[float, float]], version: ModelVersion
+) -> None:
+    assert like(logits, families, version) is None
 
 
 def test_typed_outcomes_instead_of_a_silent_half() -> None:

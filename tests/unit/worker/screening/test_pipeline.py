@@ -1,6 +1,7 @@
 """The pipeline with a real decoder, and models whose answers are known."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from core.errors import BrokenMedia, NotMedia, WeightsError
-from core.model_version import ModelVersion
+from core.families import Family, FamilyCalibration
+from core.model_version import Calibration, ModelVersion
 from core.outcomes import Verdict
 from core.settings import Settings
 from models.face import Box, Face, Image
@@ -78,10 +80,10 @@ class BrightnessClassifier:
         self.crops: list[Image] = []
         self.batches: list[int] = []
 
-    def logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def answers(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         self.crops += list(crops)
         self.batches.append(len(crops))
-        return np.where(crops.mean(axis=(1, 2, 3)) > 128, 3.0, -3.0).astype(np.float32)
+        return np.where(crops.mean(axis=(1, 2, 3)) > 128, 3.0, -3.0).astype(np.float32)[:, None]
 
 
 @pytest.fixture(scope="module")
@@ -154,12 +156,36 @@ def test_the_worst_track_decides_and_only_flagged_tracks_give_evidence(
         assert number_in(frame) == round(shown.time_seconds * RATE)
 
 
+def test_a_flagged_track_says_what_it_most_resembles(small_batches: Settings, clip: Path) -> None:
+    """The families' logits come with the verdict's, by the same call; the clear face resembles nothing."""
+
+    class Expert(BrightnessClassifier):
+        version = replace(
+            VERSION,
+            families=(Family.SWAP, Family.LIPSYNC),
+            calibration=Calibration(families=FamilyCalibration(temperature=1.0, least=0.5)),
+        )
+
+        def answers(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+            families = np.tile(np.array([0.5, 1.5], np.float32), (len(crops), 1))
+            return np.hstack([super().answers(crops), families])
+
+    screened = screen(small_batches, clip, KnownDetector(face(RIGHT), face(LEFT)), Expert())
+    genuine, forged = screened.tracks
+    assert (genuine.family, genuine.family_probability) == (None, None)
+    assert forged.family == "lipsync"
+    assert forged.family_probability == pytest.approx(1 / (1 + np.exp(-1)))
+    assert (screened.family, screened.family_probability) == (forged.family, forged.family_probability)
+    silent = screen(small_batches, clip, KnownDetector(face(LEFT)), BrightnessClassifier())
+    assert (silent.family, silent.tracks[0].family) == (None, None)
+
+
 def test_each_flagged_track_is_shown(small_batches: Settings, clip: Path) -> None:
     """Two suspicious people: the evidence must not be all of one."""
 
     class Alarmist(BrightnessClassifier):
-        def logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return np.abs(super().logits(crops)) + (crops.mean(axis=(1, 2, 3)) > 128)
+        def answers(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.abs(super().answers(crops)) + (crops.mean(axis=(1, 2, 3)) > 128)[:, None]
 
     screened = screen(small_batches, clip, KnownDetector(face(LEFT), face(RIGHT)), Alarmist())
     assert [screened.faces[one.face].track_number for one in screened.evidence] == [0, 1, 0]
@@ -228,8 +254,8 @@ def test_a_score_that_is_no_number_is_an_error_and_not_clear(
     small_batches: Settings, clip: Path, value: float
 ) -> None:
     class Broken(BrightnessClassifier):
-        def logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return np.full(len(crops), value, np.float32)
+        def answers(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.full((len(crops), 1), value, np.float32)
 
     with pytest.raises(WeightsError, match="not a finite number"):
         screen(small_batches, clip, KnownDetector(face(LEFT)), Broken())

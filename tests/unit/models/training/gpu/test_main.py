@@ -11,6 +11,7 @@ import torch
 
 from core.command_line import command_line
 from core.errors import WeightsError
+from core.families import Family
 from evaluation.report.lineage import train_commands
 from evaluation.report.model_card import PARTS
 from models.checkpoint import load_checkpoint
@@ -95,6 +96,9 @@ def test_runs_are_averaged_and_become_a_checkpoint_that_starts_the_next(
     assert version.id == made.id
     assert (version.label, version.input_size, version.crop.margin) == ("small-1", 32, 1.3)
     assert torch.equal(network.state_dict()["features.0.weight"], soup[name])
+    assert version.families == tuple(Family)
+    for head in ("family.weight", "pointer.bias"):
+        assert torch.equal(network.state_dict()[f"heads.{head}"], soup[head])
     assert version.training["started_from"]["id"].startswith("smallcnn-")
     commands = train_commands(version.training)
     assert len(commands) == 4
