@@ -11,7 +11,7 @@ from cli.tables import coloured, percent, printed_label
 from core import queues
 from core.errors import NotFound, printable
 from core.settings import Settings
-from review.words import reasons
+from review.words import most_like, reasons
 from storage import explanations
 from storage.engine import connect, transaction
 from storage.objects import FolderStore
@@ -83,8 +83,11 @@ def show_results(
 
 def as_object(found: ScreeningDetail, objects: FolderStore) -> dict[str, Any]:
     """A screening as `--json` prints it, with the paths of its pictures."""
+    worst = found.worst_track
     return {
         **_picked(found.item, SCREENING_FIELDS),
+        "family": None if worst is None else worst.family,
+        "family_probability": None if worst is None else worst.family_probability,
         "names": found.names,
         "attempt": found.attempt,
         "looks": found.looks,
@@ -119,14 +122,15 @@ def print_results(found: Sequence[ScreeningDetail], objects: FolderStore) -> Non
     """The verdict table, and below it each flagged frame with its overlays."""
     console = Console()
     table = Table(title="results")
-    for column in ("video", "verdict", "score", "coverage", "tracks", "model", "note"):
+    for column in ("video", "verdict", "score", "most like", "coverage", "tracks", "model", "note"):
         table.add_column(column, overflow="fold")
     for screening in found:
-        item = screening.item
+        item, worst = screening.item, screening.worst_track
         table.add_row(
             _name(screening),
             coloured(item.verdict or ("failed:" + item.error_code if item.error_code else item.status)),
             percent(item.score),
+            most_like(None, None) if worst is None else most_like(worst.family, worst.family_probability),
             percent(item.coverage) + (" partial" if item.partial else ""),
             str(len(screening.tracks)),
             printed_label(item.model_version, item.model_label),

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.model_version import UNTRAINED_LABEL
 from core.outcomes import ExplainStatus, ExplanationMethod, MediaKind, ScreeningStatus
-from core.results import FaceResult
+from core.results import FaceResult, TrackResult
 from review import addresses, words
 from review.pages import timeline
 from review.pages.timeline import Lane, Sample, Tick
@@ -266,7 +266,7 @@ def _meaning(detail: VideoDetail, thresholds: Mapping[str, float]) -> Meaning | 
     score = detail.item.score
     if score is None:
         return None
-    worst = max(detail.tracks, key=lambda track: track.score or 0.0, default=None)
+    worst = detail.worst_track
     whose = f"face {timeline.letter(worst.number)}" if worst is not None else "the worst face"
     fitted = detail.model.calibration.method != "none"
     kind = "calibrated probability" if fitted else "score, not calibrated,"
@@ -290,7 +290,7 @@ def _likeness(detail: VideoDetail) -> dict[int, str]:
     }
 
 
-def _parts(worst: TrackDetail | None) -> str:
+def _parts(worst: TrackResult | None) -> str:
     """Where it is flagged, unless that is nearly all of the time that the face is visible."""
     if worst is None or not worst.flagged_ranges:
         return ""

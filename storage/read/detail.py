@@ -102,6 +102,12 @@ class ScreeningDetail:
         """The different names of the video, in the order in which they were first seen."""
         return list(dict.fromkeys(each.name for each in self.sightings))
 
+    @property
+    def worst_track(self) -> TrackResult | None:
+        """The one that decided: the highest score of those with a say in the verdict."""
+        judged = [track for track in self.tracks if track.supported and track.score is not None]
+        return max(judged, key=lambda track: track.score or 0.0, default=None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class VideoDetail(ScreeningDetail):

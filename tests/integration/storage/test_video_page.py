@@ -1,14 +1,18 @@
 """From a stored result to what the page draws: sizes of frames, and streams that no player shows."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine
 
+from cli.results import as_object, print_results
 from core.outcomes import MediaKind, Verdict
 from core.results import ScreeningResult
 from review.pages import video_view
 from storage import screenings, videos
 from storage.engine import reading, transaction
+from storage.objects import FolderStore
 from storage.read import detail
 from storage.read.detail import VideoDetail
 from storage.results import complete
@@ -95,3 +99,41 @@ def test_what_was_not_looked_at_is_said(engine: Engine) -> None:
     assert found.unseen == ["video stream 1 (codec foo)"]
     texts = [caveat.text for caveat in video_view.build(found, blind=False).caveats]
     assert "Not looked at: video stream 1 (codec foo)." in texts
+
+
+def test_the_page_says_what_the_face_that_decided_most_resembles(engine: Engine) -> None:
+    """A face with too few frames for a say may score higher; nobody's verdict is its."""
+    result = screening_result(Verdict.FAKE, 0.9)
+    fleeting = replace(
+        result.tracks[0], number=1, score=0.99, supported=False, family=None, family_probability=None
+    )
+    first, second = result.faces
+    faces = [first, replace(second, track_number=1)]
+    found = stored(engine, replace(result, tracks=[result.tracks[0], fleeting], faces=faces))
+    page = video_view.build(found, blind=False)
+    assert page.likeness == {0: "face swap, 0.71"}
+    assert page.meaning is not None
+    assert page.meaning.most_like == "face swap, 0.71"
+    assert "face A is fake" in page.meaning.sentence
+    assert video_view.build(found, blind=True).likeness == {}
+
+
+def test_the_command_line_tells_stored_families_beside_the_score(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    found = stored(engine, screening_result(Verdict.FAKE, 0.9))
+    objects = FolderStore(tmp_path)
+    told = as_object(found, objects)
+    assert (told["family"], told["family_probability"]) == ("swap", 0.71)
+    assert told["tracks"][0]["family"] == "swap"
+    print_results([found], objects)
+    assert "face swap, 0.71" in capsys.readouterr().out
+
+
+def test_a_clear_video_resembles_nothing(engine: Engine, tmp_path: Path) -> None:
+    found = stored(engine, screening_result(Verdict.CLEAR, 0.1))
+    page = video_view.build(found, blind=False)
+    assert page.meaning is not None
+    assert (page.likeness, page.meaning.most_like) == ({}, None)
+    assert as_object(found, FolderStore(tmp_path))["family"] is None
