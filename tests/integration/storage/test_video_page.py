@@ -122,7 +122,7 @@ def test_the_command_line_tells_stored_families_beside_the_score(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    found = stored(engine, screening_result(Verdict.FAKE, 0.9))
+    found = stored(engine, screening_result(Verdict.FAKE, 0.9, flagged_faces=()))
     objects = FolderStore(tmp_path)
     told = as_object(found, objects)
     assert (told["family"], told["family_probability"]) == ("swap", 0.71)
@@ -132,7 +132,7 @@ def test_the_command_line_tells_stored_families_beside_the_score(
 
 
 def test_a_clear_video_resembles_nothing(engine: Engine, tmp_path: Path) -> None:
-    found = stored(engine, screening_result(Verdict.CLEAR, 0.1))
+    found = stored(engine, screening_result(Verdict.CLEAR, 0.1, flagged_faces=()))
     page = video_view.build(found, blind=False)
     assert page.meaning is not None
     assert (page.likeness, page.meaning.most_like) == ({}, None)
