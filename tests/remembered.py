@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.backends import Backend, Crops, Logits
+from models.backends import Answers, Backend, Crops
 from models.detector import FaceDetector
 from models.face import Face, Image
 from worker.screening.pipeline import Pipeline
@@ -32,14 +32,14 @@ class RememberingBackend:
 
     def __init__(self, backend: Backend) -> None:
         self.name, self.precision = backend.name, backend.precision
-        self._asked, self._known = backend, dict[bytes, float]()
+        self._asked, self._known = backend, dict[bytes, Answers]()
 
-    def run(self, crops: Crops) -> Logits:
+    def run(self, crops: Crops) -> Answers:
         keys = [_key(crop) for crop in crops]
         new = {key: crop for key, crop in zip(keys, crops, strict=True) if key not in self._known}
         if new:
-            self._known.update(zip(new, self._asked.run(np.stack(list(new.values()))).tolist(), strict=True))
-        return np.array([self._known[key] for key in keys], np.float32)
+            self._known.update(zip(new, self._asked.run(np.stack(list(new.values()))), strict=True))
+        return np.stack([self._known[key] for key in keys]) if keys else self._asked.run(crops)
 
 
 def remembering(pipeline: Pipeline) -> Pipeline:
