@@ -49,7 +49,7 @@ class CalibrationConfig:
     rate: float  # wanted part of genuine videos that are flagged, (0, 1)
     label: str | None  # a new label; None keeps the checkpoint's
     looks_only: bool = False  # keep the calibration and the thresholds
-    results: Path | None = None  # with `looks_only`: results in which the checkpoint is renewed
+    results: Path | None = None  # of a checkpoint that scores a short clip of one face alike: renewed
     kept: float = 0.75  # part of the fakes flagged alone that must be flagged among many faces, too, [0, 1]
     command: str = ""  # that started it, for the record; "" if no command did
 

@@ -39,7 +39,9 @@ def calibrate(
     ] = False,
     results: Annotated[
         Path | None,
-        typer.Option(help="With --looks-only: results (JSON) to update for the new checkpoint."),
+        typer.Option(
+            help="Results (JSON) to update for the new checkpoint; only looks and families may have changed."
+        ),
     ] = None,
     kind: Kinds = None,
 ) -> None:
@@ -50,8 +52,6 @@ def calibrate(
 
     if method not in {"platt", "temperature"}:
         raise typer.BadParameter("--method must be platt or temperature")
-    if results is not None and not looks_only:
-        raise typer.BadParameter("--results needs --looks-only; without it, evaluate the checkpoint again")
     config = CalibrationConfig(
         data=data,
         labelled=labelled,

@@ -215,7 +215,11 @@ def _results(results: Results) -> str:
         "compression": "By compression",
         "robustness": "The same clips under other conditions",
     }
-    return "\n".join(_measured(results, titles, over="persons and videos"))
+    lines = _measured(results, titles, over="persons and videos")
+    if results.get("measured_as"):
+        same = "the same network and calibration; only looks or families were fitted since"
+        lines = [f"Measured as `{results['measured_as']}`: {same}.", "", *lines]
+    return "\n".join(lines)
 
 
 def _real(results: Results) -> str:

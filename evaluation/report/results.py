@@ -56,17 +56,21 @@ def as_results(
 
 
 def of_checkpoint(older: Mapping[str, Any], version: ModelVersion) -> dict[str, Any]:
-    """The older results of a checkpoint whose looks were fitted since.
+    """The older results of a checkpoint whose looks or families were fitted since.
 
-    A short clip of one face scores as before, so the tables stay.
+    A short clip of one face scores as before, so the tables stay; `measured_as` keeps the id of what was
+    measured.
 
-    Raises SettingsError where more than the looks has changed.
+    Raises SettingsError where more has changed.
     """
     now = _checkpoint(version)
-    if _without_looks(older["checkpoint"]) != _without_looks(now):
-        reason = "they are of a checkpoint that differs by more than its looks; evaluate this one as a whole"
+    if _of_one_look(older["checkpoint"]) != _of_one_look(now):
+        reason = "they are of a checkpoint that scores otherwise; evaluate this one as a whole"
         raise SettingsError(setting="--results", reason=reason)
-    return {**older, "checkpoint": now}
+    measured = older.get("measured_as", older["checkpoint"]["id"])
+    # What was measured on real manipulations has a file of its own.
+    kept = {name: value for name, value in older.items() if name != "real"}
+    return {**kept, "checkpoint": now, "measured_as": measured}
 
 
 def _checkpoint(version: ModelVersion) -> dict[str, Any]:
@@ -75,7 +79,7 @@ def _checkpoint(version: ModelVersion) -> dict[str, Any]:
     return values
 
 
-def _without_looks(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+def _of_one_look(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """What a single look's score depends on."""
     calibration = checkpoint["calibration"]
     kept = ("architecture", "label", "input_size", "margin", "suspect_threshold", "fake_threshold")

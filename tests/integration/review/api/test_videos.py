@@ -3,8 +3,14 @@
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from core.outcomes import Verdict
+from review.auth.cookies import SESSION
+from storage.engine import transaction
+from storage.people import sessions
+from storage.tables import Account
 from tests.integration.review.api.site import CLEAR, FAILED, FLAGGED, QUEUED, SUSPECT, Site
 
 
@@ -170,3 +176,25 @@ def test_a_video_whose_faces_cannot_be_judged_waits_for_a_look_and_says_why(site
     assert line["rejected_faces"] == {"turned": 18, "blurred": 2}
     detail = client.get(f"/v1/videos/{site.ids['in/profile.mp4']}").json()
     assert detail["video"]["rejected_faces"] == {"turned": 18, "blurred": 2}
+
+
+def signed_in(site: Site, name: str = "reviewer") -> TestClient:
+    with transaction(site.engine) as session:
+        account = session.scalars(select(Account.id).where(Account.name == name)).one()
+        cookie = sessions.start(session, account, hours=1)
+    return TestClient(site.app, headers={"Cookie": f"{SESSION}={cookie}"})
+
+
+def test_page_and_evidence_report_say_what_a_flagged_face_most_resembles(site: Site) -> None:
+    browser = signed_in(site)
+    for address in (f"/videos/{site.ids[FLAGGED]}", f"/videos/{site.ids[FLAGGED]}/evidence.html"):
+        page = browser.get(address).text
+        assert "Most like: <b>face swap, 0.71</b>" in page, address
+        assert "A guess among the families" in page
+        assert "like face swap, 0.71" in page  # beside the track
+    report = browser.get(f"/videos/{site.ids[FLAGGED]}/evidence.json").json()
+    (track,) = report["tracks"]
+    assert (track["family"], track["family_probability"]) == ("swap", 0.71)
+    assert "Most like" not in browser.get(f"/videos/{site.ids[CLEAR]}").text
+    site.blind("reviewer")
+    assert "face swap" not in browser.get(f"/videos/{site.ids[FLAGGED]}").text

@@ -15,7 +15,7 @@ from evaluation.backends import Agreement
 from evaluation.report import plots
 from evaluation.report.model_card import PARTS
 from evaluation.report.report import short_names, write_report
-from evaluation.report.results import as_results, read_results, write_results
+from evaluation.report.results import as_results, of_checkpoint, read_results, write_results
 from evaluation.robustness import CONDITIONS
 from evaluation.scored_clips import Evaluation, ScoredClip, ScoredCrops, evaluate
 from models.datasets.media import GENUINE
@@ -156,6 +156,31 @@ def test_what_fakes_resemble_is_reported(tmp_path: Path) -> None:
     assert "| tool | 2 | 1 | 1 |" in card
     assert "Not measured" in PARTS["families"]({"real": as_results(evaluation(1), [], HOW)})
     assert "Not measured" in PARTS["families"]({})
+
+
+def test_results_outlive_a_checkpoint_that_scores_alike_and_no_other() -> None:
+    made = evaluation(1)
+    results = as_results(made, [AGREEMENT], HOW) | {"real": {}}
+    named = replace(
+        made.version,
+        weights_sha256="a" * 64,
+        families=(Family.SWAP, Family.GENERATE),
+        calibration=replace(made.version.calibration, families=FamilyCalibration(temperature=1.0, least=0.9)),
+    )
+    renewed = of_checkpoint(results, named)
+    assert (renewed["checkpoint"]["id"], renewed["measured_as"]) == (named.id, made.version.id)
+    assert renewed["tables"] == results["tables"]
+    assert "real" not in renewed  # it has a file of its own
+    again = of_checkpoint(renewed, replace(named, weights_sha256="b" * 64))
+    assert again["measured_as"] == made.version.id
+    assert f"Measured as `{made.version.id}`" in PARTS["results"](renewed)
+    assert "Measured as" not in PARTS["results"](results)
+    for other in (
+        replace(named, calibration=replace(named.calibration, slope=1.1)),
+        replace(named, suspect_threshold=0.4),
+    ):
+        with pytest.raises(SettingsError, match="scores otherwise"):
+            of_checkpoint(results, other)
 
 
 def test_the_same_numbers_give_the_same_picture(comparison: Path) -> None:
