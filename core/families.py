@@ -1,10 +1,9 @@
 """Families of manipulation: what a forged face most resembles, as a guess with a probability."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-
-import numpy as np
 
 
 class Family(StrEnum):
@@ -35,9 +34,9 @@ class FamilyCalibration:
 
     def probabilities(self, logits: Sequence[float]) -> list[float]:
         """Of each family, in the order of the logits; their sum is 1."""
-        scaled = np.asarray(logits, np.float64) / self.temperature
-        grown = np.exp(scaled - scaled.max())  # the highest is 1: no overflow
-        return [float(value) for value in grown / grown.sum()]
+        highest = max(logits)  # becomes 1: no overflow
+        grown = [math.exp((logit - highest) / self.temperature) for logit in logits]
+        return [value / sum(grown) for value in grown]
 
     def resemblance(self, families: Sequence[Family], logits: Sequence[float]) -> Resemblance | None:
         """The likeliest of `families`, the names of the logits; None where it is too unlikely to be named."""

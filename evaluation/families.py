@@ -59,7 +59,7 @@ def fit_families(fakes: Sequence[KnownFake], families: Sequence[Family]) -> Fami
     )
     said = np.array([calibration.probabilities(row) for row in logits])
     right = weights * (said.argmax(axis=1) == truth)
-    for least in np.arange(LOWEST, 1.0, STEP):
+    for least in np.arange(LOWEST, 1.0, STEP):  # in vain: only what is nearly certain is named
         named = said.max(axis=1) >= least
         if right[named].sum() >= RIGHT * weights[named].sum():
             break

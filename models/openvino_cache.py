@@ -21,7 +21,7 @@ from models.openvino_runtime import (
 log = structlog.get_logger()
 
 FILE = "network.xml"  # beside it OpenVINO puts network.bin, the weights
-OUTPUT = "answers"  # raised, as a part of the folder's name, when what the network gives changes its shape
+OUTPUT = "answers"  # in the folder's name: conversions of earlier releases gave one logit of no dimension
 
 
 def converted(network: CropNetwork, version: ModelVersion, cache: Path | None) -> openvino.Model:
