@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from core.families import Family
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
 from storage.queue import names
 from storage.queue.filters import LONGEST_CURSOR, Filters, Sort
@@ -34,6 +35,9 @@ class FilterParams(BaseModel):
     status: list[ScreeningStatus] = Field(default_factory=list, max_length=16, description="Any of these.")
     decision_state: list[DecisionState] = Field(
         default_factory=list, max_length=16, description="Any of these."
+    )
+    family: list[Family] = Field(
+        default_factory=list, max_length=16, description="What a flagged face most resembles: any of these."
     )
     score_min: Share | None = Field(None, description="Lowest calibrated score; excludes videos without one.")
     score_max: Share | None = Field(
@@ -67,6 +71,7 @@ class FilterParams(BaseModel):
             verdicts=tuple(dict.fromkeys(self.verdict)),
             statuses=tuple(dict.fromkeys(self.status)),
             decision_states=tuple(dict.fromkeys(self.decision_state)),
+            families=tuple(dict.fromkeys(self.family)),
             score_min=self.score_min,
             score_max=self.score_max,
             since=self.since,

@@ -25,7 +25,8 @@ def visible(params: FilterParams, principal: Principal) -> Filters:
     if not principal.blind:
         return params.to_filters()
     by_score = "sort" in params.model_fields_set and params.sort is Sort.SCORE
-    if params.verdict or params.score_min is not None or params.score_max is not None or by_score:
+    by_range = params.score_min is not None or params.score_max is not None
+    if params.verdict or params.family or by_range or by_score:
         raise HiddenUntilDecided
     return params.model_copy(update={"sort": Sort.TIME}).to_filters()
 

@@ -7,6 +7,7 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from core.outcomes import Verdict
+from review import words
 from review.auth.access import Reviewer, Viewer
 from review.pages import video
 from review.pages.queue_query import PER_PAGE, Queued, tab_counts, tabs
@@ -43,6 +44,7 @@ def queue(request: Request, engine: Database, principal: Viewer, query: Queued) 
         items=items,
         next_cursor=found.next_cursor,
         verdicts=list(Verdict),
+        families=words.FAMILIES,
         **around,
     )
 

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from fastapi import Depends, Query
 
 from core.errors import InvalidQuery
+from core.families import Family
 from core.outcomes import NEEDS_LOOK, DecisionState, ScreeningStatus, Verdict
 from storage.folding import folded
 from storage.queue import names
@@ -80,6 +81,7 @@ class QueueQuery:
     tab: str = ""
     q: str = ""  # part of a name
     verdict: str = ""
+    family: str = ""
     source: str = ""
     least: str = ""  # score in percent
     most: str = ""
@@ -100,6 +102,7 @@ class QueueQuery:
         return Filters(
             verdicts=self._verdicts() if by_score and self.verdict else tab.verdicts,
             statuses=tab.statuses,
+            families=self._families() if by_score and self.family else (),
             score_min=_part("min", self.least) if by_score else None,
             score_max=_part("max", self.most) if by_score else None,
             since=_day("since", self.since),
@@ -122,6 +125,12 @@ class QueueQuery:
         except ValueError as error:
             raise InvalidQuery(parameter="verdict", reason=f"{self.verdict} is not a verdict") from error
 
+    def _families(self) -> tuple[Family, ...]:
+        try:
+            return (Family(self.family),)
+        except ValueError as error:
+            raise InvalidQuery(parameter="family", reason=f"{self.family} is not a family") from error
+
     def _sort(self) -> Sort:
         if self.sort not in {"", "score", "newest", "oldest"}:
             raise InvalidQuery(parameter="sort", reason="it is score, newest or oldest")
@@ -133,6 +142,7 @@ class QueueQuery:
             "tab": self.tab,
             "q": self.q,
             "verdict": self.verdict,
+            "family": self.family,
             "source": self.source,
             "min": self.least,
             "max": self.most,
@@ -149,6 +159,7 @@ class QueueQuery:
         named: dict[str, object] = {
             "verdict": list(filters.verdicts),
             "status": list(filters.statuses),
+            "family": list(filters.families),
             "decision_state": list(filters.decision_states),
             "score_min": filters.score_min,
             "score_max": filters.score_max,
@@ -168,7 +179,17 @@ class QueueQuery:
     def narrowed(self) -> bool:
         """Whether anything besides a tab was chosen."""
         return any(
-            (self.q, self.verdict, self.source, self.least, self.most, self.since, self.until, self.model)
+            (
+                self.q,
+                self.verdict,
+                self.family,
+                self.source,
+                self.least,
+                self.most,
+                self.since,
+                self.until,
+                self.model,
+            )
         )
 
 
@@ -203,6 +224,7 @@ def _query(
     tab: Text = "",
     q: Text = "",
     verdict: Text = "",
+    family: Text = "",
     source: Text = "",
     least: Annotated[str, Query(alias="min", max_length=LONGEST, pattern=NO_NUL)] = "",
     most: Annotated[str, Query(alias="max", max_length=LONGEST, pattern=NO_NUL)] = "",
@@ -216,6 +238,7 @@ def _query(
         tab=tab,
         q=q,
         verdict=verdict,
+        family=family,
         source=source,
         least=least,
         most=most,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from core.errors import InvalidQuery
+from core.families import Family
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
 
 LONGEST_CURSOR = 500  # characters; ours have about 60
@@ -23,6 +24,7 @@ class Filters:
 
     verdicts: tuple[Verdict, ...] = ()
     statuses: tuple[ScreeningStatus, ...] = ()
+    families: tuple[Family, ...] = ()  # that a flagged face of it most resembles
     score_min: float | None = None  # [0, 1], inclusive; excludes videos without a score
     score_max: float | None = None  # [0, 1], inclusive
     since: datetime | None = None  # first seen at this moment or later

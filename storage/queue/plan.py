@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
 from storage.queue import names
 from storage.queue.filters import Filters, Position, Sort
-from storage.tables import Screening
+from storage.tables import FaceTrack, Screening
 
 # Rows: up to this many, fetching and sorting all matches is faster than walking the index until 50 of them
 # have come by (with 1,000,000 rows the two cost about the same here).
@@ -276,10 +276,13 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
 def _partitions(filters: Filters, order: _Order) -> list[Partition]:
     """The combinations of status, verdict and decision state that the filters name."""
     statuses = filters.statuses or tuple(ScreeningStatus)
+    verdicts = filters.verdicts or tuple(Verdict)
+    if filters.families:  # only flagged faces have one
+        verdicts = tuple(verdict for verdict in verdicts if verdict.flagged)
     answers: list[tuple[ScreeningStatus, Verdict | None]] = []
     if ScreeningStatus.DONE in statuses:
-        answers += [(ScreeningStatus.DONE, verdict) for verdict in filters.verdicts or tuple(Verdict)]
-    if not filters.verdicts and order is not _Order.SCORED:  # no verdict, no score
+        answers += [(ScreeningStatus.DONE, verdict) for verdict in verdicts]
+    if not filters.verdicts and not filters.families and order is not _Order.SCORED:  # no verdict, no score
         answers += [(status, None) for status in statuses if status != ScreeningStatus.DONE]
     states = filters.decision_states or tuple(DecisionState)
     return [
@@ -308,6 +311,11 @@ def _scope(filters: Filters) -> list[ColumnElement[bool]]:
         found.append(Screening.latest == true())
     if filters.source is not None:
         found.append(Screening.source == filters.source)
+    if filters.families:
+        alike = select(FaceTrack.id).where(
+            FaceTrack.screening_id == Screening.id, FaceTrack.family.in_(filters.families)
+        )
+        found.append(alike.exists())
     return found
 
 

@@ -10,17 +10,19 @@ from sqlalchemy import Engine, insert, select
 from sqlalchemy.orm import Session
 
 from core.errors import InvalidQuery
+from core.families import Family
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
 from storage.engine import reading, transaction
 from storage.queue import listing, plan
 from storage.queue.filters import Filters, Position, Sort, parse_cursor
 from storage.queue.plan import Found
-from storage.tables import Base, ModelVersionRow, Screening, Sighting, Video
+from storage.tables import Base, FaceTrack, ModelVersionRow, Screening, Sighting, Video
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 VIDEOS = 150
 SOURCES = ("bucket:/in", "upload")
 SCORED = (Verdict.FAKE, Verdict.SUSPECT, Verdict.CLEAR)
+FACES = (Family.SWAP, Family.GENERATE, None)  # what the faces of a flagged video resemble
 WORDS = ("Ünïçödé", "news 100%", "holiday_2026", 'say "hi"', "plain")
 
 
@@ -60,26 +62,43 @@ def _add_video(session: Session, chance: random.Random, number: int) -> None:
     for version in versions:
         status = chance.choice(tuple(ScreeningStatus))
         verdict = chance.choice(tuple(Verdict)) if status is ScreeningStatus.DONE else None
-        session.add(
-            Screening(
-                video_id=video.id,
-                model_version_id=version,
-                status=status,
-                verdict=verdict,
-                # Few different scores: ties must be broken by the id.
-                score=chance.randrange(20) / 20 if verdict in SCORED else None,
-                error_code="broken_media" if status is ScreeningStatus.FAILED else None,
-                decision_state=state,
-                latest=version == versions[-1],
-                added_at=added_at,
-                source=source,
-            )
+        screening = Screening(
+            video_id=video.id,
+            model_version_id=version,
+            status=status,
+            verdict=verdict,
+            # Few different scores: ties must be broken by the id.
+            score=chance.randrange(20) / 20 if verdict in SCORED else None,
+            error_code="broken_media" if status is ScreeningStatus.FAILED else None,
+            decision_state=state,
+            latest=version == versions[-1],
+            added_at=added_at,
+            source=source,
         )
+        session.add(screening)
+        session.flush()
+        if verdict is not None and verdict.flagged:
+            session.add_all(_track(screening.id, number, family) for number, family in enumerate(FACES))
+
+
+def _track(screening_id: int, number: int, family: Family | None) -> FaceTrack:
+    return FaceTrack(
+        screening_id=screening_id,
+        number=number,
+        start_seconds=0,
+        end_seconds=1,
+        frames=1,
+        usable_frames=1,
+        supported=True,
+        # Of every third screening nothing is known.
+        family=family if screening_id % 3 else None,
+    )
 
 
 def expected(session: Session, filters: Filters) -> list[int]:
     """The screenings by the plainest means: all of them, filtered and sorted in Python."""
     names = {row.video_id: row.folded_name for row in session.scalars(select(Sighting))}
+    like = {(row.screening_id, row.family) for row in session.scalars(select(FaceTrack))}
 
     def fits(row: Screening) -> bool:
         scored = row.score is not None
@@ -89,6 +108,7 @@ def expected(session: Session, filters: Filters) -> list[int]:
             and (not filters.verdicts or row.verdict in filters.verdicts)
             and (not filters.statuses or row.status in filters.statuses)
             and (not filters.decision_states or row.decision_state in filters.decision_states)
+            and (not filters.families or any((row.id, each) in like for each in filters.families))
             and (filters.source is None or row.source == filters.source)
             and (filters.score_min is None or (scored and (row.score or 0) >= filters.score_min))
             and (filters.score_max is None or (scored and (row.score or 0) <= filters.score_max))
@@ -147,7 +167,17 @@ def some_filters() -> list[Filters]:
             "ascending": chance.random() < 0.3,
         }
         made.append(Filters(**values))  # type: ignore[arg-type]
-    return [Filters(), Filters(sort=Sort.TIME), *made]
+    alike = [
+        Filters(families=(Family.SWAP,)),
+        Filters(
+            families=(Family.SWAP, Family.LIPSYNC), verdicts=(Verdict.FAKE, Verdict.CLEAR), sort=Sort.TIME
+        ),
+        Filters(families=(Family.GENERATE,), text="100%", score_min=0.3),
+        Filters(families=(Family.GENERATE,), since=BEGIN + timedelta(minutes=100), model_version="m-1"),
+        Filters(families=(Family.LIPSYNC,)),
+        Filters(families=(Family.SWAP,), verdicts=(Verdict.CLEAR,)),
+    ]
+    return [Filters(), Filters(sort=Sort.TIME), *alike, *made]
 
 
 @pytest.mark.parametrize("few", [0, 100_000])

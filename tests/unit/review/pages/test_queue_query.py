@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidQuery
+from core.families import Family
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
 from review.pages.queue_query import BLIND_TABS, TABS, QueueQuery, tab_counts
 from storage.queue.listing import Count, Filters, QueueCounts, Sort
@@ -21,6 +22,7 @@ def test_every_filter_reaches_the_database() -> None:
         tab="all",
         q=" clip ",
         verdict="fake",
+        family="lipsync",
         source="bucket:/b",
         least="60",
         most="99,5",
@@ -31,6 +33,7 @@ def test_every_filter_reaches_the_database() -> None:
     )
     assert query.filters(blind=False) == Filters(
         verdicts=(Verdict.FAKE,),
+        families=(Family.LIPSYNC,),
         score_min=0.6,
         score_max=0.995,
         since=datetime(2026, 11, 1, tzinfo=UTC),
@@ -45,8 +48,9 @@ def test_every_filter_reaches_the_database() -> None:
 
 @pytest.mark.parametrize("tab", [tab.key for tab in TABS] + ["", "made-up"])
 def test_a_blind_reviewer_filters_by_nothing_that_tells_a_score(tab: str) -> None:
-    filters = QueueQuery(tab=tab, verdict="fake", least="90", most="95", sort="score").filters(blind=True)
-    assert filters.verdicts == ()
+    query = QueueQuery(tab=tab, verdict="fake", family="swap", least="90", most="95", sort="score")
+    filters = query.filters(blind=True)
+    assert filters.verdicts == filters.families == ()
     assert (filters.score_min, filters.score_max, filters.sort) == (None, None, Sort.TIME)
     assert not any(tab.verdicts for tab in BLIND_TABS)
 
@@ -60,6 +64,7 @@ def test_a_blind_reviewer_filters_by_nothing_that_tells_a_score(tab: str) -> Non
         QueueQuery(since="yesterday"),
         QueueQuery(until="9999-12-31"),
         QueueQuery(verdict="guilty"),
+        QueueQuery(family="magic"),
         QueueQuery(sort="beauty"),
     ],
 )
@@ -87,8 +92,8 @@ def test_an_export_has_the_same_filters() -> None:
 
     from review.filters import FilterParams
 
-    query = QueueQuery(tab="review", q="clip", least="60", since="2026-11-01", sort="newest")
-    lists = {"verdict", "status", "decision_state"}
+    query = QueueQuery(tab="review", q="clip", family="swap", least="60", since="2026-11-01", sort="newest")
+    lists = {"verdict", "status", "decision_state", "family"}
     parsed = {
         name: values if name in lists else values[0]
         for name, values in parse_qs(query.export_address(blind=False)).items()
