@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import SettingsError
+from core.families import Family
 from core.model_version import read_model_version
 from core.settings import SHIPPED_WEIGHTS
 from evaluation.report.model_card import PARTS, renew, renewed
@@ -33,6 +34,18 @@ def test_the_results_are_those_of_the_shipped_weights(results: dict[str, Any]) -
     assert (stated["id"], stated["weights_sha256"]) == (version.id, version.weights_sha256)
     assert stated["suspect_threshold"] == version.suspect_threshold
     assert results["threshold"] == version.suspect_threshold
+
+
+def test_the_shipped_weights_name_the_families_that_were_measured(results: dict[str, Any]) -> None:
+    version, measured = read_model_version(SHIPPED_WEIGHTS), results["real"]["families"]
+    assert version.calibration.families is not None
+    assert measured["families"] == list(version.families) == list(Family)
+    assert measured["least"] == version.calibration.families.least
+    (videos,) = (row for row in results["real"]["tables"]["pooled"] if row["name"] == "videos")
+    assert (measured["all"]["fakes"], measured["flagged"]["fakes"]) == (
+        videos["fake"],
+        videos["fake_flagged"],
+    )
 
 
 def test_every_number_comes_from_the_results(results: dict[str, Any]) -> None:
