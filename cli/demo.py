@@ -29,7 +29,7 @@ from models.detector import FaceDetector
 from models.face import Face, Image
 from models.synthesis.blending import swap_face
 from storage.engine import connect, transaction
-from storage.objects import FolderStore
+from storage.objects.choice import open_store
 from storage.queue.filters import Filters
 from storage.read import detail, workload
 from storage.read.detail import ScreeningDetail
@@ -82,7 +82,7 @@ def run_demo(settings: Settings, folder: Path) -> bool:
         return False
     with transaction(connect(demo.sql_url)) as session:
         found = detail.screenings(session, Filters(every_screening=True))
-    print_results(found, FolderStore(demo.objects_folder))
+    print_results(found, open_store(demo))
     fault = _fault(found)
     seconds = time.monotonic() - began
     if fault:

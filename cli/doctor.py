@@ -28,7 +28,7 @@ from models.device import choose_device
 from storage import screenings
 from storage.engine import connect, reading, transaction
 from storage.migrate import is_current
-from storage.objects import FolderStore
+from storage.objects.choice import open_store
 from storage.people import accounts
 from storage.sweep import look
 from worker.decoder.reader import VideoReader
@@ -185,6 +185,8 @@ def _write_probe(path: Path) -> None:
 
 def _objects(settings: Settings) -> str:
     engine = connect(settings.sql_url)
+    objects = open_store(settings)
+    objects.probe()
     if not is_current(engine):
         return "no schema yet"
     deadline = time.monotonic() + SWEEP_SECONDS
@@ -194,7 +196,7 @@ def _objects(settings: Settings) -> str:
             raise _TooMany
 
     try:
-        found = look(engine, FolderStore(settings.objects_folder), settings.sweep, heartbeat=heartbeat)
+        found = look(engine, objects, settings.sweep, heartbeat=heartbeat)
     except _TooMany:
         return f"too many to compare within {SWEEP_SECONDS:.0f} s; see `facewarden sweep --dry-run`"
     if found.missing:

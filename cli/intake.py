@@ -11,14 +11,14 @@ from ingest.registration import Intake, Registrar
 from ingest.service import watch
 from storage.engine import connect
 from storage.migrate import upgrade
-from storage.objects import FolderStore
+from storage.objects.choice import open_store
 
 
 def take_in(settings: Settings, paths: list[Path]) -> int:
     """Register the files; returns how many were refused."""
     engine = connect(settings.sql_url)
     upgrade(engine)
-    registrar = Registrar(settings, engine, FolderStore(settings.objects_folder))
+    registrar = Registrar(settings, engine, open_store(settings))
     console, refused = Console(), 0
     for receipt in ingest_paths(paths, registrar, settings):
         console.print(f"{receipt.intake.value:9} {printable(receipt.name)}", markup=False, highlight=False)

@@ -14,7 +14,8 @@ from core.settings import Settings
 from review.words import most_like, reasons
 from storage import explanations
 from storage.engine import connect, transaction
-from storage.objects import FolderStore
+from storage.objects.choice import open_store
+from storage.objects.store import ObjectStore
 from storage.queue.filters import Filters, Position
 from storage.read import detail, flagged_frames
 from storage.read.detail import ScreeningDetail
@@ -73,7 +74,7 @@ def show_results(
     position = None if after is None else Position(id=after)
     with transaction(connect(settings.sql_url)) as session:
         found = detail.screenings(session, filters, after=position, limit=limit)
-    objects = FolderStore(settings.objects_folder)
+    objects = open_store(settings)
     if as_json:
         for screening in found:
             print(json.dumps(as_object(screening, objects)))  # noqa: T201  stdout is this command's output
@@ -81,8 +82,8 @@ def show_results(
     print_results(found, objects)
 
 
-def as_object(found: ScreeningDetail, objects: FolderStore) -> dict[str, Any]:
-    """A screening as `--json` prints it, with the paths of its pictures."""
+def as_object(found: ScreeningDetail, objects: ObjectStore) -> dict[str, Any]:
+    """A screening as `--json` prints it, and where its pictures are."""
     worst = found.worst_track
     return {
         **_picked(found.item, SCREENING_FIELDS),
@@ -97,16 +98,16 @@ def as_object(found: ScreeningDetail, objects: FolderStore) -> dict[str, Any]:
     }
 
 
-def _frame(frame: FlaggedFrameDetail, objects: FolderStore) -> dict[str, Any]:
+def _frame(frame: FlaggedFrameDetail, objects: ObjectStore) -> dict[str, Any]:
     return {
         **_picked(frame, FRAME_FIELDS),
-        "image": str(objects.path(frame.image_key)),
-        "crop": str(objects.path(frame.crop_key)),
+        "image": str(objects.where(frame.image_key)),
+        "crop": str(objects.where(frame.crop_key)),
         "explanations": [
             {
                 **_picked(each, EXPLANATION_FIELDS),
                 "created_at": each.created_at.isoformat(),
-                "overlays": {name: str(objects.path(key)) for name, key in each.overlays.items()},
+                "overlays": {name: str(objects.where(key)) for name, key in each.overlays.items()},
             }
             for each in frame.explanations
         ],
@@ -118,7 +119,7 @@ def _picked(value: object, names: Sequence[str]) -> dict[str, Any]:
     return {name: getattr(value, name) for name in names}
 
 
-def print_results(found: Sequence[ScreeningDetail], objects: FolderStore) -> None:
+def print_results(found: Sequence[ScreeningDetail], objects: ObjectStore) -> None:
     """The verdict table, and below it each flagged frame with its overlays."""
     console = Console()
     table = Table(title="results")
@@ -150,7 +151,7 @@ def print_results(found: Sequence[ScreeningDetail], objects: FolderStore) -> Non
                     certainty += f", stability {explanation.stability:.2f}"
                 console.print(f"  {explanation.method}{certainty}", highlight=False)
                 for kind, key in explanation.overlays.items():
-                    console.print(f"    {kind}: {objects.path(key)}", highlight=False, soft_wrap=True)
+                    console.print(f"    {kind}: {objects.where(key)}", highlight=False, soft_wrap=True)
 
 
 def _name(screening: ScreeningDetail) -> str:

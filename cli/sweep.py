@@ -8,13 +8,13 @@ from rich.console import Console
 from core.errors import printable
 from core.settings import Settings
 from storage.engine import connect
-from storage.objects import FolderStore
+from storage.objects.choice import open_store
 from storage.sweep import Findings, look, sweep
 
 
 def run_sweep(settings: Settings, *, dry_run: bool, force: bool, as_json: bool) -> bool:
     """Report, and remove unless `dry_run`; False if objects are missing."""
-    engine, objects = connect(settings.sql_url), FolderStore(settings.objects_folder)
+    engine, objects = connect(settings.sql_url), open_store(settings)
     removed = removed_bytes = 0
     if dry_run:
         found = look(engine, objects, settings.sweep)

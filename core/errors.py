@@ -15,6 +15,7 @@ with the fields of the error filled in.
     |   |   |-- MediaTooLarge         media_too_large
     |   |   |-- TooCostly             too_costly
     |   |   |-- FileVanished          file_vanished
+    |   |   |-- ObjectDamaged         object_damaged
     |   |   |-- Unreadable            unreadable
     |   |   |-- UnsafePath            unsafe_path
     |   |   `-- DecoderKilled         decoder_killed
@@ -43,6 +44,9 @@ with the fields of the error filled in.
     `-- RetryableError                a later try can succeed
         |-- ServiceUnavailable        service_unavailable
         |-- ObjectStoreError          object_store_error
+        |   |-- BucketUnavailable     bucket_unavailable: throttled, or no answer
+        |   |-- BucketRefused         bucket_refused: no such bucket, no credentials, or not allowed
+        |   `-- ScratchFull           scratch_full
         |-- DeadlineExceeded          deadline_exceeded
         |-- TooManySignIns            too_many_sign_ins
         |-- TooManyStreams            too_many_streams
@@ -162,6 +166,13 @@ class FileVanished(InputError):
     """{name}: there is no such file, or it is gone. Check its name, or upload it again."""
 
     code = "file_vanished"
+
+
+class ObjectDamaged(InputError):
+    """{name}: what the object store holds is not what was stored (its SHA-256 differs). Upload the file
+    again, or restore the object from a backup."""
+
+    code = "object_damaged"
 
 
 class Unreadable(InputError):
@@ -330,6 +341,27 @@ class ObjectStoreError(RetryableError):
     """The object store failed on {key}: {reason}."""
 
     code = "object_store_error"
+
+
+class BucketUnavailable(ObjectStoreError):
+    """The bucket {bucket} at {endpoint} does not answer for {key} ({reason}). Start the server or correct
+    FACEWARDEN_S3__ENDPOINT_URL; if it limits requests, run fewer workers."""
+
+    code = "bucket_unavailable"
+
+
+class BucketRefused(ObjectStoreError):
+    """The bucket {bucket} at {endpoint} refused {operation} of {key} ({reason}). Check FACEWARDEN_OBJECTS,
+    the region, the credentials and what they allow."""
+
+    code = "bucket_refused"
+
+
+class ScratchFull(ObjectStoreError):
+    """{key} of {size} bytes does not fit in {folder} ({reason}). Free space there, raise
+    FACEWARDEN_S3__SCRATCH_BYTES, or choose another folder with FACEWARDEN_S3__SCRATCH."""
+
+    code = "scratch_full"
 
 
 class DeadlineExceeded(RetryableError):

@@ -12,11 +12,13 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsError
+from core.s3_address import S3Address
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parent.parent / "models" / "weights" / "xception.safetensors"
 
@@ -243,6 +245,45 @@ class SweepSettings(_Section):
     )
 
 
+class S3Settings(_Section):
+    """Used where FACEWARDEN_OBJECTS names a bucket. Credentials come from boto3's usual places."""
+
+    endpoint_url: str | None = Field(
+        None, description="Address of an S3-compatible server (`http://seaweedfs:8333`); unset is AWS."
+    )
+    region: str | None = Field(None, description="Region of the bucket; unset is what boto3 finds.")
+    path_style: bool | None = Field(
+        None,
+        description="Whether the bucket is part of the path, not of the host's name; unset is yes with an"
+        " `endpoint_url`.",
+    )
+    attempts: int = Field(
+        5, ge=1, le=20, description="Attempts of one request that is throttled or not answered."
+    )
+    connect_seconds: float = Field(5.0, gt=0, le=60, description="How long a connection may take to open.")
+    answer_seconds: float = Field(30.0, gt=0, le=60, description="How long the server may stay silent.")
+    scratch: Path | None = Field(
+        None, description="Folder into which workers fetch videos; unset is in `home`."
+    )
+    scratch_bytes: int = Field(
+        40 * 1000**3,
+        gt=0,
+        description="Most that is kept there; what was not used for longest goes first.",
+    )
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _an_address(cls, given: str | None) -> str | None:
+        if given is None:
+            return None
+        parts = urlsplit(given)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("give http://host:port or https://host")
+        if parts.username or parts.password:
+            raise ValueError("credentials do not belong into the address: see docs/operations.md")
+        return given
+
+
 class ReviewSettings(_Section):
     host: str = Field("127.0.0.1", description="Address on which the review service listens.")
     port: int = Field(8080, ge=0, le=65535, description="Port on which the review service listens.")
@@ -341,8 +382,10 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         default=None, description="Redis or Valkey URL; unset is the embedded server's Unix socket in `home`."
     )
-    objects: Path | None = Field(
-        default=None, description="Folder of the stored videos, frames and overlays; unset is in `home`."
+    objects: str | None = Field(
+        default=None,
+        description="Folder of the stored videos, frames and overlays, or `s3://bucket/prefix`; unset is in"
+        " `home`.",
     )
     weights: Path = Field(default=SHIPPED_WEIGHTS, description="Checkpoint (safetensors) to screen with.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where the models run.")
@@ -369,6 +412,16 @@ class Settings(BaseSettings):
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     sweep: SweepSettings = Field(default_factory=SweepSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
+    s3: S3Settings = Field(default_factory=S3Settings)
+
+    @field_validator("objects", mode="before")
+    @classmethod
+    def _a_folder_or_bucket(cls, given: object) -> object:
+        if isinstance(given, Path):
+            return str(given)
+        if isinstance(given, str) and "://" in given:
+            S3Address.parse(given)
+        return given
 
     @classmethod
     def read(cls) -> Self:
@@ -395,8 +448,18 @@ class Settings(BaseSettings):
         return f"unix://{self.socket_path}"
 
     @property
+    def objects_bucket(self) -> S3Address | None:
+        """Where objects are in S3; None where they are in a folder."""
+        return S3Address.parse(self.objects) if self.objects and "://" in self.objects else None
+
+    @property
     def objects_folder(self) -> Path:
-        return (self.objects or self.home / "objects").resolve()
+        """Where objects are if they are in a folder."""
+        return Path(self.objects or self.home / "objects").resolve()
+
+    @property
+    def scratch_folder(self) -> Path:
+        return (self.s3.scratch or self.home / "scratch").resolve()
 
     @cached_property
     def socket_path(self) -> Path:

@@ -26,7 +26,7 @@ from core.settings import Settings
 from storage import audit, model_versions, screenings, videos
 from storage.engine import transaction
 from storage.leases import Ticket
-from storage.objects import FolderStore
+from storage.objects.store import ObjectStore
 from storage.videos import Seen
 
 log = structlog.get_logger()
@@ -67,7 +67,7 @@ class _Changed(Exception):
 class Registrar:
     """Registers files of one source after another."""
 
-    def __init__(self, settings: Settings, engine: Engine, objects: FolderStore) -> None:
+    def __init__(self, settings: Settings, engine: Engine, objects: ObjectStore) -> None:
         self._settings, self.engine, self._objects = settings, engine, objects
         self._redis: Redis | None = None
         self._redis_away_until = 0.0  # time.monotonic()

@@ -17,7 +17,8 @@ from ingest.registration import Registrar
 from ingest.sweeping import DailySweep
 from storage import videos
 from storage.engine import connect, transaction
-from storage.objects import FolderStore
+from storage.objects.choice import open_store
+from storage.objects.store import ObjectStore
 
 log = structlog.get_logger()
 
@@ -36,10 +37,13 @@ def watch(settings: Settings) -> None:
         signal.signal(number, ask)
     settings.bucket.mkdir(parents=True, exist_ok=True)
     engine = connect(settings.sql_url)
-    upkeep = _Upkeep(settings, engine)
-    objects = FolderStore(settings.objects_folder)
-    if swept := objects.sweep():
-        log.info("swept half-written objects", files=swept)
+    objects = open_store(settings)
+    upkeep = _Upkeep(settings, engine, objects)
+    try:
+        if swept := objects.sweep():
+            log.info("swept half-written objects", files=swept)
+    except FacewardenError as error:
+        log.warning("half-written objects are not swept", reason=str(error))
     registrar = Registrar(settings, engine, objects)
     watcher: BucketWatcher | None = None
     pause = settings.ingest.poll_seconds
@@ -69,9 +73,9 @@ def watch(settings: Settings) -> None:
 class _Upkeep:
     """Reconciles, sweeps and writes metrics whenever due. Its errors are logged, never raised."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, objects: ObjectStore) -> None:
         self._settings, self._reconciler = settings, Reconciler(settings, engine)
-        self._sweep = DailySweep(settings, engine)
+        self._sweep = DailySweep(settings, engine, objects)
         self._due = 0.0  # time.monotonic()
 
     def run_if_due(self) -> None:
@@ -79,6 +83,9 @@ class _Upkeep:
             return
         try:
             self._sweep.run_if_due()
+        except FacewardenError as error:
+            log.warning("not swept", reason=str(error))
+        try:
             self._reconciler.run_once()
             metrics.write(self._settings, "ingest")
         except FacewardenError as error:

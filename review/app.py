@@ -17,7 +17,7 @@ from review.headers import SecurityHeaders
 from review.hosts import TrustedHosts
 from review.problems import add_handlers
 from storage.engine import connect
-from storage.objects import FolderStore
+from storage.objects.choice import open_store
 
 # Limit of a request's body. The upload routes, which read the body in pieces once they know who sends it, set
 # a larger one.
@@ -47,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.engine = connect(settings.sql_url)
-    app.state.objects = FolderStore(settings.objects_folder)
+    app.state.objects = open_store(settings)
     app.state.stopping = threading.Event()  # ends the streams of live updates
     app.add_middleware(TrustedHosts, review=settings.review)
     app.add_middleware(SecurityHeaders, https=settings.review.https)

@@ -6,7 +6,7 @@ from fastapi import Depends, Path, Request
 from sqlalchemy import Engine
 
 from core.settings import Settings
-from storage.objects import FolderStore
+from storage.objects.store import ObjectStore
 
 
 def _settings(request: Request) -> Settings:
@@ -19,14 +19,14 @@ def _engine(request: Request) -> Engine:
     return engine
 
 
-def _objects(request: Request) -> FolderStore:
-    objects: FolderStore = request.app.state.objects
+def _objects(request: Request) -> ObjectStore:
+    objects: ObjectStore = request.app.state.objects
     return objects
 
 
 Configured = Annotated[Settings, Depends(_settings)]
 Database = Annotated[Engine, Depends(_engine)]
-Objects = Annotated[FolderStore, Depends(_objects)]
+Objects = Annotated[ObjectStore, Depends(_objects)]
 
 # A key in a path, limited to the database's integers.
 Id = Annotated[int, Path(ge=1, le=2**31 - 1)]

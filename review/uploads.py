@@ -18,7 +18,7 @@ from core.settings import Settings
 from ingest.registration import Intake, Registrar
 from storage import audit
 from storage.engine import transaction
-from storage.objects import INCOMING, FolderStore
+from storage.objects.store import INCOMING, ObjectStore
 from storage.tables import Video
 
 SOURCE = "upload"
@@ -59,16 +59,15 @@ async def receive(
     actor: str,
     settings: Settings,
     engine: Engine,
-    objects: FolderStore,
+    objects: ObjectStore,
 ) -> Upload:
     """Store the content and request its screening; the same content again is the same video.
 
     Raises MediaTooLarge, EmptyFile, NotMedia, UnsupportedMedia, and RetryableError if a service is down.
     """
-    # In the object store's folder, where the sweep also removes what a killed server leaves behind.
-    root = settings.objects_folder
+    # Where the sweep also removes what a killed server leaves behind.
+    root = objects.spool()
     try:
-        root.mkdir(parents=True, exist_ok=True)
         descriptor, path = tempfile.mkstemp(prefix=INCOMING, dir=root)
     except OSError as error:
         raise ObjectStoreError(key=root, reason=error.strerror) from error

@@ -5,7 +5,7 @@ takes space: a later run with the same content stores it again, replacing the fi
 
 Nothing that is still needed gets removed: storing renews an object's age even if it already existed; only
 objects older than the grace period are considered; references are checked again before a batch is removed;
-and the age is checked once more under a lock that every store takes too (`FolderStore.discard`).
+and the age is checked once more under a lock that every store takes too (`ObjectStore.discard`).
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ from core import metrics
 from core.errors import Conflict
 from core.settings import SweepSettings
 from storage.engine import reading
-from storage.objects import FolderStore, StoredObject
+from storage.objects.store import ObjectStore, StoredObject
 from storage.tables import Base, ExplanationRow, FlaggedFrame, Video
 
 log = structlog.get_logger()
@@ -72,7 +72,7 @@ class Swept:
 
 def look(
     engine: Engine,
-    objects: FolderStore,
+    objects: ObjectStore,
     settings: SweepSettings,
     *,
     heartbeat: Callable[[], None] = lambda: None,
@@ -84,7 +84,7 @@ def look(
 
 def sweep(
     engine: Engine,
-    objects: FolderStore,
+    objects: ObjectStore,
     settings: SweepSettings,
     *,
     force: bool = False,
@@ -129,7 +129,7 @@ class _Ledger:
     """Both sides in a temporary SQLite database on disk, so that memory stays bounded."""
 
     def __init__(
-        self, engine: Engine, objects: FolderStore, settings: SweepSettings, heartbeat: Callable[[], None]
+        self, engine: Engine, objects: ObjectStore, settings: SweepSettings, heartbeat: Callable[[], None]
     ) -> None:
         self._engine, self._objects, self._heartbeat = engine, objects, heartbeat
         self._oldest = objects.now() - settings.grace_hours * 3600

@@ -13,6 +13,7 @@ import structlog
 
 from core.settings import Settings
 from tests.ports import free_port
+from tests.s3_server import ENVIRONMENT, S3Server, served
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile(
@@ -161,3 +162,18 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.connection_url
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A real S3 server of this test session; each test makes buckets of its own."""
+    with tempfile.TemporaryDirectory(prefix="facewarden-s3-") as folder, served(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """The server, with its credentials where boto3 looks for them."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    return s3_server

@@ -29,7 +29,7 @@ from models.classifier import Classifier
 from storage import explanations, migrate, screenings, videos
 from storage.engine import transaction
 from storage.leases import Ticket
-from storage.objects import FolderStore
+from storage.objects.store import ObjectStore
 from storage.results import complete
 from storage.screenings import Claim
 from storage.tables import Screening, Video, utc_now
@@ -71,7 +71,7 @@ class Made:
 @dataclass(frozen=True, kw_only=True)
 class ReviewData:
     engine: Engine
-    objects: FolderStore
+    objects: ObjectStore
     version: ModelVersion
     ids: dict[str, int]  # video id by name
 

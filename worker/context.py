@@ -18,7 +18,8 @@ from core.settings import Settings
 from models.classifier import Classifier
 from models.detector import FaceDetector
 from storage.engine import connect
-from storage.objects import FolderStore
+from storage.objects.choice import open_store
+from storage.objects.store import ObjectStore
 from worker.screening.loading import load_classifier, load_detector
 from worker.screening.pipeline import Pipeline
 
@@ -42,8 +43,8 @@ class Context:
         return connect(self.settings.sql_url)
 
     @cached_property
-    def objects(self) -> FolderStore:
-        return FolderStore(self.settings.objects_folder)
+    def objects(self) -> ObjectStore:
+        return open_store(self.settings)
 
     @cached_property
     def redis(self) -> Redis:

@@ -13,7 +13,7 @@ from models.explain.explanation import Explanation
 from models.face import Image
 from storage import run_length
 from storage.explanations import Claim
-from storage.objects import FolderStore
+from storage.objects.store import ObjectStore
 from worker.context import Context
 
 
@@ -47,7 +47,7 @@ def decode_crop(png: bytes) -> Image:
     return np.ascontiguousarray(decoded[..., ::-1])
 
 
-def to_result(explanation: Explanation, crop: Image, objects: FolderStore) -> ExplanationResult:
+def to_result(explanation: Explanation, crop: Image, objects: ObjectStore) -> ExplanationResult:
     """Store the overlays and build the row."""
     pictures = overlay.render(crop, explanation)
     segments = explanation.segments

@@ -24,6 +24,7 @@ from core.errors import (
     FacewardenError,
     FileVanished,
     InputError,
+    ObjectDamaged,
     ObjectStoreError,
     PermanentError,
     RetryableError,
@@ -112,7 +113,7 @@ def run(job: Job[Claimed], ticket: Ticket) -> None:
 
 
 def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -> None:
-    with _content(context, claimed) as path:
+    with _content(context, claimed, heartbeat) as path:
         pipeline = context.pipeline_of(claimed.model_version_id)
         screened = pipeline.screen(path, name=claimed.name, heartbeat=heartbeat)
         result = to_result(screened, context.objects)
@@ -133,12 +134,13 @@ def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -
 
 
 @contextmanager
-def _content(context: Context, claimed: screenings.Claim) -> Iterator[Path]:
+def _content(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -> Iterator[Path]:
     try:
-        with context.objects.local_path(claimed.object_key) as path:
+        with context.objects.local_path(claimed.object_key, heartbeat=heartbeat) as path:
             yield path
-    except FileVanished:
-        raise FileVanished(name=claimed.name) from None  # people know the file by this name, not by its key
+    except (FileVanished, ObjectDamaged) as error:
+        # People know the file by this name, not by its key.
+        raise type(error)(name=claimed.name) from None
 
 
 def _explain(context: Context, claimed: explanations.Claim, heartbeat: Heartbeat) -> None:

@@ -3,12 +3,12 @@
 from dataclasses import asdict
 
 from core.results import FlaggedFrameResult, ScreeningResult
-from storage.objects import FolderStore
+from storage.objects.store import ObjectStore
 from worker.screening.evidence import Evidence
 from worker.screening.screened import Screened
 
 
-def to_result(screened: Screened, objects: FolderStore) -> ScreeningResult:
+def to_result(screened: Screened, objects: ObjectStore) -> ScreeningResult:
     """Store the evidence's pictures (by content: a second run stores nothing new) and build the rows."""
     return ScreeningResult(
         verdict=screened.video.verdict,
@@ -28,7 +28,7 @@ def to_result(screened: Screened, objects: FolderStore) -> ScreeningResult:
     )
 
 
-def _flagged(screened: Screened, evidence: Evidence, objects: FolderStore) -> FlaggedFrameResult:
+def _flagged(screened: Screened, evidence: Evidence, objects: ObjectStore) -> FlaggedFrameResult:
     face = screened.faces[evidence.face]
     return FlaggedFrameResult(
         face_number=evidence.face,

@@ -1,16 +1,17 @@
 """Answers of the API: entity tags, stored objects."""
 
 import hashlib
+from urllib.parse import quote
 
 from fastapi import Request, Response
-from fastapi.responses import FileResponse
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from core.errors import FileVanished, HiddenUntilDecided
+from review.api import ranges
 from review.auth.access import Principal
 from review.problem_schema import Responses
-from storage.objects import FolderStore
+from storage.objects.store import ObjectStore, tag_of
 from storage.people import decisions
 
 UNCHANGED: Responses = {304: {"description": "The client already has it."}}
@@ -37,7 +38,7 @@ def knows(request: Request, tag: str) -> bool:
 
 def stored(
     request: Request,
-    objects: FolderStore,
+    objects: ObjectStore,
     key: str,
     *,
     media_type: str,
@@ -45,21 +46,30 @@ def stored(
     inline: bool = True,
 ) -> Response:
     """A stored object, whole or in the requested ranges. Raises FileVanished if it is gone."""
-    path = objects.path(key)
-    if not path.is_file():
-        raise FileVanished(name=filename or key)
-    tag = f'"{path.parent.name}{path.stem}"'  # the SHA-256 of the content
+    try:
+        size = objects.size(key)
+    except FileVanished:
+        raise FileVanished(name=filename or key) from None
+    tag = tag_of(key)
     headers = {"ETag": tag, "Cache-Control": REVALIDATED}
     if knows(request, tag):
         return Response(status_code=304, headers=headers)
-    return FileResponse(
-        path,
+    if filename is not None:
+        headers["Content-Disposition"] = disposition("inline" if inline else "attachment", filename)
+    return ranges.answer(
+        request,
+        lambda start, length: objects.read(key, start=start, length=length),
+        size=size,
+        tag=tag,
         media_type=media_type,
         headers=headers,
-        filename=filename,
-        stat_result=path.stat(),
-        content_disposition_type="inline" if inline else "attachment",
     )
+
+
+def disposition(kind: str, filename: str) -> str:
+    """A Content-Disposition with a name of any characters (RFC 6266)."""
+    quoted = quote(filename, errors="replace")
+    return f'{kind}; filename="{filename}"' if quoted == filename else f"{kind}; filename*=utf-8''{quoted}"
 
 
 def refuse_while_blind(session: Session, principal: Principal, video_id: int) -> None:

@@ -16,7 +16,7 @@ from review.problem_schema import Responses, problems
 from review.problems import MEDIA_TYPE
 from review.resources import Database, Id, Objects
 from storage.engine import reading
-from storage.objects import FolderStore
+from storage.objects.store import ObjectStore, tag_of
 from storage.read import detail, explanation
 
 router = APIRouter(tags=["evidence"])
@@ -60,8 +60,7 @@ def get_media(
     del principal
     with reading(engine) as session:
         found = detail.media(session, video_id)
-    with objects.open(found.object_key) as file:
-        kind = media_formats.media_type(file.read(HEAD_BYTES))
+    kind = media_formats.media_type(objects.read(found.object_key, length=HEAD_BYTES))
     return stored(
         request,
         objects,
@@ -161,16 +160,15 @@ def get_overlay(
     return stored(request, objects, found.overlays[overlay], media_type="image/png")
 
 
-def shrunk(request: Request, objects: FolderStore, key: str, width: int) -> Response:
+def shrunk(request: Request, objects: ObjectStore, key: str, width: int) -> Response:
     """A stored picture as JPEG, at most `width` pixels wide."""
-    path = objects.path(key)
-    tag = f'"{path.parent.name}{path.stem}-{width}"'
+    tag = f'{tag_of(key)[:-1]}-{width}"'
     headers = {"ETag": tag, "Cache-Control": REVALIDATED}
-    if not path.is_file():
+    if not objects.exists(key):
         raise FileVanished(name=key)
     if knows(request, tag):
         return Response(status_code=304, headers=headers)
-    with Image.open(path, formats=("JPEG", "PNG")) as picture:
+    with Image.open(BytesIO(objects.read(key)), formats=("JPEG", "PNG")) as picture:
         picture.draft("RGB", (width, width))  # decodes a JPEG at a fraction of its size
         rgb = picture.convert("RGB")
         rgb.thumbnail((width, picture.height))

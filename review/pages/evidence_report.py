@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Engine
 
-from core.errors import FileVanished
+from core.errors import FileVanished, ObjectDamaged
 from review.api.answers import refuse_while_blind
 from review.auth.access import Exporter, Principal
 from review.pages import video_view
@@ -20,7 +20,7 @@ from review.reports import evidence
 from review.resources import Database, Id, Objects
 from storage import audit
 from storage.engine import reading, transaction
-from storage.objects import FolderStore
+from storage.objects.store import ObjectStore
 from storage.read import detail
 from storage.read.detail import VideoDetail
 
@@ -69,7 +69,7 @@ def _made(
     return values, found
 
 
-def _to_html(values: Mapping[str, Any], found: VideoDetail, objects: FolderStore) -> str:
+def _to_html(values: Mapping[str, Any], found: VideoDetail, objects: ObjectStore) -> str:
     """`values` as one self-contained HTML file, with styles and pictures embedded."""
     return render(
         "evidence.html",
@@ -81,11 +81,11 @@ def _to_html(values: Mapping[str, Any], found: VideoDetail, objects: FolderStore
     )
 
 
-def _data_url(objects: FolderStore, key: str) -> str:
-    """The picture as a `data:` URL; empty if the object is gone, so that the rest can be exported."""
+def _data_url(objects: ObjectStore, key: str) -> str:
+    """The picture as a `data:` URL; empty if it is gone or damaged, so that the rest can be exported."""
     try:
         content = objects.read(key)
-    except FileVanished:
+    except (FileVanished, ObjectDamaged):
         return ""
     kind = TYPES.get(key[key.rfind(".") :], "application/octet-stream")
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -29,7 +29,7 @@ PATH = re.compile(rf"{ALONE}(?:{PACKAGES}|docs)/[\w./-]*")
 MODULE = re.compile(rf"{ALONE}(?:{PACKAGES})(?:\.[A-Za-z_]\w*)+(?![\w-]|\.\w)")
 SCRIPT = re.compile(rf"{ALONE}[a-z_]\w*\.py\b")  # a module beside the one named last
 TABLE = re.compile(r"\btable `(\w+)`")
-SETTING = re.compile(r"FACEWARDEN_[A-Z_]+")
+SETTING = re.compile(r"FACEWARDEN_[A-Z0-9_]+")
 TARGET = re.compile(r"(?<![\w-])make ([a-z][\w-]*)")
 COMMAND = re.compile(r"(?:^|[\s(]|bin/)facewarden\s([a-z][a-z-]*)", re.M)
 

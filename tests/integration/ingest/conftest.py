@@ -11,7 +11,7 @@ from core.settings import IngestSettings, Settings
 from ingest.registration import Registrar
 from storage.engine import connect
 from storage.migrate import upgrade
-from storage.objects import FolderStore
+from storage.objects.folder import FolderStore
 from tests.integration.ingest.site import Site
 
 

@@ -12,7 +12,7 @@ from ingest.bucket import BucketWatcher
 from ingest.registration import Receipt, Registrar
 from storage import videos
 from storage.engine import transaction
-from storage.objects import FolderStore
+from storage.objects.folder import FolderStore
 from storage.tables import Screening, Sighting
 
 MP4 = b"\x00\x00\x00\x18ftypisom" + bytes(500)

@@ -21,7 +21,7 @@ from ingest.registration import Intake, Receipt, Registrar
 from storage import videos
 from storage.engine import connect, transaction
 from storage.migrate import upgrade
-from storage.objects import FolderStore
+from storage.objects.folder import FolderStore
 from storage.tables import Screening, Sighting, Video
 from tests.integration.ingest.site import MP4, Site
 

@@ -15,7 +15,8 @@ from core.settings import SweepSettings
 from storage import explanations, screenings, sweep, videos
 from storage.engine import transaction
 from storage.leases import Ticket
-from storage.objects import INCOMING, FolderStore
+from storage.objects.folder import FolderStore
+from storage.objects.store import INCOMING
 from storage.results import complete
 from storage.tables import Base
 from tests.screening_results import explanation_result, screening_result

@@ -12,7 +12,7 @@ from core.results import ScreeningResult
 from review.pages import video_view
 from storage import screenings, videos
 from storage.engine import reading, transaction
-from storage.objects import FolderStore
+from storage.objects.folder import FolderStore
 from storage.read import detail
 from storage.read.detail import VideoDetail
 from storage.results import complete

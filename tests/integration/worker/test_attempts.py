@@ -26,7 +26,7 @@ from core.settings import Settings
 from ingest.registration import Registrar
 from storage import explanations, screenings
 from storage.engine import transaction
-from storage.objects import FolderStore
+from storage.objects.folder import FolderStore
 from storage.tables import FlaggedFrame, Screening
 from tests.screening_results import FACE, screening_result
 from worker import context as contexts

@@ -29,7 +29,7 @@ from ingest.registration import Registrar
 from storage import audit, sweep
 from storage.engine import connect, reading
 from storage.migrate import upgrade
-from storage.objects import FolderStore
+from storage.objects.folder import FolderStore
 from storage.tables import AuditEvent, ExplanationRow, FlaggedFrame, Screening, utc_now
 from tests.waiting import ended, until
 from worker.process import EXPLAIN_NICENESS

@@ -22,7 +22,7 @@ from models.checkpoint import load_checkpoint, save_checkpoint
 from models.face import Image
 from review import rescreening
 from storage.engine import transaction
-from storage.objects import FolderStore
+from storage.objects.folder import FolderStore
 from storage.read.detail import ScreeningDetail
 from tests.media import Media
 from tests.screening_results import stored_screenings

@@ -18,7 +18,7 @@ from core.outcomes import ScreeningStatus
 from core.settings import Settings
 from ingest.registration import Registrar
 from storage.engine import transaction
-from storage.objects import FolderStore
+from storage.objects.folder import FolderStore
 from storage.tables import Screening
 from tests.ports import free_port
 from tests.waiting import ended, until

@@ -27,7 +27,7 @@ def test_help_loads_no_heavy_library() -> None:
         "from typer.testing import CliRunner\n"
         "from cli.main import app\n"
         "print(CliRunner().invoke(app, ['--help']).exit_code)\n"
-        "print({'torch', 'cv2', 'sqlalchemy', 'rq', 'av', 'skimage'} & set(sys.modules))\n"
+        "print({'torch', 'cv2', 'sqlalchemy', 'rq', 'av', 'skimage', 'boto3'} & set(sys.modules))\n"
     )
     shown = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

@@ -25,7 +25,7 @@ from review.app import create_app
 from storage import explanations, migrate, run_length, screenings, videos
 from storage.engine import connect, transaction
 from storage.leases import Ticket
-from storage.objects import FolderStore
+from storage.objects.folder import FolderStore
 from storage.people import accounts, tokens
 from storage.results import complete
 from storage.tables import Account

@@ -12,7 +12,7 @@ from core.roles import Role, Scope
 from core.settings import ReviewSettings
 from review.app import create_app
 from storage.engine import reading
-from storage.objects import INCOMING
+from storage.objects.store import INCOMING
 from storage.tables import Sighting
 from tests.integration.review.api.site import FLAGGED, MP4, Site, picture
 

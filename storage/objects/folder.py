@@ -1,38 +1,25 @@
-"""The object store: videos, flagged frames, crops and overlays, each stored under the hash of its content.
-
-Content addressing makes every write idempotent: a job that runs twice stores nothing twice.
-"""
+"""The object store in a folder, which many machines may share by a network file system."""
 
 import fcntl
 import hashlib
 import math
 import os
-import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import FileVanished, ObjectStoreError
+from storage.objects.store import INCOMING, KEY, LEFT_BEHIND_SECONDS, StoredObject, checked, key_of
 
-INCOMING = ".incoming-"  # a file being written; left behind if its process is killed
-LEFT_BEHIND_SECONDS = 24 * 3600.0  # longer than any upload or copy takes
 LOCK = ".lock"  # shared while storing, exclusive while removing
-KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}(\.[a-z0-9]{1,8})?")
+SWEPT = ".swept"  # its age is the last daily sweep's, and whoever holds its lock sweeps
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredObject:
-    key: str
-    size_bytes: int
-    modified: float  # when it was last stored, in seconds of the file system's clock
-
-
-class Sink:
-    """Takes content in pieces; `key` and `sha256` are known once all of it is stored."""
+class FileSink:
+    """Writes to a file; `key` and `sha256` are known once all of it is stored."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -45,14 +32,11 @@ class Sink:
 
     def finish(self, suffix: str) -> None:
         self.sha256 = self._hash.hexdigest()
-        self.key = f"{self.sha256[:2]}/{self.sha256[2:]}{suffix}"
+        self.key = key_of(self.sha256, suffix)
 
 
 class FolderStore:
-    """An object store in a folder. A name appears only once its content is complete and on disk.
-
-    Keys look like `ab/cdef….jpg`: the SHA-256 and an optional suffix.
-    """
+    """An object store in a folder. A name appears only once its content is complete and on disk."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -64,22 +48,21 @@ class FolderStore:
         return sink.key
 
     @contextmanager
-    def write_stream(self) -> Iterator[Sink]:
+    def write_stream(self) -> Iterator[FileSink]:
         """A sink whose content is stored at the end, or dropped by an exception."""
         with self._stream("") as sink:
             yield sink
 
     @contextmanager
-    def _stream(self, suffix: str) -> Iterator[Sink]:
+    def _stream(self, suffix: str) -> Iterator[FileSink]:
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix=INCOMING, dir=self._root)
+            descriptor, name = tempfile.mkstemp(prefix=INCOMING, dir=self.spool())
         except OSError as error:
             raise ObjectStoreError(key=self._root, reason=error.strerror) from error
         partial = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                sink = Sink(file)
+                sink = FileSink(file)
                 yield sink
                 file.flush()
                 os.fsync(file.fileno())
@@ -167,35 +150,85 @@ class FolderStore:
         finally:
             os.close(descriptor)
 
-    def open(self, key: str) -> BinaryIO:
-        """Raises FileVanished if there is no such object."""
+    def read(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
         try:
-            return self.path(key).open("rb")
+            with self.path(key).open("rb") as file:
+                file.seek(start)
+                return file.read(-1 if length is None else length)
         except FileNotFoundError as error:
             raise FileVanished(name=key) from error
         except OSError as error:
             raise ObjectStoreError(key=key, reason=error.strerror) from error
 
-    def read(self, key: str) -> bytes:
-        with self.open(key) as file:
-            return file.read()
+    def size(self, key: str) -> int:
+        try:
+            return self.path(key).stat().st_size
+        except FileNotFoundError as error:
+            raise FileVanished(name=key) from error
+        except OSError as error:
+            raise ObjectStoreError(key=key, reason=error.strerror) from error
+
+    def exists(self, key: str) -> bool:
+        return self.path(key).is_file()
 
     @contextmanager
-    def local_path(self, key: str) -> Iterator[Path]:
+    def local_path(self, key: str, *, heartbeat: Callable[[], None] = lambda: None) -> Iterator[Path]:
+        """The object itself: nothing has to be fetched."""
+        del heartbeat
         path = self.path(key)
         if not path.is_file():
             raise FileVanished(name=key)
         yield path
 
-    def exists(self, key: str) -> bool:
-        return self.path(key).is_file()
+    def where(self, key: str) -> str:
+        return str(self.path(key))
 
     def path(self, key: str) -> Path:
         """The path of the file behind `key`. Raises ObjectStoreError for anything but a key."""
-        # The pattern allows a dot only in the suffix: no key can escape the folder.
-        if not KEY.fullmatch(key):
-            raise ObjectStoreError(key=key, reason="that is no key of an object")
-        return self._root / key
+        return self._root / checked(key)
+
+    def spool(self) -> Path:
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ObjectStoreError(key=self._root, reason=error.strerror) from error
+        return self._root
+
+    def probe(self) -> None:
+        content = b"probe"
+        try:
+            with tempfile.NamedTemporaryFile(prefix=INCOMING, dir=self.spool()) as file:
+                file.write(content)
+                file.flush()
+                read = Path(file.name).read_bytes()
+        except OSError as error:
+            raise ObjectStoreError(key=self._root, reason=error.strerror) from error
+        if read != content:
+            raise ObjectStoreError(key=self._root, reason="what was read is not what was written")
+
+    def last_swept(self) -> float:
+        stamp = self._root / SWEPT
+        try:
+            if not stamp.exists():
+                self._root.mkdir(parents=True, exist_ok=True)
+                stamp.touch()
+            return stamp.stat().st_mtime
+        except OSError as error:
+            raise ObjectStoreError(key=stamp, reason=error.strerror) from error
+
+    @contextmanager
+    def sweep_turn(self, due: Callable[[float], bool]) -> Iterator[bool]:
+        self.last_swept()
+        with (self._root / SWEPT).open("r+") as stamp:
+            try:
+                fcntl.flock(stamp, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            mine = due(self.last_swept())
+            if mine:
+                os.utime(self._root / SWEPT)  # first: a sweep that fails is tried again tomorrow
+            yield mine
 
 
 def _modified(path: Path) -> float:

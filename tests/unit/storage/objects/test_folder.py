@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import FileVanished, ObjectStoreError
-from storage.objects import INCOMING, LEFT_BEHIND_SECONDS, FolderStore
+from storage.objects.folder import FolderStore
+from storage.objects.store import INCOMING, LEFT_BEHIND_SECONDS
 
 
 def test_what_goes_in_comes_out_under_its_hash(tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""The object store: videos, flagged frames, crops and overlays, each stored under the hash of its content.
+
+Content addressing makes every write idempotent: a job that runs twice stores nothing twice. Keys look like
+`ab/cdef….jpg`: the SHA-256 and an optional suffix.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from core.errors import ObjectStoreError
+
+INCOMING = ".incoming-"  # begins the name of what is being written; left behind if its process is killed
+LEFT_BEHIND_SECONDS = 24 * 3600.0  # longer than any upload or copy takes
+KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}(\.[a-z0-9]{1,8})?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    key: str
+    size_bytes: int
+    modified: float  # when it was last stored, in seconds of the store's clock
+
+
+class Sink(Protocol):
+    """Takes content in pieces; `key` and `sha256` are known once all of it is stored."""
+
+    key: str
+    sha256: str
+
+    def write(self, piece: bytes) -> None: ...
+
+
+class ObjectStore(Protocol):
+    """What both kinds of store do. Every method raises ObjectStoreError where the store fails.
+
+    An object is visible only once its content is complete and safe.
+    """
+
+    def put_bytes(self, content: bytes, suffix: str = "") -> str:
+        """Store `content`; returns its key."""
+
+    def write_stream(self) -> AbstractContextManager[Sink]:
+        """A sink whose content is stored at the end, or dropped by an exception."""
+
+    def read(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
+        """The content from byte `start` on, `length` bytes or all. Raises FileVanished."""
+
+    def size(self, key: str) -> int:
+        """In bytes. Raises FileVanished."""
+
+    def exists(self, key: str) -> bool: ...
+
+    def local_path(self, key: str, *, heartbeat: Callable[[], None] = ...) -> AbstractContextManager[Path]:
+        """A file with the content, for as long as the block runs. Raises FileVanished.
+
+        `heartbeat` is called while content is fetched and may raise to stop.
+        """
+
+    def where(self, key: str) -> str:
+        """Where people find the object: a path or an address."""
+
+    def spool(self) -> Path:
+        """The folder for what is received before it is stored. Files that begin with INCOMING are swept."""
+
+    def probe(self) -> None:
+        """Write, read and remove something, as `facewarden doctor` does."""
+
+    def now(self) -> float:
+        """The time by the store's clock, which may be another machine's."""
+
+    def stored(self) -> Iterator[StoredObject]:
+        """All objects; whatever else is there is skipped."""
+
+    def discard(self, key: str, *, older_than: float) -> int | None:
+        """Remove an object last stored before `older_than`; its size in bytes, or None if it was kept.
+
+        Storing it just before renews its age; storing it meanwhile or just after leaves it there.
+        """
+
+    def half_written(self, older_than: float) -> int:
+        """How much, last written before `older_than`, killed processes left half written."""
+
+    def sweep(self, older_than_seconds: float = LEFT_BEHIND_SECONDS) -> int:
+        """Delete what killed processes left half written; returns how many there were."""
+
+    def last_swept(self) -> float:
+        """When a process last began the daily sweep; a new store counts as just swept."""
+
+    def sweep_turn(self, due: Callable[[float], bool]) -> AbstractContextManager[bool]:
+        """Whether this process is the one to sweep: `due` says so of `last_swept`, and no other does."""
+
+
+def key_of(sha256: str, suffix: str = "") -> str:
+    return f"{sha256[:2]}/{sha256[2:]}{suffix}"
+
+
+def checked(key: str) -> str:
+    """`key`, or ObjectStoreError for anything but a key."""
+    # The pattern allows a dot only in the suffix: no key can escape the store's folder or prefix.
+    if not KEY.fullmatch(key):
+        raise ObjectStoreError(key=key, reason="that is no key of an object")
+    return key
+
+
+def sha256_of(key: str) -> str:
+    """The hash that a key names."""
+    return checked(key).replace("/", "").partition(".")[0]
+
+
+def tag_of(key: str) -> str:
+    """The entity tag of an object: its content never changes."""
+    return f'"{sha256_of(key)}"'
