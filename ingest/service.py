@@ -83,9 +83,6 @@ class _Upkeep:
             return
         try:
             self._sweep.run_if_due()
-        except FacewardenError as error:
-            log.warning("not swept", reason=str(error))
-        try:
             self._reconciler.run_once()
             metrics.write(self._settings, "ingest")
         except FacewardenError as error:

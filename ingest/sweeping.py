@@ -28,11 +28,15 @@ class DailySweep:
         self._thread: threading.Thread | None = None
 
     def run_if_due(self) -> None:
-        """Raises ObjectStoreError."""
         if self._settings.sweep.hour < 0 or (self._thread is not None and self._thread.is_alive()):
             return
         # A new store counts as just swept: an installation's first sweep comes in its first night.
-        if self._due(self._objects.last_swept()):
+        try:
+            due = self._due(self._objects.last_swept())
+        except FacewardenError as error:  # the reconciler's turn comes all the same
+            log.warning("not swept", reason=str(error))
+            return
+        if due:
             self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
             self._thread.start()
 
