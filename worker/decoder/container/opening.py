@@ -6,6 +6,7 @@ below.
 """
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Never
 
@@ -38,12 +39,23 @@ MOST_ERRORS = 64  # read errors in a row after which the rest of the file counts
 
 
 class MediaBytes:
-    """The file as libav reads it. Out of memory, it pretends to end: libav would otherwise retry for ever."""
+    """The file as libav reads it.
+
+    Out of memory, it pretends to end: libav would otherwise retry for ever. A place before the file's start,
+    to which a damaged index can send libav, is answered with -1: PyAV would raise an exception later and
+    elsewhere.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
-        self.seek, self.tell = file.seek, file.tell
-        self._read = file.read
+        self.tell = file.tell
+        self._read, self._seek = file.read, file.seek
         self._exhausted = False
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
 
     def read(self, count: int) -> bytes:
         try:
