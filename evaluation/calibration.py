@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from core.model_version import Calibration, Looks
 from core.settings import ScoringSettings
-from evaluation.metrics import Flags, Numbers
+from evaluation.metrics import Flags, Numbers, even_weights
 from models.looks import alone
 from models.stretches import stretch_logits
 
@@ -144,9 +144,8 @@ def _weights(fake: Flags, groups: NDArray[np.str_]) -> Numbers:
     weights = np.zeros(len(fake))
     for label in (False, True):
         chosen = fake == label
-        _, index, counts = np.unique(groups[chosen], return_inverse=True, return_counts=True)
-        if len(counts):
-            weights[chosen] = 1 / counts[index] / len(counts)
+        if chosen.any():
+            weights[chosen] = even_weights(groups[chosen])
     return np.asarray(weights / weights.sum() * len(fake), np.float64)
 
 

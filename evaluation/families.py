@@ -10,13 +10,12 @@ from scipy.optimize import minimize_scalar
 
 from core.families import Family, FamilyCalibration
 from core.model_version import ModelVersion
-from evaluation.metrics import Numbers
+from evaluation.metrics import Numbers, Scored, even_weights, expected_calibration_error
 
 RIGHT = 0.95  # wanted part of the named fakes whose family is right: tools that nobody knows do worse
 LOWEST = 0.5  # no family is named that is less likely than all others together
 STEP = 0.01  # by which the least probability rises
 TEMPERATURES = (0.05, 20.0)  # searched
-BINS = 10  # of the expected calibration error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +40,7 @@ def fit_families(fakes: Sequence[KnownFake], families: Sequence[Family]) -> Fami
         return None
     logits = np.array([fake.logits for fake in known], np.float64)
     truth = np.array([families.index(fake.family) for fake in known])
-    weights = _weights([fake.group for fake in known])
+    weights = even_weights([fake.group for fake in known])
 
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
@@ -64,12 +63,6 @@ def fit_families(fakes: Sequence[KnownFake], families: Sequence[Family]) -> Fami
         if right[named].sum() >= RIGHT * weights[named].sum():
             break
     return replace(calibration, least=round(float(least), 6))
-
-
-def _weights(groups: Sequence[str]) -> Numbers:
-    """The same sum for each group; all together 1."""
-    _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    return np.asarray(1 / counts[index] / len(counts), np.float64)
 
 
 def table(fakes: Sequence[KnownFake], version: ModelVersion) -> dict[str, Any]:
@@ -120,9 +113,7 @@ def _part(
 
 
 def _calibration_error(said: Numbers, right: NDArray[np.bool_]) -> float | None:
-    """The mean difference of what is said and what is right, over bins of equal width; None for no fakes."""
+    """Of the probability of the family that is named, not of "fake"; None for no fakes."""
     if not len(said):
         return None
-    bins = np.minimum((said * BINS).astype(int), BINS - 1)
-    sums = [np.abs(said[bins == each].sum() - right[bins == each].sum()) for each in range(BINS)]
-    return float(np.sum(sums) / len(said))
+    return expected_calibration_error(Scored(fake=right, probability=said, group=np.arange(len(said))))

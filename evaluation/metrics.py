@@ -6,6 +6,7 @@ resamples of a dozen metrics would take scikit-learn minutes a table, so they ar
 all at once; a test holds the two ways together.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -211,6 +212,12 @@ def expected_calibration_error(scored: Scored) -> float:
     (Naeini et al., 2015; of the probability of "fake", not of the predicted class).
     """
     return float(_of_probability(scored, np.ones((1, len(scored))))["ece"][0])
+
+
+def even_weights(groups: Sequence[str] | NDArray[Any]) -> Numbers:
+    """A weight for each entry: the same sum for each group, all together 1."""
+    _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    return np.asarray(1 / counts[index] / len(counts), np.float64)
 
 
 def reliability(scored: Scored) -> tuple[Numbers, Numbers, NDArray[np.int64]]:

@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from bench.bursts.clips import Clip
 from bench.bursts.features import FEATURES
+from evaluation.metrics import even_weights
 
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -53,7 +54,8 @@ class Interval:
 def compare(known: Sequence[Measured], *, resamples: int) -> dict[str, Any]:
     """By set of clips: AUC of each way to score, what bursts add, and the AUC of each feature alone."""
     pairs = Pairs([each.clip for each in known])
-    won = {name: pairs.wins_of_heads(table, REGULARISATION) for name, table in _heads(known).items()}
+    tables = _heads(known)
+    won = {name: pairs.wins_of_heads(table, REGULARISATION) for name, table in tables.items()}
     won[SCORE] = pairs.wins(np.array([each.score for each in known]))
     won[MORE] = pairs.wins(np.array([(each.score + each.spread[0]) / 2 for each in known]))
     single = {
@@ -61,7 +63,7 @@ def compare(known: Sequence[Measured], *, resamples: int) -> dict[str, Any]:
         for kind in ("bursts", "spread")
     }
     other = {
-        strength: {name: pairs.wins_of_heads(_heads(known)[name], strength) for name in (BURSTS, SPREAD)}
+        strength: {name: pairs.wins_of_heads(tables[name], strength) for name in (BURSTS, SPREAD)}
         for strength in OTHERS
     }
     return {
@@ -179,8 +181,7 @@ def fair_weights(fake: Flags, cluster: Labels) -> Numbers:
     weights = np.empty(len(fake))
     for label in (False, True):
         own = fake == label
-        _, place, counts = np.unique(cluster[own], return_inverse=True, return_counts=True)
-        weights[own] = len(fake) / 2 / len(counts) / counts[place]
+        weights[own] = len(fake) / 2 * even_weights(cluster[own])
     return weights
 
 

@@ -25,6 +25,7 @@ from models.classifier import Classifier
 from models.crop import crop_standing
 from models.detector import FaceDetector
 from models.face import Box, Face, Image
+from models.heads import pooled
 from models.whole_file import whole
 from worker.decoder.reader import Frame, VideoReader
 from worker.screening.pipeline import Pipeline
@@ -297,9 +298,7 @@ class _Watched:
                 pixels = self._classifier.normalise(np.stack(crops[start : start + BATCH]))
                 with torch.inference_mode():
                     logits.append(self._network(pixels)[:, 0].double().numpy())
-                features = kept.pop()
-                pooled = features.mean(dim=(2, 3)) if features.ndim == 4 else features
-                embeddings.append(pooled.double().numpy())
+                embeddings.append(pooled(kept.pop()).double().numpy())
         finally:
             hook.remove()
         return np.concatenate(logits), np.concatenate(embeddings)

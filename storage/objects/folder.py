@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import math
 import os
 import tempfile
 import time
@@ -12,7 +11,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import FileVanished, ObjectStoreError
-from storage.objects.store import INCOMING, KEY, LEFT_BEHIND_SECONDS, StoredObject, checked, key_of
+from storage.objects.store import (
+    INCOMING,
+    KEY,
+    LEFT_BEHIND_SECONDS,
+    StoredObject,
+    checked,
+    key_of,
+    left_behind,
+    made,
+)
 
 LOCK = ".lock"  # shared while storing, exclusive while removing
 SWEPT = ".swept"  # its age is the last daily sweep's, and whoever holds its lock sweeps
@@ -79,24 +87,21 @@ class FolderStore:
 
     def sweep(self, older_than_seconds: float = LEFT_BEHIND_SECONDS) -> int:
         """Delete partial files left behind by killed processes; returns how many there were."""
-        left = self._left_behind(time.time() - older_than_seconds)
+        left = left_behind(self._root, time.time() - older_than_seconds)
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
 
     def half_written(self, older_than: float) -> int:
         """How many partial files, last written before `older_than`, killed processes left behind."""
-        return len(self._left_behind(older_than))
-
-    def _left_behind(self, older_than: float) -> list[Path]:
-        return [path for path in self._root.glob(f"{INCOMING}*") if _modified(path) < older_than]
+        return len(left_behind(self._root, older_than))
 
     def now(self) -> float:
         """The time by the file system's clock, which may be another machine's."""
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            (self._root / LOCK).touch()
-            return (self._root / LOCK).stat().st_mtime
+            lock = made(self._root) / LOCK
+            lock.touch()
+            return lock.stat().st_mtime
         except OSError as error:
             raise ObjectStoreError(key=self._root, reason=error.strerror) from error
 
@@ -188,11 +193,7 @@ class FolderStore:
         return self._root / checked(key)
 
     def spool(self) -> Path:
-        try:
-            self._root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ObjectStoreError(key=self._root, reason=error.strerror) from error
-        return self._root
+        return made(self._root)
 
     def probe(self) -> None:
         content = b"probe"
@@ -210,7 +211,7 @@ class FolderStore:
         stamp = self._root / SWEPT
         try:
             if not stamp.exists():
-                self._root.mkdir(parents=True, exist_ok=True)
+                made(self._root)
                 stamp.touch()
             return stamp.stat().st_mtime
         except OSError as error:
@@ -229,10 +230,3 @@ class FolderStore:
             if mine:
                 os.utime(self._root / SWEPT)  # first: a sweep that fails is tried again tomorrow
             yield mine
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # it was renamed into place meanwhile
-        return math.inf

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from core.errors import ObjectDamaged, ObjectStoreError, ScratchFull
-from storage.objects.store import INCOMING, sha256_of
+from storage.objects.store import left_behind, made, sha256_of
 
 FETCHING = "fetching-"  # begins the name of a file that is being fetched
 LOCK = ".lock"  # held while places are given out
@@ -26,11 +26,7 @@ class Scratch:
         self._root, self._quota = root, quota_bytes
 
     def folder(self) -> Path:
-        try:
-            self._root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ObjectStoreError(key=self._root, reason=error.strerror) from error
-        return self._root
+        return made(self._root)
 
     @contextmanager
     def file(self, key: str, size_bytes: int, pieces: Iterator[bytes]) -> Iterator[Path]:
@@ -51,12 +47,7 @@ class Scratch:
 
     def left_behind(self, older_than: float) -> list[Path]:
         """What uploads that were killed left where they are received (`ObjectStore.spool`)."""
-        found = []
-        for path in self._root.glob(f"{INCOMING}*"):
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < older_than:
-                    found.append(path)
-        return found
+        return left_behind(self._root, older_than)
 
     def _held(self, path: Path, size_bytes: int) -> int | None:
         """A descriptor that keeps a fetched file in place; None where there is none."""

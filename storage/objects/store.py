@@ -6,7 +6,7 @@ Content addressing makes every write idempotent: a job that runs twice stores no
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -92,6 +92,25 @@ class ObjectStore(Protocol):
 
     def sweep_turn(self, due: Callable[[float], bool]) -> AbstractContextManager[bool]:
         """Whether this process is the one to sweep: `due` says so of `last_swept`, and no other does."""
+
+
+def made(folder: Path) -> Path:
+    """`folder`, which exists now."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ObjectStoreError(key=folder, reason=error.strerror) from error
+    return folder
+
+
+def left_behind(folder: Path, older_than: float) -> list[Path]:
+    """The files in which killed processes were writing, last written before `older_than`."""
+    found = []
+    for path in folder.glob(f"{INCOMING}*"):
+        with suppress(FileNotFoundError):  # it was renamed into place meanwhile
+            if path.stat().st_mtime < older_than:
+                found.append(path)
+    return found
 
 
 def key_of(sha256: str, suffix: str = "") -> str:

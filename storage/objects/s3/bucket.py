@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
@@ -104,7 +103,7 @@ class Bucket:
         return Entry(
             name=name,
             size_bytes=found["ContentLength"],
-            modified=_seconds(found["LastModified"]),
+            modified=found["LastModified"].timestamp(),
             etag=found["ETag"],
             asked=_answered(found),
         )
@@ -156,7 +155,7 @@ class Bucket:
                 yield Entry(
                     name=found["Key"],
                     size_bytes=found["Size"],
-                    modified=_seconds(found["LastModified"]),
+                    modified=found["LastModified"].timestamp(),
                     etag=found.get("ETag", ""),
                 )
 
@@ -215,7 +214,7 @@ class Bucket:
         with self._asking("the list", prefix):
             for page in pages:
                 for each in page.get("Uploads", ()):
-                    found.append((each["Key"], each["UploadId"], _seconds(each["Initiated"])))
+                    found.append((each["Key"], each["UploadId"], each["Initiated"].timestamp()))
         return found
 
     @contextmanager
@@ -242,10 +241,6 @@ class Bucket:
 
 def _status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def _seconds(moment: datetime) -> float:
-    return moment.timestamp()
 
 
 def _answered(response: dict[str, Any]) -> float:

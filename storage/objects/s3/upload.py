@@ -1,7 +1,8 @@
 """A stream of unknown content, and so of unknown key, on its way into a bucket."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -56,24 +57,16 @@ class S3Sink:
             self._bucket.complete(self._incoming, self._upload, self._parts)
             self._upload = None
             place(key, lambda: self._copy(name))
-            self._clear()
+            self.drop()
         self.key = key
 
     def drop(self) -> None:
-        """Nothing of it stays, or the sweep removes it later."""
-        try:
+        """Nothing stays of what has no key, or the sweep removes it later."""
+        with _left_to_the_sweep():
             if self._upload is not None:
                 self._bucket.abort(self._incoming, self._upload)
             elif self._parts:
                 self._bucket.remove(self._incoming)
-        except ObjectStoreError as error:
-            log.warning("left to the sweep", reason=str(error))
-
-    def _clear(self) -> None:
-        try:
-            self._bucket.remove(self._incoming)
-        except ObjectStoreError as error:
-            log.warning("left to the sweep", reason=str(error))
 
     def _send(self, size: int) -> None:
         if self._upload is None:
@@ -101,11 +94,15 @@ class S3Sink:
             ]
             self._bucket.complete(target, upload, parts)
         except ObjectStoreError:
-            self._abort(target, upload)
+            with _left_to_the_sweep():
+                self._bucket.abort(target, upload)
             raise
 
-    def _abort(self, name: str, upload: str) -> None:
-        try:
-            self._bucket.abort(name, upload)
-        except ObjectStoreError as error:
-            log.warning("left to the sweep", reason=str(error))
+
+@contextmanager
+def _left_to_the_sweep() -> Iterator[None]:
+    """What cannot be cleaned up now is no reason to fail."""
+    try:
+        yield
+    except ObjectStoreError as error:
+        log.warning("left to the sweep", reason=str(error))

@@ -12,7 +12,7 @@ from core import queues
 from core.errors import BucketUnavailable, SettingsError
 from core.roles import Role, Scope
 from core.settings import ReviewSettings, Settings
-from ingest.registration import Registrar
+from ingest.registration import Receipt, Registrar
 from review.app import create_app
 from storage import sweep
 from storage.engine import transaction
@@ -45,15 +45,20 @@ def reviewer(system: Settings, engine: Engine) -> TestClient:
     return TestClient(create_app(system), headers={"Authorization": f"Bearer {token}"})
 
 
+def registered(system: Settings, engine: Engine, clip: Path, folder: Path) -> Receipt:
+    """A copy of the clip, taken in."""
+    source = folder / "clip.mp4"
+    shutil.copy(clip, source)
+    return Registrar(system, engine, open_store(system)).register(source, name="clip.mp4", source="test")
+
+
 def test_a_video_goes_its_whole_way(
     system: Settings, engine: Engine, face_clip: Path, s3: S3Server, tmp_path: Path
 ) -> None:
     place = system.objects_bucket
     assert place is not None
-    source = tmp_path / "clip.mp4"
-    shutil.copy(face_clip, source)
     objects = open_store(system)
-    receipt = Registrar(system, engine, objects).register(source, name="clip.mp4", source="test")
+    receipt = registered(system, engine, face_clip, tmp_path)
     assert receipt.intake == "queued"
     assert run_worker(queues.SCREEN, system, burst=True) == 0
     assert run_worker(queues.EXPLAIN, system, burst=True) == 0
@@ -104,9 +109,7 @@ def test_a_video_goes_its_whole_way(
 def test_a_bucket_that_is_away_costs_no_attempt(
     system: Settings, engine: Engine, face_clip: Path, tmp_path: Path
 ) -> None:
-    source = tmp_path / "clip.mp4"
-    shutil.copy(face_clip, source)
-    Registrar(system, engine, open_store(system)).register(source, name="clip.mp4", source="test")
+    registered(system, engine, face_clip, tmp_path)
     away = f"http://127.0.0.1:{free_port()}"
     without = system.model_copy(update={"s3": system.s3.model_copy(update={"endpoint_url": away})})
     assert run_worker(queues.SCREEN, without, burst=True) == 0
@@ -124,9 +127,7 @@ def test_a_damaged_object_fails_its_video_by_name(
 ) -> None:
     place = system.objects_bucket
     assert place is not None
-    source = tmp_path / "clip.mp4"
-    shutil.copy(face_clip, source)
-    Registrar(system, engine, open_store(system)).register(source, name="clip.mp4", source="test")
+    registered(system, engine, face_clip, tmp_path)
     (key,) = s3.names(place)
     s3.client.put_object(Bucket=place.bucket, Key=place.prefix + key, Body=b"other")
     assert run_worker(queues.SCREEN, system, burst=True) == 0
