@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from cli.tables import coloured, percent, printed_label
+from cli.tables import coloured, note, percent, printed_label, verdict_table
 from core import queues
 from core.errors import NotFound, printable
 from core.settings import Settings
-from review.words import most_like, reasons
 from storage import explanations
 from storage.engine import connect, transaction
 from storage.objects.choice import open_store
@@ -122,20 +120,26 @@ def _picked(value: object, names: Sequence[str]) -> dict[str, Any]:
 def print_results(found: Sequence[ScreeningDetail], objects: ObjectStore) -> None:
     """The verdict table, and below it each flagged frame with its overlays."""
     console = Console()
-    table = Table(title="results")
-    for column in ("video", "verdict", "score", "most like", "coverage", "tracks", "model", "note"):
-        table.add_column(column, overflow="fold")
+    models = {printed_label(one.item.model_version, one.item.model_label): None for one in found}
+    several = len(models) > 1
+    title = "results" if several else " of model ".join(["results", *models])
+    table = verdict_table(title, "video", "verdict", "score", "tracks", *["model"] * several)
     for screening in found:
         item, worst = screening.item, screening.worst_track
         table.add_row(
             _name(screening),
             coloured(item.verdict or ("failed:" + item.error_code if item.error_code else item.status)),
             percent(item.score),
-            most_like(None, None) if worst is None else most_like(worst.family, worst.family_probability),
-            percent(item.coverage) + (" partial" if item.partial else ""),
             str(len(screening.tracks)),
-            printed_label(item.model_version, item.model_label),
-            item.error_message or reasons(item.rejected_faces),
+            *[item.model_version] * several,
+            item.error_message
+            or note(
+                family=None if worst is None else worst.family,
+                family_probability=None if worst is None else worst.family_probability,
+                coverage=item.coverage,
+                partial=item.partial,
+                rejected_faces=item.rejected_faces,
+            ),
         )
     console.print(table)
     for screening in found:

@@ -9,9 +9,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from cli.tables import coloured, percent, printed_label
+from cli.tables import coloured, note, percent, printed_label, verdict_table
 from core import gate
 from core.errors import FacewardenError, printable
 from core.media_signatures import HEAD_BYTES
@@ -19,7 +18,6 @@ from core.model_version import ModelVersion
 from core.outcomes import Verdict
 from core.settings import Settings
 from ingest.bucket import named_files, text_name
-from review.words import most_like, reasons
 from worker.explaining import decode_crop, explain_crop
 from worker.screening.loading import load_pipeline
 from worker.screening.pipeline import Pipeline
@@ -178,25 +176,24 @@ def _write_overlays(pipeline: Pipeline, png: bytes, folder: Path, stem: str) -> 
 
 
 def _print_table(rows: list[dict[str, Any]], version: ModelVersion) -> None:
-    console = Console()
-    table = Table(title=f"model {printed_label(version.id, version.label)}")
-    columns = ("file", "verdict", "score", "most like", "coverage", "tracks", "seconds", "faces not scored")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    title = f"model {printed_label(version.id, version.label)}"
+    table = verdict_table(title, "file", "verdict", "score", "tracks", "seconds")
     for row in rows:
-        if row["error"] is not None:
-            table.add_row(
-                printable(row["path"]), coloured("failed:" + row["error"]["code"]), row["error"]["message"]
-            )
+        path, error = printable(row["path"]), row["error"]
+        if error is not None:
+            table.add_row(path, coloured("failed:" + error["code"]), "-", "-", "-", error["message"])
             continue
         table.add_row(
-            printable(row["path"]),
+            path,
             coloured(row["verdict"]),
             percent(row["score"]),
-            most_like(row["family"], row["family_probability"]),
-            percent(row["coverage"]),
             str(len(row["tracks"])),
             f"{row['timings_seconds']['total']:.2f}",
-            reasons(row["rejected_faces"]),
+            note(
+                family=row["family"],
+                family_probability=row["family_probability"],
+                coverage=row["coverage"],
+                rejected_faces=row["rejected_faces"],
+            ),
         )
-    console.print(table)
+    Console().print(table)
