@@ -1,4 +1,4 @@
-"""`facewarden screen` in a process of its own, as scripts call it."""
+"""`facewarden screen`: once in a process of its own, as scripts call it, else in this one."""
 
 import hashlib
 import json
@@ -9,43 +9,52 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from cli.main import app
 
 ROOT = Path(__file__).resolve().parents[3]
-Screen = Callable[..., "subprocess.CompletedProcess[str]"]
+Screen = Callable[..., Result]
 
 
 @pytest.fixture
-def screen(tmp_path: Path, checkpoint: Path) -> Screen:
-    def run(*words: object, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "cli", "screen", "--weights", str(checkpoint), *map(str, words)],
-            cwd=ROOT,
-            env=os.environ
-            | {
-                "FACEWARDEN_HOME": str(tmp_path / "home"),
-                "FACEWARDEN_BACKEND": "fp32",
-                "FACEWARDEN_SAMPLING__MAX_FRAMES": "6",
-                "FACEWARDEN_LIME__SAMPLES": "10",
-                "COLUMNS": "300",
-            }
-            | settings,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {
+        "FACEWARDEN_HOME": str(tmp_path / "home"),
+        "FACEWARDEN_BACKEND": "fp32",
+        "FACEWARDEN_SAMPLING__MAX_FRAMES": "6",
+        "FACEWARDEN_LIME__SAMPLES": "10",
+        "COLUMNS": "300",
+    }
+
+
+@pytest.fixture
+def screen(checkpoint: Path, environment: dict[str, str]) -> Screen:
+    def run(*words: object, **settings: str) -> Result:
+        command = ["screen", "--weights", str(checkpoint), *map(str, words)]
+        return CliRunner().invoke(app, command, env=environment | settings)
 
     return run
 
 
 def test_one_object_a_line_and_a_bad_file_stops_nothing(
-    screen: Screen, tmp_path: Path, face_clip: Path
+    checkpoint: Path, environment: dict[str, str], tmp_path: Path, face_clip: Path
 ) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("not a film")
     pipe = tmp_path / "pipe.mp4"
     os.mkfifo(pipe)
     missing = tmp_path / "missing.mp4"
-    ended = screen("--json", "--overlays", tmp_path / "why", missing, pipe, text, face_clip)
+    options = ["--weights", checkpoint, "--json", "--overlays", tmp_path / "why"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "cli", "screen", *map(str, [*options, missing, pipe, text, face_clip])],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ended.returncode == 3, ended.stderr
     rows = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [row["path"] for row in rows] == [str(path) for path in (missing, pipe, text, face_clip)]
@@ -72,7 +81,7 @@ def test_one_object_a_line_and_a_bad_file_stops_nothing(
 
 def test_the_table_names_the_model_and_flagged_files_fail_on_request(screen: Screen, face_clip: Path) -> None:
     ended = screen("--fail-on-flagged", face_clip)
-    assert ended.returncode == 10, ended.stderr
+    assert ended.exit_code == 10, ended.stderr
     assert "untrained-demo" in ended.stdout
     assert "fake" in ended.stdout
 
@@ -80,11 +89,11 @@ def test_the_table_names_the_model_and_flagged_files_fail_on_request(screen: Scr
 def test_faces_that_cannot_be_judged_are_no_all_clear(screen: Screen, face_clip: Path) -> None:
     small = {"FACEWARDEN_QUALITY__MIN_PIXELS": "4000"}
     ended = screen("--json", "--fail-on-flagged", face_clip, **small)
-    assert ended.returncode == 11, ended.stderr
+    assert ended.exit_code == 11, ended.stderr
     row = json.loads(ended.stdout)
     assert (row["verdict"], row["score"], row["coverage"]) == ("unjudged", None, 1.0)
     assert row["rejected_faces"]["small"] >= 6
     ended = screen(face_clip, **small)
-    assert ended.returncode == 0, ended.stderr
+    assert ended.exit_code == 0, ended.stderr
     assert "unjudged" in ended.stdout
     assert f"{row['rejected_faces']['small']} too small" in ended.stdout
