@@ -173,6 +173,10 @@ def explain_again(settings: Settings, video: str) -> None:
         tickets = [ticket for screening in chosen for ticket in explanations.ask_again(session, screening)]
     for ticket in tickets:
         queues.enqueue_explain(
-            connection, ticket.row_id, ticket.attempt, job_seconds=settings.worker.job_seconds
+            connection,
+            ticket.row_id,
+            ticket.attempt,
+            job_seconds=settings.worker.job_seconds,
+            priority=ticket.priority,
         )
     Console().print(f"{len(tickets)} flagged frames queued for explanation")

@@ -56,7 +56,11 @@ def gather(settings: Settings) -> dict[str, Any]:
     }
     try:
         connection = queues.connect(settings.queue_url)
-        state["queues"] = {name: queues.depth(connection, name) for name in (queues.SCREEN, queues.EXPLAIN)}
+        state["queues"] = {
+            queues.name_of(kind, priority): count
+            for kind in (queues.SCREEN, queues.EXPLAIN)
+            for priority, count in queues.depths(connection, kind).items()
+        }
     except FacewardenError as error:
         state["queues"] = {"error": str(error)}
     return state

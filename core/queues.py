@@ -1,7 +1,7 @@
 """The queues: Redis is only transport, SQL is the truth.
 
-Jobs are named by dotted string and carry JSON, so that whoever enqueues needs none of the worker's code and
-whoever reaches Redis cannot run code in a worker.
+Each kind of work has three, one for each priority. Jobs are named by dotted string and carry JSON, so that
+whoever enqueues needs none of the worker's code and whoever reaches Redis cannot run code in a worker.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,12 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from core.errors import ServiceUnavailable
+from core.priorities import Priority
 
+# The kinds of work. A kind's normal queue has its name alone, as earlier releases know it.
 SCREEN = "screen"
 EXPLAIN = "explain"
-SCREEN_JOB = "worker.jobs.screen"
-EXPLAIN_JOB = "worker.jobs.explain"
+JOBS = {SCREEN: "worker.jobs.screen", EXPLAIN: "worker.jobs.explain"}
 
 # The outcome of a job is in SQL; Redis forgets it soon.
 RESULT_SECONDS = 60
@@ -60,37 +61,56 @@ def unavailable(url: str, error: Exception) -> ServiceUnavailable:
     )
 
 
-def queue(connection: Redis, name: str) -> Queue:
-    return Queue(name, connection=connection, serializer=JSONSerializer)
+def name_of(kind: str, priority: Priority) -> str:
+    """The name of the queue for this kind of work."""
+    return kind if priority is Priority.NORMAL else f"{kind}-{priority}"
+
+
+def queue(connection: Redis, kind: str, priority: Priority = Priority.NORMAL) -> Queue:
+    return Queue(name_of(kind, priority), connection=connection, serializer=JSONSerializer)
+
+
+def _all(connection: Redis, kind: str) -> list[Queue]:
+    return [queue(connection, kind, priority) for priority in Priority]
 
 
 def enqueue_screen(
-    connection: Redis, screening_id: int, attempt: int, *, job_seconds: int, urgent: bool = False
+    connection: Redis,
+    screening_id: int,
+    attempt: int,
+    *,
+    job_seconds: int,
+    priority: Priority = Priority.NORMAL,
 ) -> bool:
-    """Enqueue one attempt at one screening, an urgent one before all that wait.
-
-    False where it is already on its way.
-    """
-    return _enqueue(connection, SCREEN, SCREEN_JOB, (screening_id, attempt), job_seconds, urgent=urgent)
+    """Enqueue one attempt at one screening; False where it is already on its way, in whichever queue."""
+    return _enqueue(connection, SCREEN, (screening_id, attempt), job_seconds=job_seconds, priority=priority)
 
 
-def enqueue_explain(connection: Redis, flagged_frame_id: int, attempt: int, *, job_seconds: int) -> bool:
+def enqueue_explain(
+    connection: Redis,
+    flagged_frame_id: int,
+    attempt: int,
+    *,
+    job_seconds: int,
+    priority: Priority = Priority.NORMAL,
+) -> bool:
     """Enqueue the explanation of one flagged frame; False where it is already on its way."""
-    return _enqueue(connection, EXPLAIN, EXPLAIN_JOB, (flagged_frame_id, attempt), job_seconds)
+    return _enqueue(
+        connection, EXPLAIN, (flagged_frame_id, attempt), job_seconds=job_seconds, priority=priority
+    )
 
 
 def _enqueue(
     connection: Redis,
-    name: str,
-    function: str,
+    kind: str,
     arguments: tuple[int, int],
-    job_seconds: int,
     *,
-    urgent: bool = False,
+    job_seconds: int,
+    priority: Priority,
 ) -> bool:
     """Raises ServiceUnavailable where Redis does not answer."""
-    target = queue(connection, name)
-    job_id = _job_id(name, arguments)
+    target = queue(connection, kind, priority)
+    job_id = _job_id(kind, arguments)
     options: dict[str, Any] = {
         "job_id": job_id,
         "args": arguments,
@@ -98,73 +118,82 @@ def _enqueue(
         "result_ttl": RESULT_SECONDS,
         "failure_ttl": FAILURE_SECONDS,
         "unique": True,
-        "at_front": urgent,
     }
     try:
         try:
-            target.enqueue_call(function, **options)
+            target.enqueue_call(JOBS[kind], **options)
         except DuplicateJobError:
-            if _is_live(target, job_id):
+            if _is_live(connection, kind, job_id):
                 return False
             # A leftover: its hash exists, but no worker will ever pick it up.
-            _forget(target, job_id)
-            target.enqueue_call(function, **options)
+            _forget(connection, job_id)
+            target.enqueue_call(JOBS[kind], **options)
     except (RedisError, OSError) as error:
         raise unavailable(str(connection), error) from error
     return True
 
 
-def not_waiting(connection: Redis, name: str, tickets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Those of the tickets (number, attempt) that no list of the queue names: running, or lost.
+def not_waiting(connection: Redis, kind: str, tickets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those of the tickets (number, attempt) that no list of the kind's queues names: running, or lost.
 
-    One query for all, however long the queue. Raises ServiceUnavailable where Redis does not answer.
+    A query for each list, however long they are. Raises ServiceUnavailable where Redis does not answer.
     """
+    if not tickets:
+        return []
     try:
-        waiting = _listed(queue(connection, name))
+        waiting = _listed(connection, kind)
     except (RedisError, OSError) as error:
         raise unavailable(str(connection), error) from error
-    return [ticket for ticket in tickets if _job_id(name, ticket) not in waiting]
+    return [ticket for ticket in tickets if _job_id(kind, ticket) not in waiting]
 
 
-def _job_id(name: str, ticket: tuple[int, int]) -> str:
-    return f"{name}-{ticket[0]}-{ticket[1]}"
+def _job_id(kind: str, ticket: tuple[int, int]) -> str:
+    return f"{kind}-{ticket[0]}-{ticket[1]}"
 
 
-def _listed(target: Queue) -> set[str]:
+def _listed(connection: Redis, kind: str) -> set[str]:
     """The jobs that wait, and those that a worker has just popped and not yet marked as started."""
-    popped: Any = target.connection.lrange(target.intermediate_queue_key, 0, -1)
-    return {*target.get_job_ids(), *(job_id.decode() for job_id in popped)}
+    lists = [key for each in _all(connection, kind) for key in (each.key, each.intermediate_queue_key)]
+    with connection.pipeline(transaction=False) as asked:
+        for key in lists:
+            asked.lrange(key, 0, -1)
+        return {job_id.decode() for listed in asked.execute() for job_id in listed}
 
 
-def _is_live(target: Queue, job_id: str) -> bool:
+def _is_live(connection: Redis, kind: str, job_id: str) -> bool:
     """Whether a job that has a hash will still run, or runs."""
     try:
-        job = Job.fetch(job_id, connection=target.connection, serializer=JSONSerializer)
+        job = Job.fetch(job_id, connection=connection, serializer=JSONSerializer)
     except NoSuchJobError:
         return False
     status = job.get_status()
     if status == JobStatus.QUEUED:
         # A crash between the two steps of an enqueue or a pop leaves a hash that no list names.
-        return job_id in _listed(target)
+        return job_id in _listed(connection, kind)
     if status != JobStatus.STARTED or job.started_at is None:
         return False
     age: timedelta = datetime.now(UTC) - job.started_at
     return age < timedelta(seconds=CLAIM_SECONDS)
 
 
-def _forget(target: Queue, job_id: str) -> None:
+def _forget(connection: Redis, job_id: str) -> None:
     try:
-        Job.fetch(job_id, connection=target.connection, serializer=JSONSerializer).delete()
+        Job.fetch(job_id, connection=connection, serializer=JSONSerializer).delete()
     except NoSuchJobError:
-        target.connection.delete(Job.key_for(job_id))
+        connection.delete(Job.key_for(job_id))
 
 
-def depth(connection: Redis, name: str) -> int:
-    """How many jobs wait. Raises ServiceUnavailable where Redis does not answer."""
+def depths(connection: Redis, kind: str) -> dict[Priority, int]:
+    """How many jobs wait, by priority. Raises ServiceUnavailable where Redis does not answer."""
     try:
-        return int(queue(connection, name).count)
+        return {priority: int(queue(connection, kind, priority).count) for priority in Priority}
     except (RedisError, OSError) as error:
         raise unavailable(str(connection), error) from error
+
+
+def depth(connection: Redis, kind: str) -> int:
+    """How many jobs wait in all. Raises ServiceUnavailable where Redis does not answer."""
+    return sum(depths(connection, kind).values())
 
 
 def eviction_policy(connection: Redis) -> str:

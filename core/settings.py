@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsError
+from core.priorities import Priority
 from core.s3_address import S3Address
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parent.parent / "models" / "weights" / "xception.safetensors"
@@ -233,6 +234,17 @@ class WorkerSettings(_Section):
     recycle_jobs: int = Field(500, ge=1, description="Jobs after which a worker process is replaced.")
 
 
+class SharesSettings(_Section):
+    """Of so many jobs in all, a worker looks first for this many of each priority, then for any other."""
+
+    interactive: int = Field(6, ge=1, le=100, description="Share of uploads by people.")
+    normal: int = Field(3, ge=1, le=100, description="Share of the bucket and other services.")
+    backfill: int = Field(1, ge=1, le=100, description="Share of bulk work, which is never starved.")
+
+    def by_priority(self) -> dict[Priority, int]:
+        return {each: getattr(self, each.value) for each in Priority}
+
+
 class SweepSettings(_Section):
     """Once a day the ingest process removes objects that no row of the database names."""
 
@@ -410,6 +422,7 @@ class Settings(BaseSettings):
     scoring: ScoringSettings = Field(default_factory=ScoringSettings)
     lime: LimeSettings = Field(default_factory=LimeSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    shares: SharesSettings = Field(default_factory=SharesSettings)
     sweep: SweepSettings = Field(default_factory=SweepSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
     s3: S3Settings = Field(default_factory=S3Settings)

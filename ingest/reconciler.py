@@ -5,6 +5,7 @@ taken.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -87,16 +88,19 @@ class Reconciler:
             redis = self._redis = self._redis or queues.connect(
                 self._settings.queue_url, answer_seconds=queues.ANSWER_SECONDS
             )
-            seconds = self._settings.worker.job_seconds
-            screens = [(ticket.row_id, ticket.attempt) for ticket in waiting]
-            explains = [(ticket.row_id, ticket.attempt) for ticket in pending]
-            return sum(
-                queues.enqueue_screen(redis, *ticket, job_seconds=seconds)
-                for ticket in queues.not_waiting(redis, queues.SCREEN, screens)
-            ) + sum(
-                queues.enqueue_explain(redis, *ticket, job_seconds=seconds)
-                for ticket in queues.not_waiting(redis, queues.EXPLAIN, explains)
+            return self._lost(redis, queues.SCREEN, waiting, queues.enqueue_screen) + self._lost(
+                redis, queues.EXPLAIN, pending, queues.enqueue_explain
             )
         except Exception:
             self._redis = None  # reconnect the next time
             raise
+
+    def _lost(self, redis: Redis, kind: str, tickets: list[Ticket], enqueue: Callable[..., bool]) -> int:
+        """Enqueue those tickets that Redis has lost, each in the queue of its priority; how many."""
+        seconds = self._settings.worker.job_seconds
+        lost = set(queues.not_waiting(redis, kind, [(each.row_id, each.attempt) for each in tickets]))
+        return sum(
+            enqueue(redis, each.row_id, each.attempt, job_seconds=seconds, priority=each.priority)
+            for each in tickets
+            if (each.row_id, each.attempt) in lost
+        )

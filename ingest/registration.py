@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import structlog
 from redis import Redis
@@ -22,6 +22,7 @@ from core.errors import InputError, ServiceUnavailable
 from core.media_signatures import HEAD_BYTES
 from core.model_version import ModelVersion, read_model_version
 from core.outcomes import MediaKind
+from core.priorities import Priority
 from core.settings import Settings
 from storage import audit, model_versions, screenings, videos
 from storage.engine import transaction
@@ -72,13 +73,23 @@ class Registrar:
         self._redis: Redis | None = None
         self._redis_away_until = 0.0  # time.monotonic()
 
-    def register(self, path: Path, *, name: str, source: str, root: Path | None = None) -> Receipt:
+    def register(
+        self,
+        path: Path,
+        *,
+        name: str,
+        source: str,
+        root: Path | None = None,
+        priority: Priority = Priority.NORMAL,
+    ) -> Receipt:
         """Take the file at `path` in as `name`; below `root` (else its folder) no link is followed.
+
+        Content that waits already with a lower priority goes on with this one.
 
         Raises RetryableError if the database or the object store is down: nothing is lost, try again.
         """
         try:
-            receipt = self._take(path, root or path.parent, name, source)
+            receipt = self._take(path, root or path.parent, name, source, priority)
         except _Changed:
             receipt = Receipt(name=name, intake=Intake.UNSETTLED)
         except InputError as error:
@@ -88,7 +99,7 @@ class Registrar:
         log.info("taken in", name=name, intake=receipt.intake, sha256=receipt.sha256)
         return receipt
 
-    def _take(self, path: Path, root: Path, name: str, source: str) -> Receipt:
+    def _take(self, path: Path, root: Path, name: str, source: str, priority: Priority) -> Receipt:
         limit = self._settings.ingest.max_file_bytes
         with gate.open_regular(path, root=root, name=name, max_bytes=limit) as file:
             before = os.fstat(file.fileno())
@@ -102,26 +113,27 @@ class Registrar:
                     raise _Changed  # inside the stream, which then stores nothing
         seen = Seen(source=source, name=name, size_bytes=before.st_size, mtime_ns=before.st_mtime_ns)
         kind, error = _judged(head, name)
-        return self._store(seen, _Content(sha256=sink.sha256, key=sink.key, kind=kind, error=error))
+        return self._store(seen, _Content(sha256=sink.sha256, key=sink.key, kind=kind, error=error), priority)
 
-    def _store(self, seen: Seen, content: _Content) -> Receipt:
+    def _store(self, seen: Seen, content: _Content, priority: Priority) -> Receipt:
         version = read_model_version(self._settings.weights)
         try:
-            ticket = self._commit(seen, content, version)
+            ticket, known = self._commit(seen, content, version, priority)
         except IntegrityError:
             # Another process stored the same content between our look and our write; now it is there.
-            ticket = self._commit(seen, content, version)
+            ticket, known = self._commit(seen, content, version, priority)
         if content.error is not None:
             intake = Intake.FAILED
-        elif ticket is None:
-            intake = Intake.KNOWN
         else:
-            intake = Intake.QUEUED
-            self._enqueue(ticket)
+            intake = Intake.KNOWN if known else Intake.QUEUED
+            if ticket is not None:
+                self._enqueue(ticket)
         return Receipt(name=seen.name, intake=intake, sha256=content.sha256, error=content.error)
 
-    def _commit(self, seen: Seen, content: _Content, version: ModelVersion) -> Ticket | None:
-        """One transaction: video, sighting, screening. None if the content already has its screening."""
+    def _commit(
+        self, seen: Seen, content: _Content, version: ModelVersion, priority: Priority
+    ) -> tuple[Ticket | None, bool]:
+        """One transaction: video, sighting, screening. What to enqueue, and whether there was a screening."""
         sha256 = content.sha256
         with transaction(self.engine) as session:
             register_version(session, version)
@@ -133,12 +145,20 @@ class Registrar:
                 object_key=content.key,
             )
             videos.sight(session, seen, video_id=video_id)
-            ticket = screenings.request(session, video_id=video_id, model_version_id=version.id)
-            if ticket is not None and content.error is not None:
+            wanted: dict[str, Any] = {
+                "video_id": video_id,
+                "model_version_id": version.id,
+                "priority": priority,
+            }
+            ticket = screenings.request(session, **wanted)
+            known = ticket is None
+            if ticket is None:
+                ticket = screenings.hurry(session, **wanted)
+            elif content.error is not None:
                 screenings.refuse(session, ticket, content.error)
             if new:
                 audit.record(session, actor="ingest", action="video.added", subject=seen.name, sha256=sha256)
-        return ticket
+        return ticket, known
 
     def _enqueue(self, ticket: Ticket) -> None:
         if time.monotonic() < self._redis_away_until:
@@ -152,6 +172,7 @@ class Registrar:
                 ticket.row_id,
                 ticket.attempt,
                 job_seconds=self._settings.worker.job_seconds,
+                priority=ticket.priority,
             )
         except ServiceUnavailable as error:
             self._redis = None

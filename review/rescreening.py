@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from core import queues
 from core.errors import NotFound, ServiceUnavailable
 from core.model_version import read_model_version
+from core.priorities import Priority
 from core.settings import Settings
 from ingest.registration import register_version
 from storage import audit, model_versions, screenings
@@ -46,7 +47,13 @@ def ask(
             model_version = version.id
         elif not model_versions.is_known(session, model_version):
             raise NotFound(what="Model version", key=model_version)
-        ticket = screenings.request(session, video_id=video_id, model_version_id=model_version, again=True)
+        ticket = screenings.request(
+            session,
+            video_id=video_id,
+            model_version_id=model_version,
+            priority=Priority.INTERACTIVE if urgent else Priority.NORMAL,
+            again=True,
+        )
         assert ticket is not None  # noqa: S101  `again` always gives one
         audit.record(
             session,
@@ -56,12 +63,10 @@ def ask(
             model_version=model_version,
             urgent=urgent,
         )
-    return Asked(
-        ticket=ticket, model_version=model_version, enqueued=_enqueue(settings, ticket, urgent=urgent)
-    )
+    return Asked(ticket=ticket, model_version=model_version, enqueued=_enqueue(settings, ticket))
 
 
-def _enqueue(settings: Settings, ticket: Ticket, *, urgent: bool) -> bool:
+def _enqueue(settings: Settings, ticket: Ticket) -> bool:
     try:
         redis = queues.connect(settings.queue_url, answer_seconds=queues.ANSWER_SECONDS)
         queues.enqueue_screen(
@@ -69,7 +74,7 @@ def _enqueue(settings: Settings, ticket: Ticket, *, urgent: bool) -> bool:
             ticket.row_id,
             ticket.attempt,
             job_seconds=settings.worker.job_seconds,
-            urgent=urgent,
+            priority=ticket.priority,
         )
     except ServiceUnavailable as error:
         log.warning("not enqueued; the reconciler will", reason=str(error))

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, select
 from core import gate
 from core.errors import MediaTooLarge, ObjectStoreError
 from core.media_signatures import HEAD_BYTES
+from core.priorities import Priority
 from core.settings import Settings
 from ingest.registration import Intake, Registrar
 from storage import audit
@@ -114,7 +115,7 @@ def _register(path: Path, digest: str, *, name: str, actor: str, registrar: Regi
     # repeating an upload gives one sighting, and other content under the same name another.
     nanoseconds = int(digest[:15], 16)
     os.utime(path, ns=(nanoseconds, nanoseconds))
-    receipt = registrar.register(path, name=name, source=SOURCE)
+    receipt = registrar.register(path, name=name, source=SOURCE, priority=Priority.INTERACTIVE)
     if receipt.error is not None:
         raise receipt.error
     with transaction(registrar.engine) as session:

@@ -1,6 +1,6 @@
 """Explanations of flagged frames: queued, claimed, stored each, then done or failed (storage.leases)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import FacewardenError
 from core.outcomes import ExplainStatus
+from core.priorities import Priority
 from core.results import ExplanationResult
 from storage import leases
 from storage.leases import Leases, Ticket
@@ -30,12 +31,12 @@ class _Explanations(Leases[FlaggedFrame, Claim]):
 
     def describe(self, session: Session, ticket: Ticket, owner: str) -> Claim:
         row = session.execute(
-            select(FlaggedFrame.crop_key, Screening.model_version_id)
+            select(FlaggedFrame.crop_key, Screening.model_version_id, Screening.priority)
             .join(Screening, Screening.id == FlaggedFrame.screening_id)
             .where(FlaggedFrame.id == ticket.row_id)
         ).one()
         return Claim(
-            ticket=ticket,
+            ticket=replace(ticket, priority=Priority(row.priority)),
             owner=owner,
             name=f"flagged frame {ticket.row_id}",
             model_version_id=row.model_version_id,

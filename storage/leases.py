@@ -11,7 +11,7 @@ It says nothing about the row itself: failures that the row may have caused are 
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -19,6 +19,7 @@ from sqlalchemy import CursorResult, Update, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import FacewardenError, StaleAttempt
+from core.priorities import Priority
 from storage.tables import FlaggedFrame, Screening, utc_now
 
 FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
@@ -30,6 +31,7 @@ class Ticket:
 
     row_id: int
     attempt: int
+    priority: Priority = field(default=Priority.NORMAL, compare=False)  # of the queue that it belongs in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +80,14 @@ class Leases(ABC, Generic[Row, Claimed]):
     def queued(self, session: Session) -> list[Ticket]:
         """What is waiting according to SQL, whatever Redis says; the oldest first."""
         rows = session.execute(
-            select(self.table.id, self.table.attempt)
+            select(self.table.id, self.table.attempt, self.table.priority)
             .where(self.table.status == self.waiting, self.table.lease_owner.is_(None))
             .order_by(self.table.id)
         )
-        return [Ticket(row_id=row_id, attempt=attempt) for row_id, attempt in rows]
+        return [
+            Ticket(row_id=row_id, attempt=attempt, priority=Priority(priority))
+            for row_id, attempt, priority in rows
+        ]
 
     def claim(
         self,
@@ -145,7 +150,7 @@ class Leases(ABC, Generic[Row, Claimed]):
         if row is None or row.attempt != claimed.ticket.attempt or row.lease_owner != claimed.owner:
             return None
         if not counts:
-            return self._requeue(session, row)
+            return self.next_attempt(session, row)
         return self._fault(session, row, name=claimed.name, reason=reason, max_attempts=max_attempts)
 
     def take_back_expired(
@@ -167,25 +172,26 @@ class Leases(ABC, Generic[Row, Claimed]):
     def ask_again(self, session: Session, row: Row) -> Ticket:
         """Queue a row again, whatever its state, with all its attempts."""
         row.failures = 0
-        return self._requeue(session, row)
+        return self.next_attempt(session, row)
+
+    def next_attempt(self, session: Session, row: Row) -> Ticket:
+        """Queue a row again; what holds an earlier ticket is out."""
+        row.attempt += 1
+        row.status = self.waiting
+        row.lease_owner = row.lease_expires_at = None
+        self.empty(row)
+        session.flush()
+        return ticket_of(row)
 
     def _fault(
         self, session: Session, row: Row, *, name: str, reason: str, max_attempts: int
     ) -> Ticket | None:
         row.failures += 1
         if row.failures < max_attempts:
-            return self._requeue(session, row)
+            return self.next_attempt(session, row)
         row.lease_owner = row.lease_expires_at = None
         self.give_up(session, row, name=name, reason=reason)
         return None
-
-    def _requeue(self, session: Session, row: Row) -> Ticket:
-        row.attempt += 1
-        row.status = self.waiting
-        row.lease_owner = row.lease_expires_at = None
-        self.empty(row)
-        session.flush()
-        return Ticket(row_id=row.id, attempt=row.attempt)
 
     def _held(self, claimed: Claimed) -> Update:
         return update(self.table).where(
@@ -194,6 +200,11 @@ class Leases(ABC, Generic[Row, Claimed]):
             self.table.lease_owner == claimed.owner,
             self.table.status == self.working,
         )
+
+
+def ticket_of(row: Screening | FlaggedFrame) -> Ticket:
+    """The right to work on the row's present attempt."""
+    return Ticket(row_id=row.id, attempt=row.attempt, priority=Priority(row.priority))
 
 
 def _changed_one(session: Session, statement: Update) -> bool:

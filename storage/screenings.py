@@ -1,6 +1,6 @@
 """The life of a screening: requested, leased to a worker (storage.leases), completed, failed or released."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from core.errors import AttemptsExhausted, FacewardenError
 from core.outcomes import DecisionState, ScreeningStatus
+from core.priorities import Priority
 from storage import audit, leases
-from storage.leases import Leases, Ticket
+from storage.leases import Leases, Ticket, ticket_of
 from storage.tables import Screening, Sighting, Video, utc_now
 
 ANSWERS: dict[str, Any] = {
@@ -42,7 +43,13 @@ class _Screenings(Leases[Screening, Claim]):
 
     def describe(self, session: Session, ticket: Ticket, owner: str) -> Claim:
         row = session.execute(
-            select(Video.object_key, Video.sha256, Screening.model_version_id, Sighting.name)
+            select(
+                Video.object_key,
+                Video.sha256,
+                Screening.model_version_id,
+                Screening.priority,
+                Sighting.name,
+            )
             .select_from(Screening)
             .join(Video, Video.id == Screening.video_id)
             .outerjoin(Sighting, Sighting.video_id == Video.id)
@@ -51,7 +58,7 @@ class _Screenings(Leases[Screening, Claim]):
             .limit(1)
         ).one()
         return Claim(
-            ticket=ticket,
+            ticket=replace(ticket, priority=Priority(row.priority)),
             owner=owner,
             name=row.name or row.sha256,
             model_version_id=row.model_version_id,
@@ -91,25 +98,53 @@ class _Screenings(Leases[Screening, Claim]):
 LEASES = _Screenings()
 
 
-def request(session: Session, *, video_id: int, model_version_id: str, again: bool = False) -> Ticket | None:
+def request(
+    session: Session,
+    *,
+    video_id: int,
+    model_version_id: str,
+    priority: Priority = Priority.NORMAL,
+    again: bool = False,
+) -> Ticket | None:
     """Ask for a screening.
 
     Returns the ticket to enqueue, or None if the video is already screened or queued; `again` starts a new
     attempt regardless.
     """
-    row = session.scalar(
-        select(Screening).where(
-            Screening.video_id == video_id, Screening.model_version_id == model_version_id
-        )
-    )
+    row = _of(session, video_id, model_version_id)
     if row is None:
         row = Screening(
-            video_id=video_id, model_version_id=model_version_id, **_of_the_video(session, video_id)
+            video_id=video_id,
+            model_version_id=model_version_id,
+            priority=priority,
+            **_of_the_video(session, video_id),
         )
         session.add(row)
         session.flush()
-        return Ticket(row_id=row.id, attempt=row.attempt)
-    return LEASES.ask_again(session, row) if again else None
+        return ticket_of(row)
+    if not again:
+        return None
+    row.priority = priority
+    return LEASES.ask_again(session, row)
+
+
+def hurry(session: Session, *, video_id: int, model_version_id: str, priority: Priority) -> Ticket | None:
+    """Let a screening that waits go on with a higher priority; None if it does not wait, or not that low.
+
+    The ticket is of a new attempt: the job of the old one finds nothing to do in its queue.
+    """
+    row = _of(session, video_id, model_version_id, lock=True)
+    if row is None or row.status != ScreeningStatus.QUEUED or not priority.before(Priority(row.priority)):
+        return None
+    row.priority = priority
+    return LEASES.next_attempt(session, row)
+
+
+def _of(session: Session, video_id: int, model_version_id: str, *, lock: bool = False) -> Screening | None:
+    query = select(Screening).where(
+        Screening.video_id == video_id, Screening.model_version_id == model_version_id
+    )
+    return session.scalar(query.with_for_update() if lock else query)
 
 
 def _of_the_video(session: Session, video_id: int) -> dict[str, Any]:

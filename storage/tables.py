@@ -21,11 +21,12 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    select,
     text,
     true,
 )
 from sqlalchemy.engine.default import DefaultExecutionContext
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, synonym
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, synonym
 
 from core.outcomes import (
     DecisionOutcome,
@@ -36,6 +37,7 @@ from core.outcomes import (
     ScreeningStatus,
     Verdict,
 )
+from core.priorities import Priority
 from core.roles import Role
 from storage.folding import folded
 
@@ -173,6 +175,7 @@ class Screening(Base):
         UniqueConstraint("video_id", "model_version_id"),
         _one_of("status", ScreeningStatus),
         _one_of("decision_state", DecisionState),
+        _one_of("priority", Priority),
         CheckConstraint(
             "verdict IS NULL OR verdict IN (" + ", ".join(f"'{v.value}'" for v in Verdict) + ")",
             name="verdict_known",
@@ -196,6 +199,8 @@ class Screening(Base):
     # Attempts since the request that ended without a result and may have done so because of the video.
     failures: Mapped[int] = mapped_column(default=0)
     status: Mapped[str] = mapped_column(String(16), default=ScreeningStatus.QUEUED)
+    # Of its jobs and of those that explain its frames.
+    priority: Mapped[str] = mapped_column(String(16), default=Priority.NORMAL, server_default=Priority.NORMAL)
     lease_owner: Mapped[str | None]
     lease_expires_at: Mapped[datetime | None]
     queued_at: Mapped[datetime] = mapped_column(default=utc_now)
@@ -319,6 +324,9 @@ class FlaggedFrame(Base):
     attempt: Mapped[int] = synonym("explain_attempt")
     failures: Mapped[int] = synonym("explain_failures")
     status: Mapped[str] = synonym("explain_status")
+    priority: Mapped[str] = column_property(
+        select(Screening.priority).where(Screening.id == screening_id).scalar_subquery(), deferred=True
+    )
 
 
 class ExplanationRow(Base):

@@ -129,7 +129,8 @@ def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -
         metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
     log.info("screened", verdict=result.verdict, score=result.score, seconds=result.timings["total"])
     for frame in flagged:
-        if not _enqueue(context, EXPLAIN, Ticket(row_id=frame, attempt=1)):
+        ticket = Ticket(row_id=frame, attempt=1, priority=claimed.ticket.priority)
+        if not _enqueue(context, EXPLAIN, ticket):
             return
 
 
@@ -188,7 +189,9 @@ def _enqueue(context: Context, job: Job[Any], ticket: Ticket) -> bool:
     """False if Redis does not answer: the reconciler makes up for it."""
     seconds = context.settings.worker.job_seconds
     try:
-        job.enqueue(context.redis, ticket.row_id, ticket.attempt, job_seconds=seconds)
+        job.enqueue(
+            context.redis, ticket.row_id, ticket.attempt, job_seconds=seconds, priority=ticket.priority
+        )
     except RetryableError as error:
         log.warning("not enqueued; the reconciler will", reason=str(error))
         return False

@@ -1,15 +1,17 @@
-"""A worker process: one queue, one device, the model loaded once.
+"""A worker process: one kind of work, one device, the model loaded once.
 
 A subclass of RQ's SimpleWorker, since a forking worker cannot use a loaded CUDA model and a spawning one
-loads it for every job. One queue per worker: only then does RQ pop with LMOVE, which loses no job in a crash.
+loads it for every job.
 """
 
 import faulthandler
+import itertools
 import os
 import signal
 import threading
 import time
 import uuid
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -21,9 +23,11 @@ from rq.serializers import JSONSerializer
 
 from core import metrics, queues
 from core.errors import ServiceUnavailable
+from core.priorities import Priority, order, turns
 from core.settings import Settings
 from storage.migrate import is_current
 from worker.context import Context, install
+from worker.moving_queue import MovingQueue
 
 log = structlog.get_logger()
 
@@ -36,7 +40,10 @@ RECONNECT_SECONDS = 2.0
 
 
 class QueueWorker(SimpleWorker):
-    """Runs jobs in this process and sends Redis heartbeats, during a job too."""
+    """Runs jobs in this process, each priority in its turn, and sends Redis heartbeats, during a job too."""
+
+    queue_class = MovingQueue
+    turns: Iterator[Priority]  # without an end
 
     jobs_done = 0
     stopped = False
@@ -56,6 +63,21 @@ class QueueWorker(SimpleWorker):
             faulthandler.cancel_dump_traceback_later()
             ended.set()
             beating.join()
+
+    def take_turns(self, shares: Mapping[Priority, int]) -> None:
+        """Before the first job; its queues are one for each priority, the most urgent first."""
+        self.turns = itertools.cycle(turns(shares))
+        self.reorder_queues(None)
+
+    def reorder_queues(self, reference_queue: Any) -> None:
+        """RQ's hook after each pop: where the next one looks first, and where else."""
+        del reference_queue
+        by_priority = dict(zip(Priority, self.queues, strict=True))
+        self._ordered_queues = [by_priority[each] for each in order(next(self.turns))]
+
+    def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:
+        del remove_from_intermediate_queue  # RQ asks for it only from a worker of one queue
+        super().prepare_job_execution(job, True)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         del timeout
@@ -79,7 +101,7 @@ class QueueWorker(SimpleWorker):
 
 
 def run_worker(name: str, settings: Settings, *, burst: bool = False) -> int:
-    """Work on queue `name` until told to stop; returns the exit code.
+    """Do the work called `name`, of all priorities, until told to stop; returns the exit code.
 
     SIGTERM or SIGINT ends it after the running job, with 0; a second one, or `stop_seconds` after the first,
     gives the job back and ends at once. After `recycle_jobs` jobs it ends with RECYCLE_EXIT_CODE. It waits
@@ -132,13 +154,17 @@ def _exit_now(number: int, frame: FrameType | None) -> None:
 def _worker(name: str, context: Context) -> QueueWorker:
     connection = context.redis
     worker = QueueWorker(
-        [queues.queue(connection, name)],
+        [
+            MovingQueue(queues.name_of(name, each), connection=connection, serializer=JSONSerializer)
+            for each in Priority
+        ],
         name=f"{name}-{context.owner}-{uuid.uuid4().hex[:6]}",
         connection=connection,
         serializer=JSONSerializer,
         worker_ttl=WORKER_TTL_SECONDS,
         job_monitoring_interval=HEARTBEAT_SECONDS,
     )
+    worker.take_turns(context.settings.shares.by_priority())
     worker.stop_seconds = context.settings.worker.stop_seconds
     return worker
 

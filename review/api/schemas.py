@@ -276,7 +276,9 @@ class NewScreening(_Taken):
     model_version: Annotated[Words, StringConstraints(max_length=64)] | None = Field(
         None, description="A known model version; by default the one of this installation."
     )
-    urgent: bool = Field(False, description="Ahead of everything that is waiting.")
+    urgent: bool = Field(
+        False, description="Before bulk work and what arrives by itself: priority `interactive`."
+    )
 
 
 class Requested(BaseModel):

@@ -10,6 +10,7 @@ from rq.serializers import JSONSerializer
 
 from core import queues
 from core.errors import ServiceUnavailable
+from core.priorities import Priority
 
 
 @pytest.fixture
@@ -33,6 +34,16 @@ def test_the_same_attempt_is_enqueued_once(redis: Redis) -> None:
     assert not queues.enqueue_explain(redis, 3, 1, job_seconds=60)
     assert queues.enqueue_explain(redis, 3, 2, job_seconds=60)
     assert queues.depth(redis, queues.EXPLAIN) == 2
+
+
+def test_each_priority_has_its_queue_and_an_attempt_is_in_one(redis: Redis) -> None:
+    for number, priority in enumerate(Priority):
+        assert queues.enqueue_screen(redis, number, 1, job_seconds=60, priority=priority)
+        assert not queues.enqueue_screen(redis, number, 1, job_seconds=60, priority=Priority.INTERACTIVE)
+    names = ["screen-interactive", "screen", "screen-backfill"]
+    assert [redis.llen(f"rq:queue:{name}") for name in names] == [1, 1, 1]
+    assert queues.depths(redis, queues.SCREEN) == dict.fromkeys(Priority, 1)
+    assert queues.depth(redis, queues.SCREEN) == 3
 
 
 def test_a_leftover_hash_does_not_block_its_job(redis: Redis) -> None:

@@ -7,6 +7,7 @@ from redis import Redis
 from sqlalchemy import Engine, select
 
 from core import queues
+from core.priorities import Priority
 from core.settings import Settings
 from ingest.bucket import BucketWatcher
 from ingest.registration import Receipt, Registrar
@@ -44,8 +45,10 @@ class Site:
         assert not list(watcher.look(LATER))
         return list(watcher.look(LATER))
 
-    def register(self, name: str, *, source: str = "test") -> Receipt:
-        return self.registrar.register(self.bucket / name, name=name, source=source, root=self.bucket)
+    def register(self, name: str, *, source: str = "test", priority: Priority = Priority.NORMAL) -> Receipt:
+        return self.registrar.register(
+            self.bucket / name, name=name, source=source, root=self.bucket, priority=priority
+        )
 
     def screenings(self) -> list[Screening]:
         with transaction(self.engine) as session:

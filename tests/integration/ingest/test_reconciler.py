@@ -14,13 +14,16 @@ from rq.serializers import JSONSerializer
 from core import queues
 from core.errors import BrokenMedia, ServiceUnavailable
 from core.outcomes import ScreeningStatus
+from core.priorities import Priority
 from ingest import reconciler as reconciler_module
 from ingest.reconciler import Reconciler, Repairs
-from storage import screenings
+from storage import explanations, screenings
 from storage.engine import connect, transaction
 from storage.leases import Ticket
+from storage.results import complete
 from storage.tables import utc_now
 from tests.integration.ingest.site import MP4, Site
+from tests.screening_results import screening_result
 
 NOTHING = Repairs(taken_back=0, enqueued=0)
 
@@ -69,6 +72,35 @@ def test_flushall_with_jobs_queued_loses_none(site: Site) -> None:
     assert {screening.status for screening in site.screenings()} == {ScreeningStatus.FAILED}
     assert reconciler.run_once() == NOTHING
     assert site.depth() == 0
+
+
+def test_after_flushall_each_is_back_in_the_queue_of_its_priority(site: Site) -> None:
+    for priority in Priority:
+        (site.bucket / priority).write_bytes(MP4 + priority.encode())
+        site.register(priority, priority=priority)
+    site.redis.flushall()
+    assert Reconciler(site.settings, site.engine).run_once().enqueued == 3
+    assert queues.depths(site.redis, queues.SCREEN) == dict.fromkeys(Priority, 1)
+
+
+def test_a_flagged_frame_is_explained_with_the_priority_of_its_video(site: Site) -> None:
+    (site.bucket / "a.mp4").write_bytes(MP4)
+    site.register("a.mp4", priority=Priority.BACKFILL)
+    with transaction(site.engine) as session:
+        waiting = screenings.LEASES.queued(session)[0]
+        claimed = screenings.LEASES.claim(session, waiting, owner="w", lease_seconds=30)
+        assert claimed is not None
+        assert claimed.ticket.priority is Priority.BACKFILL
+        complete(session, claimed, screening_result())
+    site.redis.flushall()
+    assert Reconciler(site.settings, site.engine).run_once().enqueued > 0
+    depths = queues.depths(site.redis, queues.EXPLAIN)
+    assert depths[Priority.BACKFILL] == sum(depths.values()) > 0
+    with transaction(site.engine) as session:
+        (again, *_) = explanations.ask_again(session, waiting.row_id)
+        frame = explanations.LEASES.claim(session, again, owner="w", lease_seconds=30)
+        assert frame is not None
+        assert (again.priority, frame.ticket.priority) == (Priority.BACKFILL, Priority.BACKFILL)
 
 
 def test_flushall_in_the_middle_screens_each_once(site: Site) -> None:

@@ -11,9 +11,10 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from core import gate
+from core import gate, queues
 from core.errors import ServiceUnavailable
 from core.outcomes import ScreeningStatus
+from core.priorities import Priority
 from core.settings import IngestSettings
 from ingest import registration
 from ingest.reconciler import Reconciler
@@ -45,6 +46,21 @@ def test_the_same_content_under_another_name_is_a_second_sighting(site: Site) ->
     assert len(site.sightings()) == 2
     assert len(site.screenings()) == 1
     assert site.depth() == 1
+
+
+def test_what_waits_goes_on_with_a_higher_priority_and_never_a_lower_one(site: Site) -> None:
+    (site.bucket / "a.mp4").write_bytes(MP4)
+    assert site.register("a.mp4", priority=Priority.BACKFILL).intake == Intake.QUEUED
+    assert site.register("a.mp4", source="upload", priority=Priority.INTERACTIVE).intake == Intake.KNOWN
+    assert site.register("a.mp4", source="again", priority=Priority.NORMAL).intake == Intake.KNOWN
+    assert queues.depths(site.redis, queues.SCREEN) == {
+        Priority.INTERACTIVE: 1,
+        Priority.NORMAL: 0,
+        Priority.BACKFILL: 1,  # a job of the attempt before, which finds nothing to do
+    }
+    (row,) = site.screenings()
+    assert (row.priority, row.status, row.attempt, row.failures) == ("interactive", "queued", 2, 0)
+    assert Reconciler(site.settings, site.engine).run_once().enqueued == 0
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Claims, decisions, screening again, as reviewers use them."""
 
+import pytest
 from sqlalchemy import select
 
-from core import queues
+from core.priorities import Priority
 from storage import audit, screenings
 from storage.engine import reading
 from storage.tables import AuditEvent
@@ -108,13 +109,14 @@ def test_a_video_is_screened_again_by_the_model_asked_for(site: Site) -> None:
         assert client.post(f"/v1/videos/{site.ids[QUEUED]}/screenings", json=body).status_code == status
 
 
-def test_an_urgent_screening_goes_before_all_that_wait(valkey_url: str) -> None:
-    redis = queues.connect(valkey_url)
-    redis.flushdb()
-    for number in (1, 2):
-        assert queues.enqueue_screen(redis, number, 1, job_seconds=10)
-    assert queues.enqueue_screen(redis, 3, 1, job_seconds=10, urgent=True)
-    assert queues.queue(redis, queues.SCREEN).get_job_ids() == ["screen-3-1", "screen-1-1", "screen-2-1"]
+@pytest.mark.parametrize(("urgent", "priority"), [(True, Priority.INTERACTIVE), (False, Priority.NORMAL)])
+def test_an_urgent_screening_is_queued_with_what_people_wait_for(
+    site: Site, urgent: bool, priority: Priority
+) -> None:
+    asked = site.client().post(f"/v1/videos/{site.ids[CLEAR]}/screenings", json={"urgent": urgent})
+    with reading(site.engine) as session:
+        waiting = {ticket.row_id: ticket.priority for ticket in screenings.LEASES.queued(session)}
+    assert waiting[asked.json()["screening_id"]] is priority
 
 
 def test_dashboard_and_models(site: Site) -> None:
