@@ -110,7 +110,8 @@ def _print(report: dict[str, Any]) -> None:
     console.print(f"yardstick: {screening['yardstick_frames']}; verdicts: {screening['verdicts']}")
     console.print(f"faster than the clip plays: {screening['faster_than_the_clip_plays']}")
     console.print(
-        f"LIME top segments of the same network: package {lime['package_top']}, ours {lime['ours_top']}"
+        f"LIME top segments of the same network: package {lime['package_top']}, ours {lime['ours_top']}; "
+        f"settled after {lime['settled_samples']} samples, {lime['settled_seconds']:.2f} s"
     )
     peak, worker, decoder = (long[f"{whose}peak_bytes"] / 1024**3 for whose in ("", "worker_", "decoder_"))
     console.print(

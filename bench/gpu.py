@@ -21,7 +21,7 @@ from skimage.data import astronaut
 
 from bench import bench_console, clips
 from core.settings import Settings
-from models.crop import crop_face
+from models.crop import crop_face, standing_landmarks
 from models.detector import FaceDetector
 from models.explain import grad_cam, lime
 from models.face import Face, Image
@@ -112,12 +112,15 @@ def _detect(settings: Settings, photograph: Image) -> Report:
 
 def _explain(settings: Settings, photograph: Image, face: Face) -> Report:
     """Seconds of one LIME explanation without its stability, by batch size, and of one Grad-CAM."""
-    options = settings.lime.model_copy(update={"samples": LIME_SAMPLES, "stability_seeds": 1})
+    changes = {"samples": LIME_SAMPLES, "settled": 1.0, "stability_seeds": 1}
+    options = settings.lime.model_copy(update=changes)
     found: Report = {"samples": LIME_SAMPLES}
     classifier = load_classifier(settings, settings.weights)
     version = classifier.version
     crop = crop_face(photograph, face.box, version.crop, version.input_size)
-    found["lime_seconds"] = _seconds(lambda: lime.explain(crop, classifier.probabilities, options))
+    answers = lime.answers_of(classifier, options)
+    landmarks = standing_landmarks(face, version.crop, version.input_size)
+    found["lime_seconds"] = _seconds(lambda: lime.explain(crop, answers, options, landmarks=landmarks))
     found["grad_cam_seconds"] = _seconds(lambda: grad_cam.explain(crop, classifier))
     return found
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.console import Console
 from cli.tables import coloured, note, percent, printed_label, verdict_table
 from core import queues
 from core.errors import NotFound, printable
+from core.results import TrackResult
 from core.settings import Settings
 from storage import explanations
 from storage.engine import connect, transaction
@@ -90,10 +92,15 @@ def as_object(found: ScreeningDetail, objects: ObjectStore) -> dict[str, Any]:
         "names": found.names,
         "attempt": found.attempt,
         "looks": found.looks,
-        "tracks": [vars(track) for track in found.tracks],
+        "tracks": [_track(found, track) for track in found.tracks],
         "flagged_frames": [_frame(frame, objects) for frame in found.flagged_frames],
         "timings_seconds": found.timings,
     }
+
+
+def _track(found: ScreeningDetail, track: TrackResult) -> dict[str, Any]:
+    evidence = found.evidence(track.number)
+    return {**vars(track), "evidence": None if evidence is None else asdict(evidence)}
 
 
 def _frame(frame: FlaggedFrameDetail, objects: ObjectStore) -> dict[str, Any]:
@@ -104,6 +111,7 @@ def _frame(frame: FlaggedFrameDetail, objects: ObjectStore) -> dict[str, Any]:
         "explanations": [
             {
                 **_picked(each, EXPLANATION_FIELDS),
+                "evidence": None if each.evidence is None else asdict(each.evidence),
                 "created_at": each.created_at.isoformat(),
                 "overlays": {name: str(objects.where(key)) for name, key in each.overlays.items()},
             }
@@ -154,6 +162,8 @@ def print_results(found: Sequence[ScreeningDetail], objects: ObjectStore) -> Non
                 if explanation.stability is not None:
                     certainty += f", stability {explanation.stability:.2f}"
                 console.print(f"  {explanation.method}{certainty}", highlight=False)
+                if explanation.evidence is not None:
+                    console.print(f"    {explanation.evidence.sentence}", highlight=False)
                 for kind, key in explanation.overlays.items():
                     console.print(f"    {kind}: {objects.where(key)}", highlight=False, soft_wrap=True)
 

@@ -16,9 +16,10 @@ from core.errors import FacewardenError, printable
 from core.media_signatures import HEAD_BYTES
 from core.model_version import ModelVersion
 from core.outcomes import Verdict
+from core.results import FaceResult
 from core.settings import Settings
 from ingest.bucket import named_files, text_name
-from worker.explaining import decode_crop, explain_crop
+from worker.explaining import decode_crop, explain_crop, landmarks_in_crop
 from worker.screening.loading import load_pipeline
 from worker.screening.pipeline import Pipeline
 from worker.screening.screened import Screened
@@ -156,18 +157,26 @@ def _flagged(
             "score": evidence.score,
         }
         if overlays is not None:
-            frame["overlays"] = _write_overlays(pipeline, evidence.crop, overlays, f"{path.stem}-{rank}")
+            frame["overlays"] = _write_overlays(
+                pipeline, evidence.crop, face, overlays, f"{path.stem}-{rank}"
+            )
         frames.append(frame)
     return frames
 
 
-def _write_overlays(pipeline: Pipeline, png: bytes, folder: Path, stem: str) -> dict[str, str]:
+def _write_overlays(
+    pipeline: Pipeline, png: bytes, face: FaceResult, folder: Path, stem: str
+) -> dict[str, str]:
     from models.explain.overlay import render
 
     folder.mkdir(parents=True, exist_ok=True)
     crop = decode_crop(png)
     written = {}
-    for explanation in explain_crop(crop, pipeline.classifier, pipeline.settings.lime):
+    classifier = pipeline.classifier
+    landmarks = landmarks_in_crop(
+        classifier.version, box=face.box, landmarks=face.landmarks, turn=face.turn, roll=face.roll
+    )
+    for explanation in explain_crop(crop, classifier, pipeline.settings.lime, landmarks):
         for name, content in render(crop, explanation).items():
             target = folder / f"{printable(stem)}-{explanation.method}-{name}.png"
             target.write_bytes(content)

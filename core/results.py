@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core import face_evidence
+from core.face_evidence import FaceEvidence
 from core.outcomes import ExplanationMethod, Verdict
 
 
@@ -84,6 +86,19 @@ class ExplanationResult:
     r2: float | None  # of the local model, at most 1
     stability: float | None  # [0, 1]: how much other seeds agree
     overlays: Mapping[str, str]  # name -> key of a PNG in the object store
+
+    @property
+    def evidence(self) -> FaceEvidence | None:
+        """Which parts of the face speak for fake; None for methods that do not weigh parts."""
+        if self.method != ExplanationMethod.LIME:
+            return None
+        return face_evidence.of_frame(self.parts, self.weights, self.r2, self.stability)
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """The part of the face that each segment is; empty where segments are none."""
+        parts: Sequence[str] = self.parameters.get("parts", ())
+        return parts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -204,16 +204,32 @@ class ScoringSettings(_Section):
 
 
 class LimeSettings(_Section):
-    samples: int = Field(
-        300, ge=10, description="Perturbed images per explanation (the paper's default is 1000)."
+    samples: int = Field(600, ge=10, description="Most perturbed images per explanation.")
+    settled: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="No more samples once other seeds are expected to agree this far on the top segments; "
+        "1 always takes all.",
+    )
+    target: Literal["logit", "probability"] = Field(
+        "logit", description="What is explained; a probability near 1 hardly moves."
     )
     seed: int = Field(0, ge=0, description="Seed of the perturbations.")
-    stability_seeds: int = Field(3, ge=1, description="Runs with other seeds to measure stability.")
+    stability_seeds: int = Field(
+        1, ge=1, description="Fits compared to measure stability; 1 works it out from the fit's uncertainty."
+    )
     top_segments: int = Field(5, ge=1, description="Segments compared and outlined.")
-    segmentation: Literal["slic", "quickshift"] = Field(
-        "slic", description="How the crop is divided; quickshift (ratio 0.2, max_dist 200) is the paper's."
+    segmentation: Literal["parts", "slic", "quickshift"] = Field(
+        "parts",
+        description="How the crop is divided: the face's parts, or regions of like colour; quickshift "
+        "(ratio 0.2, max_dist 200) is the papers'.",
     )
     segments: int = Field(50, ge=4, description="Segments requested from SLIC.")
+    hidden: Literal["blur", "inpaint", "mean"] = Field(
+        "blur", description="What is seen of a hidden segment; its mean colour is the papers'."
+    )
+    hide: float = Field(0.5, gt=0, lt=1, description="Part of the segments that a perturbed image hides.")
 
 
 class WorkerSettings(_Section):

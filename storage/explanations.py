@@ -12,7 +12,7 @@ from core.priorities import Priority
 from core.results import ExplanationResult
 from storage import leases
 from storage.leases import Leases, Ticket
-from storage.tables import ExplanationRow, FlaggedFrame, Screening
+from storage.tables import ExplanationRow, FaceRow, FlaggedFrame, Screening
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,11 @@ class Claim(leases.Claim):
     """A flagged frame that a worker is explaining."""
 
     crop_key: str
+    # Of the face, as core.results.FaceResult has them.
+    box: tuple[float, float, float, float]
+    landmarks: list[list[float]]
+    turn: int
+    roll: float | None
 
 
 class _Explanations(Leases[FlaggedFrame, Claim]):
@@ -31,16 +36,22 @@ class _Explanations(Leases[FlaggedFrame, Claim]):
 
     def describe(self, session: Session, ticket: Ticket, owner: str) -> Claim:
         row = session.execute(
-            select(FlaggedFrame.crop_key, Screening.model_version_id, Screening.priority)
+            select(FlaggedFrame.crop_key, Screening.model_version_id, Screening.priority, FaceRow)
             .join(Screening, Screening.id == FlaggedFrame.screening_id)
+            .join(FaceRow, FaceRow.id == FlaggedFrame.face_id)
             .where(FlaggedFrame.id == ticket.row_id)
         ).one()
+        face: FaceRow = row.FaceRow
         return Claim(
             ticket=replace(ticket, priority=Priority(row.priority)),
             owner=owner,
             name=f"flagged frame {ticket.row_id}",
             model_version_id=row.model_version_id,
             crop_key=row.crop_key,
+            box=face.box,
+            landmarks=face.landmarks,
+            turn=face.turn,
+            roll=face.roll,
         )
 
     def empty(self, row: FlaggedFrame) -> None:

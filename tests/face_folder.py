@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from skimage.data import astronaut
 
-from models.synthesis.mean_face import MEAN_LANDMARKS
+from models.mean_face import MEAN_LANDMARKS
 
 CROP = np.s_[0:224, 110:334, ::-1]  # the astronaut's head, as BGR
 

@@ -5,7 +5,7 @@ import torch
 from skimage.data import astronaut
 
 from models.face import Box, Image, Landmarks
-from models.synthesis.mean_face import MEAN_LANDMARKS
+from models.mean_face import MEAN_LANDMARKS
 from models.training.gpu.pack import Pack, PackedFace, cut
 from models.training.gpu.stock import View
 

@@ -6,9 +6,9 @@ import pytest
 from skimage.data import astronaut
 
 from models.face import Image, Landmarks
+from models.mean_face import MEAN_LANDMARKS
 from models.synthesis.blending import Mask, blend
 from models.synthesis.forgery import Forgery, GenuineFace
-from models.synthesis.mean_face import MEAN_LANDMARKS
 
 PHOTOGRAPH: Image = np.ascontiguousarray(astronaut()[0:224, 110:334])
 CROP: Image = np.asarray(cv2.resize(PHOTOGRAPH, (160, 160)), np.uint8)

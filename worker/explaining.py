@@ -1,16 +1,18 @@
 """Explains one flagged frame: Grad-CAM first, because it is quick, then LIME."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
 
+from core.model_version import ModelVersion
 from core.results import ExplanationResult
 from core.settings import LimeSettings
 from models.classifier import Classifier
+from models.crop import standing_landmarks
 from models.explain import grad_cam, lime, overlay
 from models.explain.explanation import Explanation
-from models.face import Image
+from models.face import Box, Face, Image, Landmarks
 from storage import run_length
 from storage.explanations import Claim
 from storage.objects.store import ObjectStore
@@ -29,16 +31,50 @@ def explain_frame(
     crop = decode_crop(context.objects.read(claimed.crop_key))
     yield to_result(grad_cam.explain(crop, classifier), crop, context.objects)
     heartbeat()
-    explained = lime.explain(crop, classifier.probabilities, settings.lime, heartbeat=heartbeat)
+    landmarks = landmarks_in_crop(
+        classifier.version,
+        box=claimed.box,
+        landmarks=claimed.landmarks,
+        turn=claimed.turn,
+        roll=claimed.roll,
+    )
+    answers = lime.answers_of(classifier, settings.lime)
+    explained = lime.explain(crop, answers, settings.lime, landmarks=landmarks, heartbeat=heartbeat)
     yield to_result(explained, crop, context.objects)
 
 
-def explain_crop(crop: Image, classifier: Classifier, settings: LimeSettings) -> list[Explanation]:
-    """Both explanations of a crop, without a database."""
+def explain_crop(
+    crop: Image, classifier: Classifier, settings: LimeSettings, landmarks: Landmarks | None
+) -> list[Explanation]:
+    """Both explanations of a crop, without a database; `landmarks` are those of `landmarks_in_crop`."""
     return [
         grad_cam.explain(crop, classifier),
-        lime.explain(crop, classifier.probabilities, settings),
+        lime.explain(crop, lime.answers_of(classifier, settings), settings, landmarks=landmarks),
     ]
+
+
+def landmarks_in_crop(
+    version: ModelVersion,
+    *,
+    box: tuple[float, float, float, float],
+    landmarks: Sequence[Sequence[float]],
+    turn: int,
+    roll: float | None,
+) -> Landmarks | None:
+    """The landmarks of a stored face in the crop that `version` saw; the values are those of FaceResult.
+
+    None for a face of an older release, which has no roll: its crop was cut otherwise.
+    """
+    if roll is None:
+        return None
+    x0, y0, x1, y1 = box
+    face = Face(
+        box=Box(x0=x0, y0=y0, x1=x1, y1=y1),
+        landmarks=np.asarray(landmarks, np.float32),
+        probability=1.0,
+        turn=turn,
+    )
+    return standing_landmarks(face, version.crop, version.input_size)
 
 
 def decode_crop(png: bytes) -> Image:

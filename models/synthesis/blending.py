@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.face import Image, Landmarks
-from models.synthesis.mean_face import MEAN_LANDMARKS
+from models.mean_face import MEAN_LANDMARKS
 
 Mask = NDArray[np.float32]  # (H, W) in [0, 1]
 Region = Literal["face", "inner", "mouth", "eyes"]

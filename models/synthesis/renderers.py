@@ -27,7 +27,7 @@ from torch.nn import functional as F
 
 from core.errors import WeightsError
 from models.face import Image, Landmarks
-from models.synthesis.mean_face import MEAN_LANDMARKS
+from models.mean_face import MEAN_LANDMARKS
 
 SIDE = 128  # pixels of an aligned face
 SPAN = 3.0  # eye distances that SIDE shows

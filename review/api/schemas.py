@@ -120,6 +120,18 @@ class FrameScore(_Given):
     probability: float = Field(description="The detector's probability that it is a face.")
 
 
+class Evidence(_Given):
+    """Which parts of a face speak for fake, as far as its LIME maps hold."""
+
+    shares: dict[str, float] = Field(
+        description="Of each part that speaks for fake, the largest first; they add up to 1."
+    )
+    frames: int = Field(description="Explained frames that it is summed over.")
+    left_out: int = Field(description="Explained frames whose map does not hold.")
+    sentence: str = Field(description="In words, or why it is not put into words.")
+    in_words: bool
+
+
 class Track(_Given):
     """One person over time."""
 
@@ -141,6 +153,9 @@ class Track(_Given):
     family_probability: float | None = Field(
         description="The calibrated probability of the family, given that it is a fake of a family it knows."
     )
+    evidence: Evidence | None = Field(
+        description="Summed over the explained frames of the face; null without any."
+    )
     faces: list[FrameScore]
 
 
@@ -151,6 +166,7 @@ class ExplanationSummary(_Given):
     r2: float | None = Field(description="How well the local model fits, at most 1.")
     stability: float | None = Field(description="How much other seeds agree, from 0 to 1.")
     overlays: Overlays = Field(description="Names of its overlay pictures.")
+    evidence: Evidence | None = Field(description="In this frame; null for methods that weigh no parts.")
 
 
 class FlaggedFrame(_Given):
@@ -251,6 +267,7 @@ class Explanation(_Given):
     r2: float | None
     stability: float | None
     overlays: Overlays = Field(description="Names of its overlay pictures.")
+    evidence: Evidence | None = Field(description="Null for methods that weigh no parts.")
 
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]

@@ -83,6 +83,7 @@ def _blinded(answer: schemas.VideoDetail, found: VideoDetail, principal: Princip
     for track in answer.tracks:
         track.score, track.flagged_ranges = None, []
         track.family = track.family_probability = None
+        track.evidence = None
         for face in track.faces:
             face.score = None
     for screening in answer.screenings:

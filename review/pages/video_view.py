@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.face_evidence import FaceEvidence
 from core.model_version import UNTRAINED_LABEL
 from core.outcomes import ExplainStatus, ExplanationMethod, MediaKind, ScreeningStatus
 from core.results import FaceResult, TrackResult
@@ -79,6 +80,7 @@ class VideoPage:
     folded: list[Lane]  # beyond SHOWN_LANES
     colours: dict[int, int]  # of tracks, by number
     streams: dict[int, int]  # the video stream of each track, by number
+    summed: list[str]  # which parts of each flagged face speak for fake, over all its explained frames
     likeness: dict[int, str]  # what a track most resembles, by number, where that is known
     ticks: list[Tick]
     limits: list[tuple[str, float]]  # kind and height of each threshold line
@@ -114,6 +116,7 @@ def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
         folded=lanes[SHOWN_LANES:],
         colours=colours,
         streams={track.number: track.stream for track in detail.tracks},
+        summed=[] if hidden else _summed(detail),
         likeness={} if hidden else _likeness(detail),
         ticks=timeline.ticks(duration) if timeline.has_time(duration) else [],
         limits=[] if hidden else [(kind, timeline.height_of(at)) for kind, at in thresholds.items()],
@@ -231,9 +234,30 @@ def _lime(stored: StoredExplanation) -> Map:
         id=stored.id,
         method=stored.method,
         pictures={name: label for name, label in MAPS.items() if name in stored.overlays},
-        said=[words.stability(stored.stability), words.fit(stored.r2)],
+        said=[*_said(stored.evidence), words.stability(stored.stability), words.fit(stored.r2)],
         parameters=_parameters(stored),
     )
+
+
+def _said(evidence: FaceEvidence | None) -> list[Judgement]:
+    """Which parts of the face speak for fake, or why that is not said."""
+    if evidence is None:
+        return []
+    return [Judgement(tone="good" if evidence.in_words else "fair", text=evidence.sentence)]
+
+
+def _summed(detail: VideoDetail) -> list[str]:
+    """What each flagged face's explained frames say together, where there is more than one."""
+    said = []
+    for track in detail.tracks:
+        evidence = track.evidence
+        if evidence is None or evidence.frames + evidence.left_out < 2 or not evidence.in_words:
+            continue
+        left_out = f"; {evidence.left_out} more did not hold" if evidence.left_out else ""
+        frames = "1 frame" if evidence.frames == 1 else f"{evidence.frames} frames"
+        letter = timeline.letter(track.number)
+        said.append(f"Face {letter}, over {frames}{left_out}: {evidence.sentence}")
+    return said
 
 
 def _grad_cam(stored: StoredExplanation) -> Map:

@@ -104,6 +104,7 @@ def _track(track: TrackDetail) -> dict[str, Any]:
         "flagged_ranges": _plain(track.flagged_ranges),
         "family": track.family,
         "family_probability": track.family_probability,
+        "evidence": None if track.evidence is None else _plain(asdict(track.evidence)),
         "faces": [_face(face) for face in track.faces],
     }
 
@@ -140,6 +141,7 @@ def _explanation(stored: StoredExplanation) -> dict[str, Any]:
         "intercept": stored.intercept,
         "local_prediction": stored.local_prediction,
         "weights": stored.weights,
+        "evidence": None if stored.evidence is None else _plain(asdict(stored.evidence)),
         "segments": None if stored.segments is None else run_length.runs(stored.segments),
         "overlays_sha256": {name: digest(key) for name, key in sorted(stored.overlays.items())},
         "created_at": _plain(stored.created_at),

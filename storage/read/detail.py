@@ -9,8 +9,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core import face_evidence
 from core.errors import NotFound
+from core.face_evidence import FaceEvidence
 from core.model_version import Calibration
+from core.outcomes import ExplanationMethod
 from core.results import FaceResult, TrackResult
 from storage import values
 from storage.people import decisions
@@ -78,6 +81,7 @@ class ModelDetail:
 @dataclass(frozen=True, kw_only=True)
 class TrackDetail(TrackResult):
     faces: Sequence[FaceResult]  # by time
+    evidence: FaceEvidence | None  # summed over its explained frames; None without any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +112,17 @@ class ScreeningDetail:
         judged = [track for track in self.tracks if track.supported and track.score is not None]
         return max(judged, key=lambda track: track.score or 0.0, default=None)
 
+    def evidence(self, track: int) -> FaceEvidence | None:
+        """Which parts of a track's face speak for fake, summed over its explained frames; or None."""
+        mine = [
+            each
+            for frame in self.flagged_frames
+            if frame.track == track
+            for each in frame.explanations
+            if each.method == ExplanationMethod.LIME
+        ]
+        return face_evidence.of_track((each.parts, each.weights, each.r2, each.stability) for each in mine)
+
 
 @dataclass(frozen=True, kw_only=True)
 class VideoDetail(ScreeningDetail):
@@ -129,7 +144,10 @@ def video(
     (found,) = _details(session, [screening], account_id=account_id)
     model = values.of_row(ModelDetail, row)
     faces = _faces(session, screening.id, model.calibration)
-    tracks = [TrackDetail(**vars(track), faces=faces.get(track.number, [])) for track in found.tracks]
+    tracks = [
+        TrackDetail(**vars(track), faces=faces.get(track.number, []), evidence=found.evidence(track.number))
+        for track in found.tracks
+    ]
     return VideoDetail(
         **(vars(found) | {"tracks": tracks}),
         object_key=video.object_key,

@@ -12,7 +12,7 @@ import torch
 from skimage.data import astronaut
 
 from models.checkpoint import load_checkpoint
-from models.synthesis.mean_face import MEAN_LANDMARKS
+from models.mean_face import MEAN_LANDMARKS
 from models.training.config import TrainConfig
 from models.training.train import train
 

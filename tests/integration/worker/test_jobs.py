@@ -107,6 +107,7 @@ def test_flagged_frames_are_explained_and_a_second_run_changes_nothing(
         assert set(methods["lime"].overlays) == {"boundaries", "heat", "positive"}
         assert methods["lime"].r2 is not None
         assert methods["lime"].stability is not None
+        assert {"mouth", "nose", "left eye"} <= set(methods["lime"].parts)
         assert all(
             objects.path(key).stat().st_size > 0
             for explanation in frame.explanations

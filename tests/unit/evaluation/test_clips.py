@@ -9,7 +9,7 @@ from evaluation.clips import ClipSource, forge
 from models.datasets.faces import FaceRecord
 from models.datasets.media import GENUINE
 from models.face import Box, Face, Image
-from models.synthesis.mean_face import MEAN_LANDMARKS
+from models.mean_face import MEAN_LANDMARKS
 
 CROP: Image = np.asarray(cv2.resize(np.ascontiguousarray(astronaut()[0:224, 110:334]), (160, 160)), np.uint8)
 FACE = Face(

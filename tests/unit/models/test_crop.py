@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model_version import CropSettings
-from models.crop import crop_face, crop_standing
+from models.crop import crop_face, crop_standing, standing_landmarks
 from models.face import Box, Face, Image
 
 
@@ -99,3 +99,19 @@ def test_a_tilted_face_is_levelled(degrees: float) -> None:
     made = crop_standing(tilted, standing(tilted, 200, 150, degrees=degrees), CropSettings(margin=1.3), 64)
     plain = crop_face(tilted, standing(tilted, 200, 150).box, CropSettings(margin=1.3), 64)
     assert np.abs(made - wanted).mean() < 0.2 * np.abs(plain - wanted).mean()
+
+
+@pytest.mark.parametrize(("degrees", "turn"), [(0, 0), (4, 0), (25, 0), (-90, 90), (178, 180), (70, 270)])
+def test_the_landmarks_of_a_crop_are_where_its_face_is(degrees: float, turn: int) -> None:
+    """A bright dot at each landmark of the frame is at the same landmark of the crop."""
+    crop, size = CropSettings(margin=1.4), 96
+    face = standing(np.zeros((300, 400, 3), np.uint8), 210, 140, degrees=degrees, turn=turn)
+    marks = standing_landmarks(face, crop, size)
+    assert marks.dtype == np.float32
+    for mark, (x, y) in zip(marks, face.landmarks, strict=True):
+        frame = np.zeros((300, 400, 3), np.uint8)
+        cv2.circle(frame, (round(float(x)), round(float(y))), 4, (255, 255, 255), -1)
+        bright = crop_standing(frame, face, crop, size)[..., 0].astype(float)
+        rows, columns = np.indices(bright.shape)
+        seen = np.array([(columns * bright).sum(), (rows * bright).sum()]) / bright.sum()
+        np.testing.assert_allclose(mark, seen, atol=0.7)

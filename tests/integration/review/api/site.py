@@ -131,7 +131,7 @@ class Site:
                 claimed,
                 ExplanationResult(
                     method=ExplanationMethod.LIME,
-                    parameters={"samples": 10},
+                    parameters={"samples": 10, "parts": ["mouth", "nose", "left jaw", "chin"]},
                     seed=0,
                     segments=run_length.encode(SEGMENTS),
                     weights=[0.5, -0.25, 0.0, 0.1],

@@ -94,6 +94,10 @@ def test_a_video_in_full(shared: Site) -> None:
     assert face["score"] == pytest.approx(shared.version.calibration.probability(2.0))
     (frame,) = found["flagged_frames"]
     assert frame["explanations"][0]["overlays"] == ["heat"]
+    said = {"sentence": "Mouth speaks for fake (0.83 of the evidence).", "frames": 1, "left_out": 0}
+    for evidence in (frame["explanations"][0]["evidence"], track["evidence"]):
+        assert said.items() <= evidence.items()
+        assert evidence["shares"] == pytest.approx({"mouth": 5 / 6, "jaw line": 1 / 6})
     assert found["sightings"][0]["source"] == "bucket:/in"
     again = shared.client().get(
         f"/v1/videos/{shared.ids[FLAGGED]}", headers={"If-None-Match": answer.headers["etag"]}

@@ -10,8 +10,8 @@ from models.datasets.defaults import PAIRS_PER_CLIP
 from models.datasets.faces import FaceRecord
 from models.datasets.pairs import PairMaker, Schedule
 from models.face import Box, Image
+from models.mean_face import MEAN_LANDMARKS
 from models.synthesis.kinds import TRAINED_KINDS, Forgery
-from models.synthesis.mean_face import MEAN_LANDMARKS
 
 PLAN = Schedule(difficulty=0.5, strength=0.7, size=64)
 

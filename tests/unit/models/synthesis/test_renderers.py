@@ -9,7 +9,7 @@ import torch
 from skimage.data import astronaut
 
 from core.errors import WeightsError
-from models.synthesis.mean_face import MEAN_LANDMARKS
+from models.mean_face import MEAN_LANDMARKS
 from models.synthesis.renderers import (
     ALIGNED,
     RENDERERS,

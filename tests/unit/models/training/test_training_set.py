@@ -16,7 +16,7 @@ from models.checkpoint import load_checkpoint
 from models.datasets.crops import CropStore
 from models.datasets.pairs import Schedule
 from models.face import Image
-from models.synthesis.mean_face import MEAN_LANDMARKS
+from models.mean_face import MEAN_LANDMARKS
 from models.training.config import paper
 from models.training.train import train
 from models.training.training_set import load_training_set

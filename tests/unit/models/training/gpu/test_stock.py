@@ -12,7 +12,7 @@ from core.errors import SettingsError
 from core.model_version import CropSettings
 from models.crop import crop_face
 from models.face import LEVELLED_FROM, Box
-from models.synthesis.mean_face import MEAN_LANDMARKS
+from models.mean_face import MEAN_LANDMARKS
 from models.training.gpu.pack import Pack
 from models.training.gpu.stock import Stock
 from tests.face_pack import view
