@@ -25,7 +25,8 @@ with the fields of the error filled in.
     |   |-- NotFound                  not_found
     |   |-- InvalidQuery              invalid_query
     |   |-- InvalidValue              invalid_value
-    |   |   `-- WeakPassword          weak_password
+    |   |   |-- WeakPassword          weak_password
+    |   |   `-- KeyReused             key_reused
     |   |-- UnknownHost               unknown_host
     |   |-- Conflict                  conflict
     |   |   `-- HeldByAnother         held_by_another
@@ -40,6 +41,7 @@ with the fields of the error filled in.
     |   |   |-- HiddenUntilDecided    hidden_until_decided
     |   |   `-- ForgedRequest         forged_request
     |   |-- QueueServerFailed         queue_server_failed
+    |   |-- Cancelled                 cancelled: stored on the video, as are the next one's
     |   `-- AttemptsExhausted         attempts_exhausted
     `-- RetryableError                a later try can succeed
         |-- ServiceUnavailable        service_unavailable
@@ -50,6 +52,8 @@ with the fields of the error filled in.
         |-- DeadlineExceeded          deadline_exceeded
         |-- TooManySignIns            too_many_sign_ins
         |-- TooManyStreams            too_many_streams
+        |-- TooManyUploads            too_many_uploads
+        |-- QueueFull                 queue_full
         `-- StaleAttempt              stale_attempt: a newer attempt owns the row, drop the work
 """
 
@@ -237,6 +241,13 @@ class WeakPassword(InvalidValue):
     code = "weak_password"
 
 
+class KeyReused(InvalidValue):
+    """{field}: this key came with other content before. Take a new key for each upload, and the same one only
+    to repeat an upload that may have failed."""
+
+    code = "key_reused"
+
+
 class UnknownHost(PermanentError):
     """{host} is not a name of this service. Use the name it is set up for, or add this one to
     FACEWARDEN_REVIEW__HOSTS."""
@@ -324,6 +335,12 @@ class QueueServerFailed(PermanentError):
     code = "queue_server_failed"
 
 
+class Cancelled(PermanentError):
+    """{name}: {actor} cancelled the screening. Screen it again, or upload it again."""
+
+    code = "cancelled"
+
+
 class AttemptsExhausted(PermanentError):
     """{name}: gave up after {attempts} attempts; the last one failed with: {reason}.
     Screen it again once the cause is fixed."""
@@ -382,6 +399,20 @@ class TooManyStreams(RetryableError):
     raise FACEWARDEN_REVIEW__STREAMS_PER_ACCOUNT; the page tries again in {seconds} s."""
 
     code = "too_many_streams"
+
+
+class TooManyUploads(RetryableError):
+    """{name} has sent {limit} uploads within a minute, the most for one account. Try again in {seconds} s, or
+    raise FACEWARDEN_REVIEW__UPLOADS_PER_MINUTE."""
+
+    code = "too_many_uploads"
+
+
+class QueueFull(RetryableError):
+    """{waiting} screenings of priority {priority} are waiting, and from {limit} on no more are taken. Try
+    again in {seconds} s, start more workers, or raise FACEWARDEN_REVIEW__QUEUE_LIMIT."""
+
+    code = "queue_full"
 
 
 class StaleAttempt(RetryableError):

@@ -19,6 +19,7 @@ class Scope(StrEnum):
     READ = "read"
     DECIDE = "decide"
     UPLOAD = "upload"
+    INTERACTIVE = "interactive"  # upload before what arrives by itself
     EXPORT = "export"
     RESCREEN = "rescreen"
     ADMIN = "admin"

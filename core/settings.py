@@ -376,6 +376,17 @@ class ReviewSettings(_Section):
         description="Fraction of videos that two reviewers see, whatever the first one decides.",
     )
     upload_bytes: int = Field(200 * 1000**2, gt=0, description="Larger uploads are refused.")
+    uploads_per_minute: int = Field(
+        600, ge=1, description="Most calls of `POST /v1/videos` in a minute by one account; more wait."
+    )
+    queue_limit: int = Field(
+        10_000,
+        ge=1,
+        description="From so many screenings that wait with one priority on, `POST /v1/videos` says to wait.",
+    )
+    idempotency_hours: float = Field(
+        24.0, gt=0, le=24 * 31, description="How long an `Idempotency-Key` is remembered."
+    )
 
     @property
     def address(self) -> str:

@@ -5,7 +5,7 @@ SQL comes first. If Redis is down the commit stands, and the reconciler enqueues
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -51,6 +51,20 @@ class Receipt:
     intake: Intake
     sha256: str | None = None
     error: InputError | None = None
+    video_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """Content that is in the object store already."""
+
+    sha256: str
+    key: str
+    head: bytes  # its first HEAD_BYTES
+
+
+# Writes more in the transaction that registers a video: its id, and what happened to the file.
+Also = Callable[[Session, int, Intake], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +73,13 @@ class _Content:
     key: str  # in the object store
     kind: MediaKind
     error: InputError | None  # why no worker needs to see it
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Committed:
+    video_id: int
+    intake: Intake
+    ticket: Ticket | None  # to enqueue
 
 
 class _Changed(Exception):
@@ -95,9 +116,18 @@ class Registrar:
         except InputError as error:
             self._refuse(path, name, source, error)
             receipt = Receipt(name=name, intake=Intake.REFUSED, error=error)
-        metrics.SIGHTED.labels(outcome=receipt.error.code if receipt.error else receipt.intake).inc()
-        log.info("taken in", name=name, intake=receipt.intake, sha256=receipt.sha256)
-        return receipt
+        return _told(receipt)
+
+    def register_stored(
+        self, seen: Seen, content: Stored, *, priority: Priority = Priority.NORMAL, also: Also | None = None
+    ) -> Receipt:
+        """Take in what was received straight into the object store.
+
+        Raises RetryableError if the database is down: the sweep removes the object, send it again.
+        """
+        kind, error = _judged(content.head, seen.name)
+        judged = _Content(sha256=content.sha256, key=content.key, kind=kind, error=error)
+        return _told(self._store(seen, judged, priority, also))
 
     def _take(self, path: Path, root: Path, name: str, source: str, priority: Priority) -> Receipt:
         limit = self._settings.ingest.max_file_bytes
@@ -115,25 +145,27 @@ class Registrar:
         kind, error = _judged(head, name)
         return self._store(seen, _Content(sha256=sink.sha256, key=sink.key, kind=kind, error=error), priority)
 
-    def _store(self, seen: Seen, content: _Content, priority: Priority) -> Receipt:
+    def _store(self, seen: Seen, content: _Content, priority: Priority, also: Also | None = None) -> Receipt:
         version = read_model_version(self._settings.weights)
         try:
-            ticket, known = self._commit(seen, content, version, priority)
+            done = self._commit(seen, content, version, priority, also)
         except IntegrityError:
             # Another process stored the same content between our look and our write; now it is there.
-            ticket, known = self._commit(seen, content, version, priority)
-        if content.error is not None:
-            intake = Intake.FAILED
-        else:
-            intake = Intake.KNOWN if known else Intake.QUEUED
-            if ticket is not None:
-                self._enqueue(ticket)
-        return Receipt(name=seen.name, intake=intake, sha256=content.sha256, error=content.error)
+            done = self._commit(seen, content, version, priority, also)
+        if done.ticket is not None and content.error is None:
+            self._enqueue(done.ticket)
+        return Receipt(
+            name=seen.name,
+            intake=done.intake,
+            sha256=content.sha256,
+            error=content.error,
+            video_id=done.video_id,
+        )
 
     def _commit(
-        self, seen: Seen, content: _Content, version: ModelVersion, priority: Priority
-    ) -> tuple[Ticket | None, bool]:
-        """One transaction: video, sighting, screening. What to enqueue, and whether there was a screening."""
+        self, seen: Seen, content: _Content, version: ModelVersion, priority: Priority, also: Also | None
+    ) -> _Committed:
+        """One transaction: video, sighting, screening."""
         sha256 = content.sha256
         with transaction(self.engine) as session:
             register_version(session, version)
@@ -151,14 +183,18 @@ class Registrar:
                 "priority": priority,
             }
             ticket = screenings.request(session, **wanted)
-            known = ticket is None
+            intake = Intake.KNOWN if ticket is None else Intake.QUEUED
             if ticket is None:
                 ticket = screenings.hurry(session, **wanted)
             elif content.error is not None:
                 screenings.refuse(session, ticket, content.error)
+            if content.error is not None:
+                intake = Intake.FAILED
             if new:
                 audit.record(session, actor="ingest", action="video.added", subject=seen.name, sha256=sha256)
-        return ticket, known
+            if also is not None:
+                also(session, video_id, intake)
+        return _Committed(video_id=video_id, intake=intake, ticket=ticket)
 
     def _enqueue(self, ticket: Ticket) -> None:
         if time.monotonic() < self._redis_away_until:
@@ -188,6 +224,12 @@ class Registrar:
         seen = Seen(source=source, name=name, size_bytes=size, mtime_ns=mtime_ns)
         with transaction(self.engine) as session:
             videos.refuse(session, seen, code=error.code, message=str(error))
+
+
+def _told(receipt: Receipt) -> Receipt:
+    metrics.SIGHTED.labels(outcome=receipt.error.code if receipt.error else receipt.intake).inc()
+    log.info("taken in", name=receipt.name, intake=receipt.intake, sha256=receipt.sha256)
+    return receipt
 
 
 def _judged(head: bytes, name: str) -> tuple[MediaKind, InputError | None]:

@@ -15,6 +15,7 @@ from review.auth import account, confirmation, sign_in
 from review.auth.access import Viewer
 from review.headers import SecurityHeaders
 from review.hosts import TrustedHosts
+from review.pressure import Pressure
 from review.problems import add_handlers
 from storage.engine import connect
 from storage.objects.choice import open_store
@@ -27,7 +28,8 @@ BODY_BYTES = 1024**2
 def create_app(settings: Settings) -> FastAPI:
     """The whole service for `settings`.
 
-    `app.state` holds the settings, the engine, the object store, and an event that is set on shutdown.
+    `app.state` holds the settings, the engine, the object store, how much is taken in, and an event that is
+    set on shutdown.
     """
 
     @asynccontextmanager
@@ -48,6 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.engine = connect(settings.sql_url)
     app.state.objects = open_store(settings)
+    app.state.pressure = Pressure(settings)
     app.state.stopping = threading.Event()  # ends the streams of live updates
     app.add_middleware(TrustedHosts, review=settings.review)
     app.add_middleware(SecurityHeaders, https=settings.review.https)

@@ -37,6 +37,8 @@ STATUSES: list[tuple[type[FacewardenError], int]] = [
     (errors.UnknownHost, 400),
     (errors.TooManySignIns, 429),
     (errors.TooManyStreams, 429),
+    (errors.TooManyUploads, 429),
+    (errors.QueueFull, 429),
     (errors.RetryableError, 503),
 ]
 RETRY_SECONDS = 5  # when a service does not answer

@@ -1,4 +1,4 @@
-"""Dependencies that any route may use: settings, database, object store."""
+"""Dependencies that any route may use: settings, database, object store, how much is taken."""
 
 from typing import Annotated
 
@@ -6,6 +6,7 @@ from fastapi import Depends, Path, Request
 from sqlalchemy import Engine
 
 from core.settings import Settings
+from review.pressure import Pressure
 from storage.objects.store import ObjectStore
 
 
@@ -24,9 +25,15 @@ def _objects(request: Request) -> ObjectStore:
     return objects
 
 
+def _pressure(request: Request) -> Pressure:
+    pressure: Pressure = request.app.state.pressure
+    return pressure
+
+
 Configured = Annotated[Settings, Depends(_settings)]
 Database = Annotated[Engine, Depends(_engine)]
 Objects = Annotated[ObjectStore, Depends(_objects)]
+Pressed = Annotated[Pressure, Depends(_pressure)]
 
 # A key in a path, limited to the database's integers.
 Id = Annotated[int, Path(ge=1, le=2**31 - 1)]

@@ -1,28 +1,31 @@
-"""Receives an upload: to disk in pieces, then through the same gate as a file in the bucket."""
+"""Receives an upload: its bytes go straight to the object store while they are hashed."""
 
 import hashlib
-import os
-import tempfile
+import sys
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from typing import Any, TypeVar
 
-from anyio import to_thread
-from sqlalchemy import Engine, select
+from anyio import CancelScope, to_thread
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from core import gate
-from core.errors import MediaTooLarge, ObjectStoreError
+from core.errors import MediaTooLarge
 from core.media_signatures import HEAD_BYTES
 from core.priorities import Priority
 from core.settings import Settings
-from ingest.registration import Intake, Registrar
-from storage import audit
-from storage.engine import transaction
-from storage.objects.store import INCOMING, ObjectStore
-from storage.tables import Video
+from ingest.registration import Intake, Registrar, Stored
+from storage import audit, kept_answers
+from storage.engine import reading
+from storage.objects.store import ObjectStore
+from storage.tables import KeptAnswer
+from storage.videos import Seen
 
 SOURCE = "upload"
+
+Entered = TypeVar("Entered")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,18 @@ class Upload:
     sha256: str
     name: str
     intake: Intake  # QUEUED or KNOWN
+    priority: Priority
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a client wants of an upload."""
+
+    name: str  # as `checked_name` gives it
+    priority: Priority
+    account_id: int
+    actor: str  # the account's name
+    key: str | None = None  # of the header Idempotency-Key
 
 
 def checked_name(name: str) -> str:
@@ -53,76 +68,129 @@ def check_size(size_bytes: int, name: str, settings: Settings) -> None:
         )
 
 
-async def receive(
-    body: AsyncIterator[bytes],
-    *,
-    name: str,
-    actor: str,
-    settings: Settings,
-    engine: Engine,
-    objects: ObjectStore,
-) -> Upload:
-    """Store the content and request its screening; the same content again is the same video.
+class Receiver:
+    """Takes uploads in for one application."""
 
-    Raises MediaTooLarge, EmptyFile, NotMedia, UnsupportedMedia, and RetryableError if a service is down.
-    """
-    # Where the sweep also removes what a killed server leaves behind.
-    root = objects.spool()
-    try:
-        descriptor, path = tempfile.mkstemp(prefix=INCOMING, dir=root)
-    except OSError as error:
-        raise ObjectStoreError(key=root, reason=error.strerror) from error
-    partial = Path(path)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            digest = await _write(body, file, name, settings)
-        return await to_thread.run_sync(
-            lambda: _register(
-                partial, digest, name=name, actor=actor, registrar=Registrar(settings, engine, objects)
+    def __init__(self, settings: Settings, engine: Engine, objects: ObjectStore) -> None:
+        self._settings, self._engine, self._objects = settings, engine, objects
+
+    async def receive(self, body: AsyncIterator[bytes], wish: Wish) -> Upload:
+        """Store the content and request its screening; the same content again is the same video.
+
+        Raises MediaTooLarge, EmptyFile, NotMedia, UnsupportedMedia, KeyReused, and RetryableError if a
+        service is down.
+        """
+        known = await to_thread.run_sync(self._answered, wish)
+        pieces = _Pieces(body, wish.name, self._settings)
+        if known is not None:
+            # Only to compare: what was taken in then is not stored once more.
+            digest = hashlib.sha256()
+            async for piece in pieces:
+                await to_thread.run_sync(digest.update, piece)
+            kept_answers.check(known, digest.hexdigest())
+            return _upload(known.answer)
+        async with _in_threads(self._objects.write_stream()) as sink:
+            async for piece in pieces:
+                await to_thread.run_sync(sink.write, piece)
+        content = Stored(sha256=sink.sha256, key=sink.key, head=pieces.head)
+        return await to_thread.run_sync(self.register, wish, content, pieces.size)
+
+    def register(self, wish: Wish, content: Stored, size_bytes: int) -> Upload:
+        """Take in content that is in the object store."""
+        sha256 = content.sha256
+
+        def also(session: Session, video_id: int, intake: Intake) -> None:
+            audit.record(
+                session,
+                actor=wish.actor,
+                action="video.uploaded",
+                subject=sha256,
+                name=wish.name,
+                intake=intake,
             )
-        )
-    finally:
-        partial.unlink(missing_ok=True)
+            if wish.key is not None:
+                kept_answers.keep(
+                    session,
+                    wish.account_id,
+                    wish.key,
+                    sha256=sha256,
+                    answer=_answer(wish, sha256, video_id, intake),
+                    hours=self._settings.review.idempotency_hours,
+                )
+
+        # A sighting is identified by name, size and time. Here the time is derived from the content, so that
+        # repeating an upload gives one sighting, and other content under the same name another.
+        seen = Seen(source=SOURCE, name=wish.name, size_bytes=size_bytes, mtime_ns=int(sha256[:15], 16))
+        registrar = Registrar(self._settings, self._engine, self._objects)
+        receipt = registrar.register_stored(seen, content, priority=wish.priority, also=also)
+        if receipt.error is not None:
+            raise receipt.error
+        # Somebody with the same key may have been quicker.
+        known = self._answered(wish)
+        if known is not None:
+            return _upload(known.answer)
+        assert receipt.video_id is not None  # noqa: S101  registered
+        return _upload(_answer(wish, sha256, receipt.video_id, receipt.intake))
+
+    def _answered(self, wish: Wish) -> KeptAnswer | None:
+        if wish.key is None:
+            return None
+        with reading(self._engine) as session:
+            hours = self._settings.review.idempotency_hours
+            return kept_answers.find(session, wish.account_id, wish.key, hours=hours)
 
 
-async def _write(body: AsyncIterator[bytes], file: BinaryIO, name: str, settings: Settings) -> str:
-    """The SHA-256 of what was written."""
-    digest = hashlib.sha256()
-    size, piece = 0, bytearray()
-    checked = False
-
-    async def flush() -> None:
-        nonlocal checked
-        if not checked:
-            gate.sniff(bytes(piece[:HEAD_BYTES]), name)  # before receiving the rest of something else
-            checked = True
-        digest.update(piece)
-        await to_thread.run_sync(file.write, bytes(piece))
-        piece.clear()
-
-    async for part in body:
-        size += len(part)
-        check_size(size, name, settings)
-        piece += part
-        if len(piece) >= gate.PIECE_BYTES:
-            await flush()
-    await flush()
-    return digest.hexdigest()
+def _answer(wish: Wish, sha256: str, video_id: int, intake: Intake) -> dict[str, Any]:
+    return {
+        "video_id": video_id,
+        "sha256": sha256,
+        "name": wish.name,
+        "intake": intake.value,
+        "priority": wish.priority.value,
+    }
 
 
-def _register(path: Path, digest: str, *, name: str, actor: str, registrar: Registrar) -> Upload:
-    # A sighting is identified by name, size and time. Here the time is derived from the content, so that
-    # repeating an upload gives one sighting, and other content under the same name another.
-    nanoseconds = int(digest[:15], 16)
-    os.utime(path, ns=(nanoseconds, nanoseconds))
-    receipt = registrar.register(path, name=name, source=SOURCE, priority=Priority.INTERACTIVE)
-    if receipt.error is not None:
-        raise receipt.error
-    with transaction(registrar.engine) as session:
-        video_id = session.scalar(select(Video.id).where(Video.sha256 == digest))
-        if video_id is None:
-            raise ObjectStoreError(key=name, reason="the upload changed while it was stored; send it again")
-        audit.record(
-            session, actor=actor, action="video.uploaded", subject=digest, name=name, intake=receipt.intake
-        )
-    return Upload(video_id=video_id, sha256=digest, name=name, intake=receipt.intake)
+def _upload(answer: dict[str, Any]) -> Upload:
+    words = {"intake": Intake(answer["intake"]), "priority": Priority(answer["priority"])}
+    return Upload(**{**answer, **words})
+
+
+class _Pieces:
+    """The body in pieces of about gate.PIECE_BYTES, checked as it arrives."""
+
+    def __init__(self, body: AsyncIterator[bytes], name: str, settings: Settings) -> None:
+        self._body, self._name, self._settings = body, name, settings
+        self.size = 0
+        self.head = b""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        held = bytearray()
+        async for part in self._body:
+            self.size += len(part)
+            check_size(self.size, self._name, self._settings)
+            held += part
+            if len(held) >= gate.PIECE_BYTES:
+                yield self._checked(bytes(held))
+                held.clear()
+        if held or not self.head:
+            yield self._checked(bytes(held))
+
+    def _checked(self, piece: bytes) -> bytes:
+        if not self.head:
+            self.head = piece[:HEAD_BYTES]
+            gate.sniff(self.head, self._name)  # before receiving the rest of something else
+        return piece
+
+
+@asynccontextmanager
+async def _in_threads(manager: AbstractContextManager[Entered]) -> AsyncIterator[Entered]:
+    """A context manager whose entry and exit block: the event loop goes on meanwhile."""
+    entered = await to_thread.run_sync(manager.__enter__)
+    try:
+        yield entered
+    except BaseException:
+        with CancelScope(shield=True):  # what was half written goes, even if the client has gone
+            await to_thread.run_sync(manager.__exit__, *sys.exc_info())
+        raise
+    else:
+        await to_thread.run_sync(manager.__exit__, None, None, None)

@@ -54,8 +54,9 @@ ABILITIES = {
     "view": "look at everything",
     "decide": "decide",
     "upload": "upload files",
+    "interactive": "have them screened first",
     "export": "export results",
-    "rescreen": "have files screened again",
+    "rescreen": "have files screened again, or not at all",
     "admin": "manage accounts and tokens",
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from core.errors import AttemptsExhausted, FacewardenError
+from core.errors import AttemptsExhausted, Cancelled, Conflict, FacewardenError, NotFound
 from core.outcomes import DecisionState, ScreeningStatus
 from core.priorities import Priority
 from storage import audit, leases
@@ -109,7 +109,7 @@ def request(
     """Ask for a screening.
 
     Returns the ticket to enqueue, or None if the video is already screened or queued; `again` starts a new
-    attempt regardless.
+    attempt regardless, and so does asking for one that was cancelled.
     """
     row = _of(session, video_id, model_version_id)
     if row is None:
@@ -122,7 +122,7 @@ def request(
         session.add(row)
         session.flush()
         return ticket_of(row)
-    if not again:
+    if not again and row.error_code != Cancelled.code:
         return None
     row.priority = priority
     return LEASES.ask_again(session, row)
@@ -138,6 +138,33 @@ def hurry(session: Session, *, video_id: int, model_version_id: str, priority: P
         return None
     row.priority = priority
     return LEASES.next_attempt(session, row)
+
+
+def cancel(session: Session, video_id: int, *, actor: str) -> None:
+    """End the screenings of a video that wait or run; a worker notices when it renews its lease.
+
+    Cancelling twice is cancelling once. Raises NotFound, and Conflict where all have ended otherwise.
+    """
+    rows = session.scalars(
+        select(Screening).where(Screening.video_id == video_id).order_by(Screening.id).with_for_update()
+    ).all()
+    if not rows:
+        raise NotFound(what="Video", key=video_id)
+    name = _name(session, video_id)
+    going_on = [each for each in rows if each.status in {LEASES.waiting, LEASES.working}]
+    if not going_on and Cancelled.code not in {each.error_code for each in rows}:
+        raise Conflict(what="The screening of", key=name, reason="it has ended; there is nothing to cancel")
+    for row in going_on:
+        for column, value in {**LEASES.failure(Cancelled(name=name, actor=actor)), **leases.FREE}.items():
+            setattr(row, column, value)
+        audit.record(session, actor=actor, action="screening.cancelled", subject=name, screening=row.id)
+
+
+def _name(session: Session, video_id: int) -> str:
+    """The name under which the video was last seen, else its hash."""
+    last = select(Sighting.name).where(Sighting.video_id == video_id).order_by(Sighting.id.desc()).limit(1)
+    found = session.scalar(last) or session.scalar(select(Video.sha256).where(Video.id == video_id))
+    return found or str(video_id)
 
 
 def _of(session: Session, video_id: int, model_version_id: str, *, lock: bool = False) -> Screening | None:

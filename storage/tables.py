@@ -459,6 +459,18 @@ class ReviewSkip(Base):
     at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class KeptAnswer(Base):
+    """The answer to an upload that came with an Idempotency-Key, for whoever repeats it."""
+
+    __tablename__ = "kept_answer"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)  # as the client sent it
+    sha256: Mapped[str] = mapped_column(String(64))  # of the content
+    answer: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+
+
 class AuditEvent(Base):
     """What happened, and who did it. Triggers refuse changes and deletions; storage.audit chains the rows."""
 

@@ -15,6 +15,7 @@ from core.outcomes import (
     ScreeningStatus,
     Verdict,
 )
+from core.priorities import Priority
 from ingest.registration import Intake
 from storage import run_length
 from storage.run_length import Runs
@@ -312,3 +313,20 @@ class Uploaded(BaseModel):
     intake: Intake = Field(
         description="`queued`: a screening was requested; `known`: the content was already there."
     )
+    priority: Priority
+
+
+class Status(_Given):
+    """How far the screening of a video is, by the one that represents it in the queue."""
+
+    video_id: int
+    status: ScreeningStatus = Field(description="`done` and `failed` are ends; `failed` says why.")
+    priority: Priority
+    verdict: Verdict | None
+    score: float | None = Field(description="Calibrated probability of a fake.")
+    score_hidden: bool = Field(False, description="You review in blind mode and have not decided yet.")
+    error_code: str | None = Field(description="`cancelled`, `broken_media` and others; stable.")
+    error_message: str | None
+    flagged: int = Field(description="Number of flagged frames.")
+    explained: int = Field(description="Of these, how many are explained, or failed to be.")
+    decisions: int

@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from core import media_formats
+from core.priorities import Priority
 from ingest.registration import Intake
 from review import uploads
 from review.api import schemas
 from review.api.videos import visible
-from review.auth.access import Exporter, Uploader
+from review.auth.access import Exporter, Permission, Uploader
 from review.filters import FilterParams
 from review.problem_schema import problems
 from review.reports.export import MEDIA_TYPES, Format, export
@@ -68,29 +69,32 @@ async def upload(
 ) -> schemas.Uploaded | Response:
     """Upload a video or image in any supported format (docs/formats.md) as the request body.
 
-    The same content again is the same video. Ask `/v1/videos/{video_id}` for the verdict.
+    The same content again is the same video. Ask `/v1/videos/{video_id}` for the verdict. This is what the
+    upload page sends; programs take `POST /v1/videos`.
     """
     name = uploads.checked_name(params.name)
     stated = request.headers.get("Content-Length", "")
     if stated.isdecimal():
         uploads.check_size(int(stated), name, settings)
+    interactive = Permission.INTERACTIVE in principal.permissions
+    wish = uploads.Wish(
+        name=name,
+        priority=Priority.INTERACTIVE if interactive else Priority.NORMAL,
+        account_id=principal.account_id,
+        actor=principal.name,
+    )
     try:
-        taken = await uploads.receive(
-            request.stream(),
-            name=name,
-            actor=principal.name,
-            settings=settings,
-            engine=engine,
-            objects=objects,
-        )
+        taken = await uploads.Receiver(settings, engine, objects).receive(request.stream(), wish)
     except ClientDisconnect:
         return Response(status_code=CLIENT_LEFT)  # the client has gone
+    return taken_in(taken, response)
+
+
+def taken_in(taken: uploads.Upload, response: Response) -> schemas.Uploaded:
     if taken.intake is Intake.KNOWN:
         response.status_code = 200
     response.headers["Location"] = f"/v1/videos/{taken.video_id}"
-    return schemas.Uploaded(
-        video_id=taken.video_id, sha256=taken.sha256, name=taken.name, intake=taken.intake
-    )
+    return schemas.Uploaded(**vars(taken))
 
 
 @router.get(

@@ -38,14 +38,13 @@ class Permission(StrEnum):
     VIEW = "view"  # queue, videos, explanations, dashboard
     DECIDE = "decide"  # claim, release, skip, decide
     UPLOAD = "upload"
+    INTERACTIVE = "interactive"  # upload with the priority of what people wait for
     EXPORT = "export"
     RESCREEN = "rescreen"
     ADMIN = "admin"  # accounts, tokens of others, audit log
 
 
-_REVIEWER = frozenset(
-    {Permission.VIEW, Permission.DECIDE, Permission.UPLOAD, Permission.EXPORT, Permission.RESCREEN}
-)
+_REVIEWER = frozenset(Permission) - {Permission.ADMIN}
 ROLE_PERMISSIONS = {
     Role.VIEWER: frozenset({Permission.VIEW}),
     Role.REVIEWER: _REVIEWER,
@@ -56,6 +55,7 @@ SCOPE_PERMISSIONS = {
     Scope.READ: Permission.VIEW,
     Scope.DECIDE: Permission.DECIDE,
     Scope.UPLOAD: Permission.UPLOAD,
+    Scope.INTERACTIVE: Permission.INTERACTIVE,
     Scope.EXPORT: Permission.EXPORT,
     Scope.RESCREEN: Permission.RESCREEN,
     Scope.ADMIN: Permission.ADMIN,
@@ -177,9 +177,8 @@ def require(
             raise SessionOnly
         if principal.must_change and not with_one_time_password:
             raise PasswordMustChange(name=principal.name)
-        missing = [permission for permission in permissions if permission not in principal.permissions]
-        if missing:
-            raise NotAllowed(name=principal.name, needed=_needed(principal, missing[0]))
+        for permission in permissions:
+            require_more(principal, permission)
         minutes = settings.review.confirm_minutes
         if confirmed and principal.via == "session" and not principal.confirmed(minutes):
             raise PasswordNeeded(minutes=f"{minutes:g}")
@@ -195,6 +194,12 @@ def _needed(principal: Principal, permission: Permission) -> str:
         return f"a token with the scope {scope}"
     role = next(role for role in Role if permission in ROLE_PERMISSIONS[role])
     return f"the role {role}"
+
+
+def require_more(principal: Principal, permission: Permission) -> None:
+    """For what only some requests of a route need. Raises NotAllowed."""
+    if permission not in principal.permissions:
+        raise NotAllowed(name=principal.name, needed=_needed(principal, permission))
 
 
 async def _refuse_forgery(request: Request, expected: str) -> None:

@@ -16,9 +16,11 @@ class Progress:
 
     video_id: int
     status: str
+    priority: str
     attempt: int
     verdict: str | None
     score: float | None  # calibrated, [0, 1]
+    error_code: str | None
     error_message: str | None
     flagged: int  # frames
     explained: int  # of them, those that are explained or failed to be
@@ -38,9 +40,11 @@ def of_videos(session: Session, video_ids: Sequence[int]) -> list[Progress]:
         Progress(
             video_id=row.video_id,
             status=row.status,
+            priority=row.priority,
             attempt=row.attempt,
             verdict=row.verdict,
             score=row.score,
+            error_code=row.error_code,
             error_message=row.error_message,
             flagged=sum(frames.get(row.id, {}).values()),
             explained=sum(

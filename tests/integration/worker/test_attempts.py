@@ -242,6 +242,31 @@ def test_work_stops_once_its_lease_is_lost(
     assert (left.status, left.lease_owner) == (ScreeningStatus.SCREENING, "another worker")
 
 
+def test_a_running_screening_that_is_cancelled_stops_at_the_next_renewal(
+    ticket: tuple[int, int], install: Install, engine: Engine, row: Row
+) -> None:
+    checks = 0
+
+    def cancelled(heartbeat: Heartbeat) -> None:
+        nonlocal checks
+        with transaction(engine) as session:
+            screenings.cancel(session, row().video_id, actor="sam")
+        lost = Event()
+        while not lost.wait(0.01) and checks < LONG * 100:
+            checks += 1
+            heartbeat()
+
+    pipeline = install(cancelled, lease_seconds=0.2)
+    jobs.screen(*ticket)
+    assert checks < LONG * 100
+    left = row()
+    assert (left.status, left.error_code, left.lease_owner) == (ScreeningStatus.FAILED, "cancelled", None)
+    assert left.error_message is not None
+    assert left.error_message.startswith("clip.mp4: sam cancelled the screening.")
+    jobs.screen(*ticket)  # as Redis may deliver it again
+    assert pipeline.calls == 1
+
+
 @pytest.mark.parametrize("fault", [RuntimeError("a bug"), MemoryError()], ids=["bug", "memory"])
 def test_an_unknown_fault_is_tried_again_and_given_up_in_the_end(
     fault: Exception, ticket: tuple[int, int], install: Install, system: Settings, row: Row
