@@ -279,6 +279,10 @@ class S3Settings(_Section):
     endpoint_url: str | None = Field(
         None, description="Address of an S3-compatible server (`http://seaweedfs:8333`); unset is AWS."
     )
+    public_url: str | None = Field(
+        None,
+        description="Address under which clients reach it for direct uploads; unset is `endpoint_url`.",
+    )
     region: str | None = Field(None, description="Region of the bucket; unset is what boto3 finds.")
     path_style: bool | None = Field(
         None,
@@ -299,7 +303,7 @@ class S3Settings(_Section):
         description="Most that is kept there; what was not used for longest goes first.",
     )
 
-    @field_validator("endpoint_url")
+    @field_validator("endpoint_url", "public_url")
     @classmethod
     def _an_address(cls, given: str | None) -> str | None:
         if given is None:
@@ -378,6 +382,12 @@ class ReviewSettings(_Section):
     upload_bytes: int = Field(200 * 1000**2, gt=0, description="Larger uploads are refused.")
     uploads_per_minute: int = Field(
         600, ge=1, description="Most calls of `POST /v1/videos` in a minute by one account; more wait."
+    )
+    direct_hours: float = Field(
+        12.0,
+        gt=0,
+        le=24 * 7,
+        description="How long a direct upload may take, at most `FACEWARDEN_SWEEP__GRACE_HOURS`.",
     )
     queue_limit: int = Field(
         10_000,

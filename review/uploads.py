@@ -12,14 +12,14 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from core import gate
-from core.errors import MediaTooLarge
+from core.errors import InputError, MediaTooLarge
 from core.media_signatures import HEAD_BYTES
 from core.priorities import Priority
 from core.settings import Settings
 from ingest.registration import Intake, Registrar, Stored
-from storage import audit, kept_answers
-from storage.engine import reading
-from storage.objects.store import ObjectStore
+from storage import audit, direct_uploads, kept_answers
+from storage.engine import reading, transaction
+from storage.objects.store import DirectUploads, ObjectStore
 from storage.tables import KeptAnswer
 from storage.videos import Seen
 
@@ -55,16 +55,16 @@ def checked_name(name: str) -> str:
     return printable[:255].strip() if printable.strip(". ") else "upload"
 
 
-def check_size(size_bytes: int, name: str, settings: Settings) -> None:
+def check_size(size_bytes: int, name: str, settings: Settings, *, direct: bool = False) -> None:
     """Raises MediaTooLarge."""
-    limit = settings.review.upload_bytes
+    limit = settings.ingest.max_file_bytes if direct else settings.review.upload_bytes
     if size_bytes > limit:
         raise MediaTooLarge(
             name=name,
             quantity="the size in bytes",
             value=size_bytes,
             limit=limit,
-            setting="FACEWARDEN_REVIEW__UPLOAD_BYTES",
+            setting="FACEWARDEN_INGEST__MAX_FILE_BYTES" if direct else "FACEWARDEN_REVIEW__UPLOAD_BYTES",
         )
 
 
@@ -131,6 +131,36 @@ class Receiver:
             return _upload(known.answer)
         assert receipt.video_id is not None  # noqa: S101  registered
         return _upload(_answer(wish, sha256, receipt.video_id, receipt.intake))
+
+    def complete(self, direct: DirectUploads, upload_id: str, account_id: int, actor: str) -> Upload:
+        """Take in what a client has sent to the store itself; completing twice is completing once.
+
+        Raises NotFound, Conflict where parts are missing, InvalidValue where the content is not the announced
+        one, NotMedia, UnsupportedMedia, and RetryableError if a service is down.
+        """
+        with reading(self._engine) as session:
+            announced = direct_uploads.find(session, upload_id, account_id=account_id)
+        if announced.answer is not None:
+            return _upload(announced.answer)
+        upload, head = announced.upload, b""
+
+        def check(piece: bytes) -> None:
+            nonlocal head
+            head = piece[:HEAD_BYTES]
+            gate.sniff(head, announced.name)
+
+        try:
+            key = direct.finish(upload, sha256=announced.sha256, check=check)
+        except InputError:
+            direct.drop(upload)
+            raise
+        wish = Wish(name=announced.name, priority=announced.priority, account_id=account_id, actor=actor)
+        taken = self.register(wish, Stored(sha256=announced.sha256, key=key, head=head), upload.size_bytes)
+        with transaction(self._engine) as session:
+            answer = _answer(wish, taken.sha256, taken.video_id, taken.intake)
+            direct_uploads.answer(session, upload_id, answer)
+        direct.drop(upload)
+        return taken
 
     def _answered(self, wish: Wish) -> KeptAnswer | None:
         if wish.key is None:

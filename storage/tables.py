@@ -471,6 +471,26 @@ class KeptAnswer(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
 
 
+class DirectUploadRow(Base):
+    """An upload that a client sends to the object store itself, until some time after it is complete."""
+
+    __tablename__ = "direct_upload"
+    __table_args__ = (_one_of("priority", Priority),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)  # random, hex
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))  # whose it is
+    name: Mapped[str]  # by which people can find it
+    sha256: Mapped[str] = mapped_column(String(64))  # as announced
+    priority: Mapped[str] = mapped_column(String(16))
+    # storage.objects.store.DirectUpload
+    object_name: Mapped[str]
+    upload_number: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    part_bytes: Mapped[int] = mapped_column(BigInteger)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    answer: Mapped[dict[str, Any] | None]  # once it is complete
+
+
 class AuditEvent(Base):
     """What happened, and who did it. Triggers refuse changes and deletions; storage.audit chains the rows."""
 

@@ -316,6 +316,32 @@ class Uploaded(BaseModel):
     priority: Priority
 
 
+class NewDirectUpload(_Taken):
+    """What a client is going to send."""
+
+    name: str = Field("upload", max_length=500, description="File name by which people can find it.")
+    size_bytes: int = Field(ge=1)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the content, hex.")
+    priority: Priority = Field(
+        Priority.NORMAL, description="`interactive` takes the scope `interactive`, or a person's session."
+    )
+
+
+class DirectPart(BaseModel):
+    number: int = Field(description="From 1.")
+    start: int = Field(description="Its first byte in the file.")
+    size_bytes: int
+    url: str = Field(description="PUT the bytes there, with no header that is not needed.")
+
+
+class DirectUpload(BaseModel):
+    """Where to send a large file: to the object store itself, in parts, in any order, again if need be."""
+
+    id: str
+    parts: list[DirectPart]
+    expires_at: datetime = Field(description="When the addresses and the upload end.")
+
+
 class Status(_Given):
     """How far the screening of a video is, by the one that represents it in the queue."""
 

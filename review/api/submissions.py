@@ -92,7 +92,7 @@ async def submit(
     The body is stored as it arrives. The same content again is the same video. Follow it at
     `/v1/videos/{video_id}/status`.
     """
-    _allow(principal, params.priority)
+    allow(principal, params.priority)
     await to_thread.run_sync(pressure.check, principal.account_id, principal.name, params.priority)
     _check_stated_size(request, params.name or "", settings)
     try:
@@ -121,7 +121,8 @@ def _check_stated_size(request: Request, name: str, settings: Settings) -> None:
         uploads.check_size(int(stated), uploads.checked_name(name), settings)
 
 
-def _allow(principal: Principal, priority: Priority) -> None:
+def allow(principal: Principal, priority: Priority) -> None:
+    """Raises NotAllowed."""
     if priority is Priority.INTERACTIVE:
         require_more(principal, Permission.INTERACTIVE)
 

@@ -195,6 +195,9 @@ class FolderStore:
     def spool(self) -> Path:
         return made(self._root)
 
+    def direct(self) -> None:
+        """A folder has no address."""
+
     def probe(self) -> None:
         content = b"probe"
         try:

@@ -34,6 +34,41 @@ class Sink(Protocol):
     def write(self, piece: bytes) -> None: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class DirectUpload:
+    """An upload that a client sends to the store itself, in parts."""
+
+    name: str  # in the store, until it has a key
+    number: str  # by which the server knows it
+    size_bytes: int  # of the whole
+    part_bytes: int  # of each part but the last
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of each part."""
+        whole, rest = divmod(self.size_bytes, self.part_bytes)
+        return [self.part_bytes] * whole + ([rest] if rest else [])
+
+
+class DirectUploads(Protocol):
+    """Of a store that clients can reach. Every method raises ObjectStoreError where the store fails."""
+
+    def begin(self, size_bytes: int) -> DirectUpload: ...
+
+    def addresses(self, upload: DirectUpload, *, seconds: int) -> list[str]:
+        """Where to PUT each part, in order; they work for so long."""
+
+    def finish(self, upload: DirectUpload, *, sha256: str, check: Callable[[bytes], None]) -> str:
+        """Read what arrived, and store it under its key, which is returned; doing it twice does no harm.
+
+        `check` is given the beginning and may raise. Raises Conflict where parts are missing or all are gone,
+        and InvalidValue where the content has another hash.
+        """
+
+    def drop(self, upload: DirectUpload) -> None:
+        """Remove what arrived; what has its key stays."""
+
+
 class ObjectStore(Protocol):
     """What both kinds of store do. Every method raises ObjectStoreError where the store fails.
 
@@ -65,6 +100,9 @@ class ObjectStore(Protocol):
 
     def spool(self) -> Path:
         """The folder for what is received before it is stored. Files that begin with INCOMING are swept."""
+
+    def direct(self) -> DirectUploads | None:
+        """None where clients cannot reach the store."""
 
     def probe(self) -> None:
         """Write, read and remove something, as `facewarden doctor` does."""

@@ -54,6 +54,18 @@ class Bucket:
 
     @cached_property
     def _client(self) -> Any:
+        return self._made(self._settings.endpoint_url)
+
+    @cached_property
+    def _signer(self) -> Any:
+        """Only signs addresses, which must be those under which clients reach the server."""
+        return self._made(
+            self._settings.public_url or self._settings.endpoint_url,
+            signature_version="s3v4",
+            request_checksum_calculation="when_required",  # a client sends the bytes and nothing else
+        )
+
+    def _made(self, endpoint_url: str | None, **options: Any) -> Any:
         # At its lowest levels botocore logs signed headers.
         for noisy in ("boto3", "botocore", "urllib3", "s3transfer"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -61,7 +73,7 @@ class Bucket:
         path_style = settings.path_style if settings.path_style is not None else bool(settings.endpoint_url)
         return boto3.session.Session().client(
             "s3",
-            endpoint_url=settings.endpoint_url,
+            endpoint_url=endpoint_url,
             region_name=settings.region,
             config=Config(
                 retries={"mode": "standard", "total_max_attempts": settings.attempts},
@@ -69,6 +81,7 @@ class Bucket:
                 read_timeout=settings.answer_seconds,
                 max_pool_connections=CONNECTIONS,
                 s3={"addressing_style": "path"} if path_style else None,
+                **options,
             ),
         )
 
@@ -177,6 +190,28 @@ class Bucket:
                 Bucket=self.name, Key=name, UploadId=upload, PartNumber=number, Body=content
             )
         return Part(number=number, etag=done["ETag"])
+
+    def signed_part(self, name: str, upload: str, number: int, *, seconds: int) -> str:
+        """The address to which anybody who has it may PUT one part of an upload for so long."""
+        asked = {"Bucket": self.name, "Key": name, "UploadId": upload, "PartNumber": number}
+        with self._asking("signing", name):
+            address: str = self._signer.generate_presigned_url("upload_part", Params=asked, ExpiresIn=seconds)
+        return address
+
+    def parts(self, name: str, upload: str) -> list[tuple[Part, int]] | None:
+        """The parts that have arrived, each with its size in bytes; None where there is no such upload."""
+        pages = self._client.get_paginator("list_parts").paginate(Bucket=self.name, Key=name, UploadId=upload)
+        with self._asking("the look at", name):
+            try:
+                return [
+                    (Part(number=each["PartNumber"], etag=each["ETag"]), each["Size"])
+                    for page in pages
+                    for each in page.get("Parts", ())
+                ]
+            except ClientError as error:
+                if _status(error) == 404:
+                    return None
+                raise
 
     def copy_part(self, source: str, name: str, upload: str, number: int, *, start: int, end: int) -> Part:
         """Bytes `start` to `end`, which is not part of it, of another object of the bucket."""

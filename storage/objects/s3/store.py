@@ -15,6 +15,7 @@ from pathlib import Path
 
 from core.errors import BucketRefused, FileVanished, ObjectDamaged, ObjectStoreError
 from storage.objects.s3.bucket import Bucket, Entry
+from storage.objects.s3.direct import S3DirectUploads
 from storage.objects.s3.upload import S3Sink, Sizes
 from storage.objects.scratch import Scratch
 from storage.objects.store import (
@@ -111,6 +112,9 @@ class S3Store:
 
     def spool(self) -> Path:
         return self._scratch.folder()
+
+    def direct(self) -> S3DirectUploads:
+        return S3DirectUploads(self._bucket, self._prefix, self._place, self._sizes)
 
     def now(self) -> float:
         return self._bucket.now()

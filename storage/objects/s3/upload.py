@@ -56,13 +56,13 @@ class S3Sink:
             self._send(len(self._held))
             self._bucket.complete(self._incoming, self._upload, self._parts)
             self._upload = None
-            place(key, lambda: self._copy(name))
+            place(key, lambda: copy(self._bucket, self._incoming, name, self._size, self._sizes.copy))
             self.drop()
         self.key = key
 
     def drop(self) -> None:
         """Nothing stays of what has no key, or the sweep removes it later."""
-        with _left_to_the_sweep():
+        with left_to_the_sweep():
             if self._upload is not None:
                 self._bucket.abort(self._incoming, self._upload)
             elif self._parts:
@@ -79,28 +79,27 @@ class S3Sink:
         self._parts.append(self._bucket.put_part(self._incoming, self._upload, number, part))
         del self._held[:size]
 
-    def _copy(self, target: str) -> None:
-        step = self._sizes.copy
-        if self._size <= step:
-            self._bucket.copy(self._incoming, target)
-            return
-        upload = self._bucket.begin(target)
-        try:
-            parts = [
-                self._bucket.copy_part(
-                    self._incoming, target, upload, number, start=start, end=min(start + step, self._size)
-                )
-                for number, start in enumerate(range(0, self._size, step), 1)
-            ]
-            self._bucket.complete(target, upload, parts)
-        except ObjectStoreError:
-            with _left_to_the_sweep():
-                self._bucket.abort(target, upload)
-            raise
+
+def copy(bucket: Bucket, source: str, target: str, size_bytes: int, step: int) -> None:
+    """Have the server copy an object, `step` bytes by each request."""
+    if size_bytes <= step:
+        bucket.copy(source, target)
+        return
+    upload = bucket.begin(target)
+    try:
+        parts = [
+            bucket.copy_part(source, target, upload, number, start=start, end=min(start + step, size_bytes))
+            for number, start in enumerate(range(0, size_bytes, step), 1)
+        ]
+        bucket.complete(target, upload, parts)
+    except ObjectStoreError:
+        with left_to_the_sweep():
+            bucket.abort(target, upload)
+        raise
 
 
 @contextmanager
-def _left_to_the_sweep() -> Iterator[None]:
+def left_to_the_sweep() -> Iterator[None]:
     """What cannot be cleaned up now is no reason to fail."""
     try:
         yield

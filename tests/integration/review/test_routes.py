@@ -87,6 +87,9 @@ ROUTES: dict[tuple[str, str], Door] = {
     ("POST", "/v1/videos"): needs(UPLOAD),
     ("GET", "/v1/videos/{video_id}/status"): needs(VIEW),
     ("POST", "/v1/videos/{video_id}:cancel"): needs(RESCREEN),
+    ("POST", "/v1/direct-uploads"): needs(UPLOAD),
+    ("POST", "/v1/direct-uploads/{upload_id}:complete"): needs(UPLOAD),
+    ("DELETE", "/v1/direct-uploads/{upload_id}"): needs(UPLOAD),
     ("GET", "/v1/counts"): needs(VIEW),
     ("GET", "/v1/videos/{video_id}"): needs(VIEW),
     ("GET", "/v1/videos/{video_id}/media"): needs(VIEW),
@@ -139,7 +142,7 @@ def knock(client: TestClient, route: tuple[str, str], headers: dict[str, str] | 
     method, path = route
     for part in ("video_id", "frame_id", "explanation_id", "account_id", "token_id"):
         path = path.replace("{" + part + "}", NOBODYS)
-    path = path.replace("{overlay}", "heat").replace("{name}", "app.css")
+    path = path.replace("{overlay}", "heat").replace("{name}", "app.css").replace("{upload_id}", "0" * 32)
     assert "{" not in path, "say above what stands for the new parameter"
     client.cookies.clear()
     return client.request(method, path, headers=headers)
