@@ -13,6 +13,7 @@ from cli.configuration import read_settings as _settings
 from cli.learning import calibration, evaluation, gpu_training, hold_out, model_card, training
 from core.errors import FacewardenError
 from core.outcomes import Verdict
+from core.priorities import Priority
 
 EXIT_FAILED = 1  # something that was asked for could not be done
 EXIT_INPUTS = 3  # done, but some inputs could not be screened
@@ -119,6 +120,24 @@ def ingest(
         raise typer.BadParameter("give files or folders, or --watch")
     else:
         raise typer.Exit(EXIT_INPUTS if take_in(settings, paths) else 0)
+
+
+@app.command()
+def upload(
+    paths: Paths,
+    server: Annotated[str, typer.Option(help="Address of the review service, `https://…`.")],
+    token_file: Annotated[Path, typer.Option(help="File with an API token (scope upload; read to wait).")],
+    priority: Annotated[Priority, typer.Option(help="In which queue they wait.")] = Priority.NORMAL,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the verdicts.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send files to an installation elsewhere, and with --wait print what it finds."""
+    from cli.sending import read_token, send
+    from facewarden.client import Client
+
+    with Client(server, read_token(token_file)) as client:
+        failed = send(client, paths, _settings(), priority=priority, wait=wait, as_json=as_json)
+    raise typer.Exit(EXIT_INPUTS if failed else 0)
 
 
 @app.command()

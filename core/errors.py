@@ -40,6 +40,7 @@ with the fields of the error filled in.
     |   |   |-- PasswordMustChange    password_must_change
     |   |   |-- HiddenUntilDecided    hidden_until_decided
     |   |   `-- ForgedRequest         forged_request
+    |   |-- ServerRefused             server_refused: what the client was answered
     |   |-- QueueServerFailed         queue_server_failed
     |   |-- Cancelled                 cancelled: stored on the video, as are the next one's
     |   `-- AttemptsExhausted         attempts_exhausted
@@ -49,6 +50,8 @@ with the fields of the error filled in.
         |   |-- BucketUnavailable     bucket_unavailable: throttled, or no answer
         |   |-- BucketRefused         bucket_refused: no such bucket, no credentials, or not allowed
         |   `-- ScratchFull           scratch_full
+        |-- ServerBusy                server_busy: what the client was answered
+        |-- NotYetScreened            not_yet_screened
         |-- DeadlineExceeded          deadline_exceeded
         |-- TooManySignIns            too_many_sign_ins
         |-- TooManyStreams            too_many_streams
@@ -329,6 +332,12 @@ class ForgedRequest(AccessError):
     code = "forged_request"
 
 
+class ServerRefused(PermanentError):
+    """{name}: {detail} (HTTP {status}, {problem})"""
+
+    code = "server_refused"
+
+
 class QueueServerFailed(PermanentError):
     """The embedded queue server did not start ({reason}). {remedy}. Its log is {log}."""
 
@@ -379,6 +388,18 @@ class ScratchFull(ObjectStoreError):
     FACEWARDEN_S3__SCRATCH_BYTES, or choose another folder with FACEWARDEN_S3__SCRATCH."""
 
     code = "scratch_full"
+
+
+class ServerBusy(RetryableError):
+    """{name}: {detail} It was tried {attempts} times. (HTTP {status}, {problem})"""
+
+    code = "server_busy"
+
+
+class NotYetScreened(RetryableError):
+    """{name}: not screened within {seconds} s; its status is {status}. Wait longer, or ask for it later."""
+
+    code = "not_yet_screened"
 
 
 class DeadlineExceeded(RetryableError):

@@ -201,7 +201,7 @@ def test_the_readmes_example_runs(
 
 
 def test_the_page_tells_all_that_a_result_holds() -> None:
-    page = (ROOT / "docs/library.md").read_text()
+    page = (ROOT / "docs/library.md").read_text().partition("\n## A client of an installation")[0]
     held = {field.name for field in dataclasses.fields(facewarden.Screened)}
     held |= {name for name, value in vars(facewarden.Screened).items() if isinstance(value, property)}
     assert (
