@@ -42,6 +42,7 @@ with the fields of the error filled in.
     |   |   `-- ForgedRequest         forged_request
     |   |-- ServerRefused             server_refused: what the client was answered
     |   |-- QueueServerFailed         queue_server_failed
+    |   |-- SchemaTooNew              schema_too_new
     |   |-- Cancelled                 cancelled: stored on the video, as are the next one's
     |   `-- AttemptsExhausted         attempts_exhausted
     `-- RetryableError                a later try can succeed
@@ -348,6 +349,13 @@ class Cancelled(PermanentError):
     """{name}: {actor} cancelled the screening. Screen it again, or upload it again."""
 
     code = "cancelled"
+
+
+class SchemaTooNew(PermanentError):
+    """The database at {address} has been migrated to revision {found}. This release ends at revision {known},
+    and the schema takes one that knows revision {oldest}: install the newer release here too."""
+
+    code = "schema_too_new"
 
 
 class AttemptsExhausted(PermanentError):

@@ -5,12 +5,11 @@ whoever enqueues needs none of the worker's code and whoever reaches Redis canno
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue
+from rq import Queue, Worker
 from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
@@ -29,10 +28,6 @@ FAILURE_SECONDS = 3600
 RECYCLE_EXIT_CODE = 75  # of a worker that has done its share of jobs: start another at once
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 10.0  # for those who do not wait for jobs: a server that hangs must not hang them
-
-# A started job's first act is to claim its row. One whose row still waits after this has lost its worker;
-# Redis would say "started" for as long as the job's timeout.
-CLAIM_SECONDS = 60
 
 
 def connect(url: str, *, answer_seconds: float | None = None) -> Redis:
@@ -170,10 +165,12 @@ def _is_live(connection: Redis, kind: str, job_id: str) -> bool:
     if status == JobStatus.QUEUED:
         # A crash between the two steps of an enqueue or a pop leaves a hash that no list names.
         return job_id in _listed(connection, kind)
-    if status != JobStatus.STARTED or job.started_at is None:
+    if status != JobStatus.STARTED or not job.worker_name:
         return False
-    age: timedelta = datetime.now(UTC) - job.started_at
-    return age < timedelta(seconds=CLAIM_SECONDS)
+    # A started job's first act is to claim its row, so one whose row still waits has perhaps lost its worker.
+    # A dead worker's own entry expires by Redis's clock; the job would be called started until its timeout.
+    worker = Worker.redis_worker_namespace_prefix + job.worker_name
+    return bool(connection.hget(worker, "current_job") == job_id.encode())
 
 
 def _forget(connection: Redis, job_id: str) -> None:

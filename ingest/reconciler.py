@@ -1,7 +1,7 @@
 """Keeps queue and database in step: SQL says what is to be done, Redis may have forgotten.
 
-Any number of processes may run it at once: enqueueing is unique, and a job that runs twice finds its attempt
-taken.
+Of several ingest processes one does it at a time (storage.duty). Any number would do no harm: enqueueing is
+unique, and a job that runs twice finds its attempt taken.
 """
 
 import time
@@ -63,6 +63,10 @@ class Reconciler:
         if repairs.any:
             log.info("reconciled", taken_back=taken_back, enqueued=enqueued)
         return repairs
+
+    def stand_by(self) -> None:
+        """Note that the database answers, while another process does the work."""
+        self._silence_counts(time.time())
 
     def _silence_counts(self, now: float) -> bool:
         """Whether an expired lease means that its worker fell silent.

@@ -1,4 +1,8 @@
-"""The ingest process: scans the bucket and keeps queue and database in step."""
+"""The ingest process: scans the bucket and keeps queue and database in step.
+
+Of several processes one watches a bucket folder and one reconciles; the others stand by and take over at once
+where it ends, however it ends (storage.duty). The sweep has a lock of its own, in the store.
+"""
 
 import signal
 import threading
@@ -16,6 +20,7 @@ from ingest.reconciler import Reconciler
 from ingest.registration import Registrar
 from ingest.sweeping import DailySweep
 from storage import videos
+from storage.duty import Duty
 from storage.engine import connect, transaction
 from storage.objects.choice import open_store
 from storage.objects.store import ObjectStore
@@ -46,15 +51,17 @@ def watch(settings: Settings) -> None:
         log.warning("half-written objects are not swept", reason=str(error))
     registrar = Registrar(settings, engine, objects)
     watcher: BucketWatcher | None = None
+    duty = Duty(engine, f"watch {BucketWatcher.source(settings)}")
     pause = settings.ingest.poll_seconds
     while not stop.is_set():
         upkeep.run_if_due()
         began = time.monotonic()
         try:
-            watcher = watcher or _watcher(settings, registrar)
-            for _ in watcher.look(time.time_ns()):
+            # Made anew whenever it is our turn again: another has taken files in meanwhile.
+            watcher = (watcher or _watcher(settings, registrar)) if duty.mine() else None
+            for _ in watcher.look(time.time_ns()) if watcher else ():
                 # The first scan of a large bucket takes hours: neither may wait for its end.
-                if stop.is_set():
+                if stop.is_set() or not duty.mine():
                     break
                 upkeep.run_if_due()
             # Scanning a bucket of very many files must not keep a core busy all the time.
@@ -67,6 +74,7 @@ def watch(settings: Settings) -> None:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         stop.wait(pause)
     upkeep.stop()
+    duty.leave()
     engine.dispose()
 
 
@@ -75,6 +83,7 @@ class _Upkeep:
 
     def __init__(self, settings: Settings, engine: Engine, objects: ObjectStore) -> None:
         self._settings, self._reconciler = settings, Reconciler(settings, engine)
+        self._duty = Duty(engine, "reconcile")
         self._sweep = DailySweep(settings, engine, objects)
         self._due = 0.0  # time.monotonic()
 
@@ -83,7 +92,10 @@ class _Upkeep:
             return
         try:
             self._sweep.run_if_due()
-            self._reconciler.run_once()
+            if self._duty.mine():
+                self._reconciler.run_once()
+            else:
+                self._reconciler.stand_by()
             metrics.write(self._settings, "ingest")
         except FacewardenError as error:
             log.warning("not reconciled", reason=str(error))
@@ -93,6 +105,7 @@ class _Upkeep:
 
     def stop(self) -> None:
         self._sweep.stop()
+        self._duty.leave()
 
 
 def _watcher(settings: Settings, registrar: Registrar) -> BucketWatcher:

@@ -18,7 +18,8 @@ GRACE_SECONDS = 5
 def serve(settings: Settings) -> None:
     """Serve until stopped.
 
-    Raises SettingsError if the database is not migrated, ServiceUnavailable if it does not answer.
+    Raises SettingsError if the database is not migrated, SchemaTooNew if a newer release has migrated it
+    beyond what this one can work with, ServiceUnavailable if it does not answer.
     """
     app = create_app(settings)
     if not is_current(app.state.engine):

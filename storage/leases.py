@@ -2,7 +2,9 @@
 
 Every write by a worker is one conditional UPDATE on (id, attempt, owner, status). The attempt is a fencing
 token: taking a row back, or requesting it again, raises it, so that a slower worker's write matches no row.
-It says nothing about the row itself: failures that the row may have caused are counted separately, as
+Leases are timed by the database's clock alone: the workers' clocks may differ.
+
+The attempt says nothing about the row itself: failures that it may have caused are counted separately, as
 `failures`, starting from zero whenever the row is requested again.
 
     Leases
@@ -12,15 +14,16 @@ It says nothing about the row itself: failures that the row may have caused are 
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import CursorResult, Update, select, update
+from sqlalchemy import ColumnElement, CursorResult, Update, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import FacewardenError, StaleAttempt
 from core.priorities import Priority
-from storage.tables import FlaggedFrame, Screening, utc_now
+from storage import clock
+from storage.tables import FlaggedFrame, Screening
 
 FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 
@@ -72,7 +75,7 @@ class Leases(ABC, Generic[Row, Claimed]):
     def empty(self, row: Row) -> None:
         """Clear what an earlier attempt left in a row."""
 
-    def begun(self, now: datetime) -> dict[str, Any]:
+    def begun(self, now: datetime | ColumnElement[datetime]) -> dict[str, Any]:
         """More columns to set on a row that was just taken."""
         del now
         return {}
@@ -99,7 +102,6 @@ class Leases(ABC, Generic[Row, Claimed]):
         now: datetime | None = None,
     ) -> Claimed | None:
         """Claim the row; None if it is held by another worker, finished, gone, or at a newer attempt."""
-        now = now or utc_now()
         statement = (
             update(self.table)
             .where(
@@ -111,8 +113,8 @@ class Leases(ABC, Generic[Row, Claimed]):
             .values(
                 status=self.working,
                 lease_owner=owner,
-                lease_expires_at=now + timedelta(seconds=lease_seconds),
-                **self.begun(now),
+                lease_expires_at=clock.after(lease_seconds, now),
+                **self.begun(clock.after(0, now)),
             )
         )
         return self.describe(session, ticket, owner) if _changed_one(session, statement) else None
@@ -121,7 +123,7 @@ class Leases(ABC, Generic[Row, Claimed]):
         self, session: Session, claimed: Claimed, *, lease_seconds: float, now: datetime | None = None
     ) -> bool:
         """Extend the lease; False if it was lost."""
-        expires = (now or utc_now()) + timedelta(seconds=lease_seconds)
+        expires = clock.after(lease_seconds, now)
         return _changed_one(session, self._held(claimed).values(lease_expires_at=expires))
 
     def hold(self, session: Session, claimed: Claimed, values: dict[str, Any]) -> None:
@@ -159,7 +161,7 @@ class Leases(ABC, Generic[Row, Claimed]):
         """Take rows back from workers that went silent; returns the tickets to enqueue."""
         rows = session.scalars(
             select(self.table)
-            .where(self.table.status == self.working, self.table.lease_expires_at < (now or utc_now()))
+            .where(self.table.status == self.working, self.table.lease_expires_at < clock.after(0, now))
             .with_for_update(skip_locked=True)
         ).all()
         reason = "its worker fell silent"

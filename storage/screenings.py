@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import AttemptsExhausted, Cancelled, Conflict, FacewardenError, NotFound
 from core.outcomes import DecisionState, ScreeningStatus
 from core.priorities import Priority
-from storage import audit, leases
+from storage import audit, clock, leases
 from storage.leases import Leases, Ticket, ticket_of
 from storage.tables import Screening, Sighting, Video, utc_now
 
@@ -65,7 +65,7 @@ class _Screenings(Leases[Screening, Claim]):
             object_key=row.object_key,
         )
 
-    def begun(self, now: datetime) -> dict[str, Any]:
+    def begun(self, now: datetime | ColumnElement[datetime]) -> dict[str, Any]:
         return {"started_at": now}
 
     def empty(self, row: Screening) -> None:
@@ -210,7 +210,7 @@ def stuck(session: Session, now: datetime | None = None) -> list[int]:
         session.scalars(
             select(Screening.id).where(
                 Screening.status == ScreeningStatus.SCREENING,
-                or_(Screening.lease_expires_at < (now or utc_now()), Screening.lease_expires_at.is_(None)),
+                or_(Screening.lease_expires_at < clock.after(0, now), Screening.lease_expires_at.is_(None)),
             )
         )
     )

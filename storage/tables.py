@@ -459,6 +459,16 @@ class ReviewSkip(Base):
     at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class SchemaContract(Base):
+    """One row: which releases can work with this schema, for those that are older than it."""
+
+    __tablename__ = "schema_contract"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    oldest: Mapped[str] = mapped_column(String(4))  # the newest revision that the oldest of them knows
+
+
 class KeptAnswer(Base):
     """The answer to an upload that came with an Idempotency-Key, for whoever repeats it."""
 

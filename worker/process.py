@@ -25,7 +25,7 @@ from core import metrics, queues
 from core.errors import ServiceUnavailable
 from core.priorities import Priority, order, turns
 from core.settings import Settings
-from storage.migrate import is_current
+from storage import migrate
 from worker.context import Context, install
 from worker.moving_queue import MovingQueue
 
@@ -107,13 +107,14 @@ def run_worker(name: str, settings: Settings, *, burst: bool = False) -> int:
     gives the job back and ends at once. After `recycle_jobs` jobs it ends with RECYCLE_EXIT_CODE. It waits
     for a Redis that goes down.
 
-    Raises ServiceUnavailable if the database is not migrated or, in a burst, Redis does not answer.
+    Raises ServiceUnavailable if the database is not migrated or, in a burst, Redis does not answer, and
+    SchemaTooNew if a newer release has migrated it beyond what this one can work with.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit_now)  # until RQ's handlers take over, there is no job to finish
     context = Context.of(settings)
     install(context)
-    _require_schema(context)
+    migrate.require(context.engine)
     _ = context.pipeline if name == queues.SCREEN else context.classifier  # loaded before the first job
     try:
         return _work(name, context, burst=burst)
@@ -167,13 +168,3 @@ def _worker(name: str, context: Context) -> QueueWorker:
     worker.take_turns(context.settings.shares.by_priority())
     worker.stop_seconds = context.settings.worker.stop_seconds
     return worker
-
-
-def _require_schema(context: Context) -> None:
-    if not is_current(context.engine):
-        raise ServiceUnavailable(
-            service="The database",
-            address=context.engine.url.render_as_string(hide_password=True),
-            reason="its schema does not match this release; run `facewarden migrate`",
-            setting="FACEWARDEN_DATABASE_URL",
-        )

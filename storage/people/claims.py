@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from core.errors import HeldByAnother, NotFound
 from storage import audit
+from storage.clock import Moment, database_now
 from storage.queue import listing, plan
 from storage.queue.filters import Filters, Position
 from storage.queue.plan import Found
-from storage.tables import Account, Decision, ReviewClaim, ReviewSkip, Screening, Video, utc_now
+from storage.tables import Account, Decision, ReviewClaim, ReviewSkip, Screening, Video
 
 TRIED = 20  # videos tried at a time; more reviewers hardly ever ask at the same moment
 
@@ -51,7 +52,7 @@ def _free(session: Session, account_id: int, filters: Filters, after: Position |
     held = exists().where(
         ReviewClaim.video_id == Screening.video_id,
         ReviewClaim.account_id != account_id,
-        ReviewClaim.expires_at > utc_now(),
+        ReviewClaim.expires_at > Moment(),
     )
     skipped = exists().where(ReviewSkip.video_id == Screening.video_id, ReviewSkip.account_id == account_id)
     answered = exists().where(Decision.video_id == Screening.video_id, Decision.account_id == account_id)
@@ -60,7 +61,7 @@ def _free(session: Session, account_id: int, filters: Filters, after: Position |
 
 def _take(session: Session, video_id: int, account_id: int, minutes: float) -> datetime | None:
     """A single statement, so that exactly one of several claimants succeeds."""
-    now = utc_now()
+    now = database_now(session)
     values = {"account_id": account_id, "claimed_at": now, "expires_at": now + timedelta(minutes=minutes)}
     insert: Any = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     statement = (

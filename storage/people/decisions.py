@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from core.errors import HeldByAnother, NotFound
 from core.outcomes import DecisionOutcome, DecisionState
 from storage import audit
-from storage.tables import Account, Decision, ReviewClaim, Screening, Video, utc_now
+from storage.clock import database_now
+from storage.tables import Account, Decision, ReviewClaim, Screening, Video
 
 # What counts as an answer when comparing reviewers; asking for a second opinion does not.
 ANSWERS = (DecisionOutcome.FAKE, DecisionOutcome.GENUINE, DecisionOutcome.UNSURE)
@@ -111,7 +112,7 @@ def _end_claim(session: Session, video_id: int, account_id: int) -> None:
     claim = session.get(ReviewClaim, video_id)
     if claim is None:
         return
-    if claim.account_id != account_id and claim.expires_at > utc_now():
+    if claim.account_id != account_id and claim.expires_at > database_now(session):
         raise HeldByAnother(what="Video", key=video_id, until=claim.expires_at.isoformat(timespec="seconds"))
     session.delete(claim)
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from core.outcomes import NEEDS_LOOK, DecisionState, ScreeningStatus, Verdict
 from storage import values
+from storage.clock import Moment
 from storage.queue import plan
 from storage.queue.filters import Filters, Sort, parse_cursor
 from storage.tables import (
@@ -25,7 +26,6 @@ from storage.tables import (
     Screening,
     Sighting,
     Video,
-    utc_now,
 )
 
 __all__ = [
@@ -254,7 +254,7 @@ def claims(session: Session, video_ids: Sequence[int]) -> dict[int, ClaimView]:
     query = (
         select(ReviewClaim, Account.name)
         .join(Account, Account.id == ReviewClaim.account_id)
-        .where(ReviewClaim.video_id.in_(video_ids), ReviewClaim.expires_at > utc_now())
+        .where(ReviewClaim.video_id.in_(video_ids), ReviewClaim.expires_at > Moment())
     )
     return {
         claim.video_id: ClaimView(account_id=claim.account_id, account=name, expires_at=claim.expires_at)
