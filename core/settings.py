@@ -229,7 +229,12 @@ class LimeSettings(_Section):
     hidden: Literal["blur", "inpaint", "mean"] = Field(
         "blur", description="What is seen of a hidden segment; its mean colour is the papers'."
     )
-    hide: float = Field(0.5, gt=0, lt=1, description="Part of the segments that a perturbed image hides.")
+    hidden_at_once: int = Field(
+        2,
+        ge=0,
+        le=3,
+        description="Most segments that a perturbed image hides; 0 hides half of them, as the papers do.",
+    )
 
 
 class WorkerSettings(_Section):

@@ -27,7 +27,8 @@ IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 class Architecture:
     name: str
     make: Callable[[bool], nn.Module]  # pretrained -> network with one logit
-    last_conv: str  # dotted name of the module whose output Grad-CAM weighs
+    last_conv: str  # dotted name of the last convolution, whose output has one cell for 32 x 32 pixels
+    finer_conv: str  # dotted name of the last module with cells half as large, where there is one
     input_size: int  # pixels, of the paper
     classifier: str  # dotted name of the module that turns features into the logit, replaced by another head
     features: int  # channels that it takes
@@ -112,6 +113,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             name="xception",
             make=_timm("legacy_xception"),
             last_conv="act4",
+            finer_conv="block11",
             input_size=299,
             classifier="fc",
             features=2048,
@@ -122,6 +124,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             name="inceptionresnetv2",
             make=_timm("inception_resnet_v2"),
             last_conv="conv2d_7b",
+            finer_conv="repeat_1",
             input_size=299,
             classifier="classif",
             features=1536,
@@ -132,6 +135,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             name="densenet201",
             make=_timm("densenet201"),
             last_conv="features",
+            finer_conv="features.denseblock3",
             input_size=224,
             classifier="classifier",
             features=1920,
@@ -140,6 +144,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             name="inceptionv3",
             make=_timm("inception_v3"),
             last_conv="Mixed_7c",
+            finer_conv="Mixed_6e",
             input_size=299,
             classifier="fc",
             features=2048,
@@ -150,6 +155,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             name="resnet152v2",
             make=_timm("resnetv2_152"),
             last_conv="norm",
+            finer_conv="stages.2",
             input_size=224,
             classifier="head.fc",
             features=2048,
@@ -160,6 +166,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             name="resnet50",
             make=_timm("resnet50"),
             last_conv="layer4",
+            finer_conv="layer3",
             input_size=224,
             classifier="fc",
             features=2048,
@@ -168,6 +175,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             name="smallcnn",
             make=_own(SmallCNN),
             last_conv="features",
+            finer_conv="features",
             input_size=128,
             classifier="head",
             features=32,
@@ -178,6 +186,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             name="smallcnn256",
             make=_own(SmallCNN256),
             last_conv="features",
+            finer_conv="features",
             input_size=256,
             classifier="head",
             features=64,
@@ -230,8 +239,3 @@ def _pretrained(entry: Architecture) -> nn.Module:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         reason = f"the model hub gives no weights ({first}); pass a file of them with --init"
         raise WeightsError(path=f"pretrained {entry.name}", reason=reason) from error
-
-
-def last_conv(name: str, network: nn.Module) -> nn.Module:
-    """The module of `network` whose output (N, C, h, w) Grad-CAM weighs."""
-    return network.get_submodule(architecture(name).last_conv)

@@ -9,6 +9,7 @@ from cli.configuration import read_settings
 from cli.learning.clip_options import Frames, Genuine, Kinds, Photos, Windows, chosen
 from cli.learning.clip_progress import clip_progress
 from core.command_line import command_line
+from core.settings import Settings
 
 
 def evaluate(
@@ -24,6 +25,16 @@ def evaluate(
     backends: Annotated[
         bool, typer.Option("--backends", help="Compare bf16, fp16, OpenVINO with fp32.")
     ] = False,
+    explanations: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Instead, explain this many flagged fakes of --labelled and measure how far that holds.",
+        ),
+    ] = None,
+    explanation_seeds: Annotated[
+        int, typer.Option(min=1, help="Explanations of each of these fakes, to see how far seeds agree.")
+    ] = 2,
     results: Annotated[Path | None, typer.Option(help="File for one checkpoint's numbers (JSON).")] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Score from which to flag; default: the checkpoint's.")
@@ -44,6 +55,18 @@ def evaluate(
     from evaluation.run import EvaluationConfig, run_evaluation
 
     settings = read_settings()
+    if explanations is not None:
+        _explanations(
+            settings,
+            weights or [settings.weights],
+            labelled=labelled,
+            out=out,
+            split=split,
+            fakes=explanations,
+            seeds=explanation_seeds,
+            seed=seed,
+        )
+        return
     config = EvaluationConfig(
         data=data,
         labelled=labelled,
@@ -64,3 +87,27 @@ def evaluate(
         _made, written = run_evaluation(settings, weights or [settings.weights], config, progress)
     for each in written:
         typer.echo(f"{each.kind}: {each.path}")
+
+
+def _explanations(
+    settings: Settings,
+    checkpoints: list[Path],
+    *,
+    labelled: Path | None,
+    out: Path,
+    split: str,
+    fakes: int,
+    seeds: int,
+    seed: int,
+) -> None:
+    from evaluation.explanations.run import ExplanationsConfig, run_explanations
+
+    if labelled is None or len(checkpoints) != 1:
+        raise typer.BadParameter("--explanations explains fakes of --labelled, by one checkpoint")
+    config = ExplanationsConfig(
+        labelled=labelled, out=out, split=split, fakes=fakes, seeds=seeds, seed=seed, command=command_line()
+    )
+    with clip_progress() as progress:
+        written = run_explanations(settings, checkpoints[0], config, progress)
+    typer.echo(written.read_text(encoding="utf-8"))
+    typer.echo(f"report: {written}")

@@ -2,15 +2,18 @@
 
 Perturbations, distances and fit are those of `lime.lime_image`: with its settings (`PACKAGE`) the same seed
 and segmentation give the same masks, weights and top segments, and the tests compare them with the package's.
-By default three things differ, each measured (docs/evaluation.md): the logit is explained, because a
-probability near 1 hardly moves; hidden parts of the face leave no hard edge; and samples are added until
-another seed can be expected to find the same parts.
+By default four things differ, each measured (docs/evaluation.md): the logit is explained, because a
+probability near 1 hardly moves; hidden parts of the face leave no hard edge; only one or two are hidden at
+once, because a linear model holds close to the crop; and samples are added until another seed can be expected
+to find the same parts, or until everything has been asked: of 15 parts there are 120 ones and twos.
 
 The package copies the picture for every sample and masks it segment by segment; here whole batches are
 composed at once.
 """
 
 from collections.abc import Callable
+from itertools import combinations
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +28,16 @@ from models.explain.surrogate import KERNEL_WIDTH, Surrogate, fit, mean_agreemen
 from models.face import Image, Landmarks
 
 BATCH = 32  # perturbed crops composed at once: 32 at 299 px are 8.6 MB
-ROUND = 64  # samples after which the fit is asked whether it has settled
-LEAST_PER_SEGMENT = 6  # samples before it is asked for the first time: fewer cannot tell what is left over
+ROUND = 32  # samples after which the fit is asked again whether it has settled
+LEAST_PER_SEGMENT = 4  # samples before it is asked for the first time: fewer cannot tell what is left over
+NEAR_ALPHA = 0.1  # of the ridge where few segments are hidden: lime's 1 would pull weights to 0 there
 
 # What the lime package does by default.
 PACKAGE = LimeSettings(
     samples=1000,
     target="probability",
     hidden="mean",
-    hide=0.5,
+    hidden_at_once=0,
     settled=1.0,
     segmentation="quickshift",
 )
@@ -86,8 +90,8 @@ def explain(
     else:
         tops = [set(first.top(settings.top_segments))]
         for number in range(1, settings.stability_seeds):
-            data = masks(settings.seed + number, max(10, settings.samples // 3), chosen.count, settings.hide)
-            tops.append(set(fit(data, classify(data)).top(settings.top_segments)))
+            data = _data(settings.seed + number, max(10, settings.samples // 3), chosen.count, settings)
+            tops.append(set(_fit(data, classify(data), settings).top(settings.top_segments)))
         stability = mean_agreement(tops)
     largest = max(float(np.abs(first.weights).max()), 1e-12)
     return Explanation(
@@ -102,7 +106,7 @@ def explain(
             **({"parts": list(chosen.parts)} if chosen.parts else {}),
             "kernel_width": KERNEL_WIDTH,
             "hidden": settings.hidden,
-            "hide": settings.hide,
+            "hidden_at_once": settings.hidden_at_once,
             "top_segments": settings.top_segments,
             "stability_seeds": settings.stability_seeds,
         },
@@ -122,24 +126,51 @@ def _settled(
     classify: Callable[[NDArray[np.int64]], NDArray[np.float64]], segments: int, settings: LimeSettings
 ) -> tuple[Surrogate, int]:
     """The fit to as many samples as it takes until the top segments have settled, and how many those are."""
-    data = masks(settings.seed, settings.samples, segments, settings.hide)
+    data = _data(settings.seed, settings.samples, segments, settings)
     answered = np.empty(0)
     enough = len(data) if settings.settled >= 1 else LEAST_PER_SEGMENT * segments
     while True:
         answered = np.concatenate([answered, classify(data[len(answered) : enough])])
-        surrogate = fit(data[: len(answered)], answered)
+        surrogate = _fit(data[: len(answered)], answered, settings)
         agreement = surrogate.agreement(settings.top_segments)
         if len(answered) == len(data) or agreement is None or agreement >= settings.settled:
             return surrogate, len(answered)
         enough = len(answered) + ROUND
 
 
-def masks(seed: int, samples: int, segments: int, hide: float = 0.5) -> NDArray[np.int64]:
-    """The segments that each sample shows, 0 or 1, (samples, segments); a half hidden as lime draws them."""
-    random, shape = np.random.RandomState(seed), (samples, segments)
-    if hide == 0.5:
-        drawn = random.randint(0, 2, samples * segments).reshape(shape).astype(np.int64)
-    else:
-        drawn = (random.random_sample(shape) >= hide).astype(np.int64)
+def _data(seed: int, samples: int, segments: int, settings: LimeSettings) -> NDArray[np.int64]:
+    if settings.hidden_at_once == 0:
+        return masks(seed, samples, segments)
+    return near_masks(seed, samples, segments, settings.hidden_at_once)
+
+
+def _fit(data: NDArray[np.int64], answered: NDArray[np.float64], settings: LimeSettings) -> Surrogate:
+    if settings.hidden_at_once == 0:
+        return fit(data, answered)
+    every = sum(comb(data.shape[1], size) for size in range(1, settings.hidden_at_once + 1))
+    return fit(data, answered, alpha=NEAR_ALPHA, unasked=1 - (len(data) - 1) / every)
+
+
+def masks(seed: int, samples: int, segments: int) -> NDArray[np.int64]:
+    """The segments that each sample shows, 0 or 1, (samples, segments), as lime draws them: half of them."""
+    drawn = np.random.RandomState(seed).randint(0, 2, samples * segments).reshape((samples, segments))
     drawn[0, :] = 1
+    return drawn.astype(np.int64)
+
+
+def near_masks(seed: int, samples: int, segments: int, hidden_at_once: int) -> NDArray[np.int64]:
+    """As `masks`, but each sample hides few segments, and no two the same: close to the crop.
+
+    First every segment is hidden alone, then every two, and so on, in random order, up to `samples` or until
+    there is no other mask.
+    """
+    random = np.random.default_rng(seed)
+    rows: list[tuple[int, ...]] = [()]
+    for size in range(1, min(hidden_at_once, segments) + 1):
+        if len(rows) < samples:
+            together = list(combinations(range(segments), size))
+            rows += [together[index] for index in random.permutation(len(together))[: samples - len(rows)]]
+    drawn = np.ones((len(rows), segments), np.int64)
+    for row, hidden in zip(drawn, rows, strict=True):
+        row[list(hidden)] = 0
     return drawn

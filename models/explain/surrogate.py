@@ -34,27 +34,32 @@ class Surrogate:
         if not own:
             return None
         # Both this fit and another stray from what infinitely many samples would give.
-        spread = np.linalg.cholesky(2 * self.covariance + 1e-18 * np.eye(len(self.weights)))
+        variances, axes = np.linalg.eigh(2 * self.covariance)
+        spread = axes * np.sqrt(np.maximum(variances, 0.0))
         strays = np.random.default_rng(0).standard_normal((OTHER_SEEDS, len(self.weights)))
         others = self.weights + strays @ spread.T
         return float(np.mean([jaccard(own, set(_strongest(other, count))) for other in others]))
 
 
-def fit(data: NDArray[np.int64], answers: NDArray[np.float64]) -> Surrogate:
+def fit(
+    data: NDArray[np.int64], answers: NDArray[np.float64], *, alpha: float = ALPHA, unasked: float = 1.0
+) -> Surrogate:
     """The regression of the answers on the masks, as lime.lime_base fits it, and its uncertainty.
 
     Args:
         data: (samples, segments), 1 where the segment is shown; the first row shows all.
         answers: (samples,) of the classifier.
+        alpha: of the ridge.
+        unasked: part of all possible masks that is not among the samples; at 0 no other draw is possible.
     """
     # The cosine distance of a mask to the first one; 1 for one that shows nothing.
     distances = 1 - np.sqrt(data.mean(axis=1))
     closeness = np.sqrt(np.exp(-(distances**2) / KERNEL_WIDTH**2))
-    ridge = Ridge(alpha=ALPHA).fit(data, answers, sample_weight=closeness)
+    ridge = Ridge(alpha=alpha).fit(data, answers, sample_weight=closeness)
     residuals = answers - ridge.predict(data)
     return Surrogate(
         weights=ridge.coef_,
-        covariance=_covariance(data, residuals, closeness),
+        covariance=unasked * _covariance(data, residuals, closeness, alpha),
         intercept=float(ridge.intercept_),
         r2=float(ridge.score(data, answers, sample_weight=closeness)),
         local_prediction=float(ridge.predict(data[:1])[0]),
@@ -62,7 +67,7 @@ def fit(data: NDArray[np.int64], answers: NDArray[np.float64]) -> Surrogate:
 
 
 def _covariance(
-    data: NDArray[np.int64], residuals: NDArray[np.float64], closeness: NDArray[np.float64]
+    data: NDArray[np.int64], residuals: NDArray[np.float64], closeness: NDArray[np.float64], alpha: float
 ) -> NDArray[np.float64]:
     """Of the weights, robust to residuals that are no plain noise (White, 1980).
 
@@ -70,7 +75,7 @@ def _covariance(
     linear.
     """
     centred = data - np.average(data, axis=0, weights=closeness)
-    bread = np.linalg.inv(centred.T @ (closeness[:, None] * centred) + ALPHA * np.eye(data.shape[1]))
+    bread = np.linalg.inv(centred.T @ (closeness[:, None] * centred) + alpha * np.eye(data.shape[1]))
     pulls = (closeness * residuals)[:, None] * centred
     free = max(1, len(data) - data.shape[1] - 1)
     return np.asarray(bread @ (pulls.T @ pulls) @ bread * len(data) / free)

@@ -1,4 +1,4 @@
-"""The evidence report as a download: JSON, or one self-contained HTML file."""
+"""The evidence report as a download: JSON, PDF, or one self-contained HTML file."""
 
 import base64
 import json
@@ -14,6 +14,7 @@ from core.errors import FileVanished, ObjectDamaged
 from review.api.answers import refuse_while_blind
 from review.auth.access import Exporter, Principal
 from review.pages import video_view
+from review.pages.evidence_pdf import to_pdf
 from review.pages.queue_query import LONGEST, NO_NUL
 from review.rendering import STATIC, render
 from review.reports import evidence
@@ -50,6 +51,16 @@ def evidence_json(engine: Database, principal: Exporter, video_id: Id, model: Mo
     return Response(content, media_type="application/json", headers=_headers(values, "json"))
 
 
+@router.get("/videos/{video_id}/evidence.pdf")
+def evidence_pdf(
+    engine: Database, objects: Objects, principal: Exporter, video_id: Id, model: Model = ""
+) -> Response:
+    """The content of the HTML on A4 pages."""
+    values, found = _made(engine, principal, video_id, model, kind="pdf")
+    content = to_pdf(values, video_view.build(found, blind=False), found, lambda key: _picture(objects, key))
+    return Response(content, media_type="application/pdf", headers=_headers(values, "pdf"))
+
+
 def _made(
     engine: Engine, principal: Principal, video_id: int, model: str, *, kind: str
 ) -> tuple[dict[str, Any], VideoDetail]:
@@ -83,12 +94,18 @@ def _to_html(values: Mapping[str, Any], found: VideoDetail, objects: ObjectStore
 
 def _data_url(objects: ObjectStore, key: str) -> str:
     """The picture as a `data:` URL; empty if it is gone or damaged, so that the rest can be exported."""
-    try:
-        content = objects.read(key)
-    except (FileVanished, ObjectDamaged):
+    content = _picture(objects, key)
+    if content is None:
         return ""
     kind = TYPES.get(key[key.rfind(".") :], "application/octet-stream")
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _picture(objects: ObjectStore, key: str) -> bytes | None:
+    try:
+        return objects.read(key)
+    except (FileVanished, ObjectDamaged):
+        return None
 
 
 def _headers(values: dict[str, Any], suffix: str) -> dict[str, str]:

@@ -117,6 +117,7 @@ ROUTES: dict[tuple[str, str], Door] = {
     ("POST", "/videos/{video_id}/claim"): needs(VIEW, DECIDE),
     ("POST", "/videos/{video_id}/release"): needs(VIEW, DECIDE),
     ("GET", "/videos/{video_id}/evidence.html"): needs(VIEW, EXPORT),
+    ("GET", "/videos/{video_id}/evidence.pdf"): needs(VIEW, EXPORT),
     ("GET", "/videos/{video_id}/evidence.json"): needs(VIEW, EXPORT),
     ("GET", "/upload"): needs(UPLOAD),
     ("GET", "/dashboard"): needs(VIEW),

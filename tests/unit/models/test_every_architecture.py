@@ -10,7 +10,7 @@ import torch
 from skimage.data import astronaut
 
 from core.settings import LimeSettings
-from models.architectures import ARCHITECTURES, last_conv
+from models.architectures import ARCHITECTURES
 from models.classifier import Classifier
 from models.explain import grad_cam, lime
 from models.training.config import TrainConfig
@@ -81,7 +81,8 @@ def _explained_by_grad_cam(classifier: Classifier, crop: np.ndarray) -> None:
         maps.append(output.detach())
         output.register_hook(gradients.append)
 
-    layer = last_conv(classifier.version.architecture, classifier.network)
+    entry = ARCHITECTURES[classifier.version.architecture]
+    layer = classifier.network.get_submodule(entry.finer_conv)
     hook = layer.register_forward_hook(watch)
     explanation = grad_cam.explain(crop, classifier)
     hook.remove()

@@ -1,9 +1,11 @@
 """Lists and one video in full."""
 
+from io import BytesIO
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pypdf import PdfReader
 from sqlalchemy import select
 
 from core.outcomes import Verdict
@@ -206,3 +208,35 @@ def test_page_and_evidence_report_say_what_a_flagged_face_most_resembles(site: S
     assert "Most like" not in browser.get(f"/videos/{site.ids[CLEAR]}").text
     site.blind("reviewer")
     assert "face swap" not in browser.get(f"/videos/{site.ids[FLAGGED]}").text
+
+
+def test_the_evidence_report_as_pdf_says_what_the_others_say(site: Site) -> None:
+    browser = signed_in(site)
+    report = browser.get(f"/videos/{site.ids[FLAGGED]}/evidence.json").json()
+    answer = browser.get(f"/videos/{site.ids[FLAGGED]}/evidence.pdf")
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.headers["content-disposition"].endswith('.pdf"')
+    pages = PdfReader(BytesIO(answer.content)).pages
+    text = " ".join(" ".join(page.extract_text() for page in pages).split())
+    unbroken = text.replace(" ", "")
+    for digest in ("content_sha256", "file/sha256", "model/weights_sha256"):
+        value = report
+        for name in digest.split("/"):
+            value = value[name]
+        assert value in unbroken, digest
+    assert FLAGGED in text
+    assert "Mouth speaks for fake (0.83 of the evidence)." in text
+    assert "Most like: face swap, 0.71" in text
+    assert sum(len(page.images) for page in pages) == 3  # frame, crop, LIME
+
+
+def test_a_pdf_is_made_of_whatever_people_wrote(site: Site) -> None:
+    browser, video = signed_in(site), site.ids[FLAGGED]
+    note = "<b>не закрыт & 😀\n" + "unendlich" * 400
+    client = site.client()
+    assert client.post(f"/v1/videos/{video}/decisions", json={"outcome": "fake", "note": note}).is_success
+    answer = browser.get(f"/videos/{video}/evidence.pdf")
+    assert answer.status_code == 200
+    text = "".join(page.extract_text() for page in PdfReader(BytesIO(answer.content)).pages)
+    assert "<b>не закрыт &" in text
+    assert "unendlichunendlich" in text

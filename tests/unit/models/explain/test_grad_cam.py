@@ -1,5 +1,6 @@
 """Grad-CAM looks where the network looks; tests/unit/models/test_every_architecture.py has all networks."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from core.model_version import ModelVersion
-from models.architectures import SmallCNN, last_conv
+from models.architectures import SmallCNN
 from models.backends import CropNetwork, TorchBackend
 from models.classifier import Classifier
 from models.explain import grad_cam
@@ -54,7 +55,7 @@ def test_the_heat_is_the_papers_sum_of_weighted_channels() -> None:
     # All channels count here, half of them against: the gradient of a mean is its weight over its area.
     weights = [1.0 if number % 2 else -0.5 for number in range(32)]
     network = network_that_weighs(*weights)
-    explanation = grad_cam.explain(SMALL, classifier_of(network))
+    explanation = grad_cam.explain(SMALL, classifier_of(network), formula="Grad-CAM", finer=False)
     with torch.inference_mode():
         pixels = (torch.from_numpy(SMALL).permute(2, 0, 1)[None].float() / 255 - 0.5) / 0.5
         channels = network.features(pixels)[0].numpy()
@@ -73,7 +74,7 @@ def test_where_nothing_speaks_for_fake_there_is_no_heat() -> None:
 def test_the_network_is_left_as_it_was() -> None:
     network = network_that_weighs(1.0)
     grad_cam.explain(SMALL, classifier_of(network))
-    assert not last_conv("smallcnn", network)._forward_hooks
+    assert not network.features._forward_hooks
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
@@ -101,3 +102,24 @@ def test_a_network_on_a_gpu_is_explained_as_on_the_cpu(plain_checkpoint: Path, b
     assert explanation.parameters["logit"] == pytest.approx(expected.parameters["logit"], rel=0.01, abs=0.01)
     assert expected.heat.max() == 1
     np.testing.assert_allclose(explanation.heat, expected.heat, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("formula", "weigh"),
+    [("HiResCAM", lambda gradient: gradient), ("LayerCAM", lambda gradient: np.maximum(gradient, 0))],
+)
+def test_each_place_is_weighed_by_its_own_gradient(
+    formula: grad_cam.Formula, weigh: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    network = network_that_weighs()
+    weights = torch.randn(1, 32 * 8 * 8, generator=torch.Generator().manual_seed(3))
+    network.head = nn.Sequential(nn.Flatten(), nn.Linear(32 * 8 * 8, 1, bias=False))
+    network.head[1].weight = nn.Parameter(weights)
+    with torch.inference_mode():
+        pixels = (torch.from_numpy(SMALL).permute(2, 0, 1)[None].float() / 255 - 0.5) / 0.5
+        channels = network.features(pixels)[0].numpy()
+    expected = np.maximum((weigh(weights.numpy().reshape(32, 8, 8)) * channels).sum(axis=0), 0)
+    expected = cv2.resize(expected, (64, 64), interpolation=cv2.INTER_LINEAR)
+    explanation = grad_cam.explain(SMALL, classifier_of(network), formula=formula)
+    assert np.allclose(explanation.heat, expected / expected.max(), atol=1e-5)
+    assert explanation.parameters["formula"] == formula

@@ -178,18 +178,36 @@ def test_samples_are_added_until_the_top_segments_have_settled() -> None:
     clear = lime.explain(CROP, logits, one, landmarks=LANDMARKS)
     assert clear.parameters["samples"] <= first
     assert (clear.stability or 0) >= HOLDING.settled
-    doubtful = lime.explain(CROP, noisy, HOLDING, landmarks=LANDMARKS)
-    assert doubtful.parameters["samples"] == HOLDING.samples  # the budget
+    budget = HOLDING.model_copy(update={"samples": 80})
+    doubtful = lime.explain(CROP, noisy, budget, landmarks=LANDMARKS)
+    assert doubtful.parameters["samples"] == budget.samples
     assert (doubtful.stability or 0) < HOLDING.settled
-    whole = lime.explain(CROP, logits, one.model_copy(update={"settled": 1.0}), landmarks=LANDMARKS)
-    assert whole.parameters["samples"] == HOLDING.samples
+    halves = HOLDING.model_copy(update={"hidden_at_once": 0, "settled": 1.0})
+    assert lime.explain(CROP, noisy, halves, landmarks=LANDMARKS).parameters["samples"] == HOLDING.samples
 
 
-def test_more_samples_go_on_where_fewer_stopped() -> None:
-    few, many = (lime.masks(3, samples, 15, hide) for samples, hide in ((50, 0.3), (90, 0.3)))
+def test_few_segments_are_hidden_at_once_and_no_mask_comes_twice() -> None:
+    few, many, all_ = (lime.near_masks(3, samples, 15, 2) for samples in (50, 90, 600))
     assert (few == many[:50]).all()
     assert few[0].all()
-    assert 0.6 < few[1:].mean() < 0.8
+    assert ((1 - few[1:16]).sum(axis=1) == 1).all()
+    assert ((1 - few[1:16]).sum(axis=0) == 1).all()
+    assert ((1 - few[16:]).sum(axis=1) == 2).all()
+    assert len(np.unique(all_, axis=0)) == len(all_) == 1 + 15 + 105
+    assert (lime.near_masks(4, 50, 15, 2) != few).any()
+    assert sorted(lime.near_masks(0, 100, 2, 3).tolist()) == [[0, 0], [0, 1], [1, 0], [1, 1]]
+
+
+def test_once_everything_has_been_asked_no_seed_matters() -> None:
+    options = HOLDING.model_copy(update={"settled": 1.0})
+    ours, other = (
+        lime.explain(CROP, logits, options.model_copy(update={"seed": seed}), landmarks=LANDMARKS)
+        for seed in (1, 2)
+    )
+    count = ours.parameters["segments"]
+    assert ours.parameters["samples"] == 1 + count + count * (count - 1) // 2
+    assert ours.stability == 1
+    assert ours.weights == pytest.approx(other.weights)
 
 
 def test_what_is_explained_is_what_the_settings_say(plain_checkpoint: Path) -> None:

@@ -1,0 +1,1 @@
+"""How far explanations hold: fit, agreement over seeds, deletion and insertion, on flagged fakes."""
