@@ -137,6 +137,10 @@ class DetectionSettings(_Section):
         64, ge=1, description="Most faces kept per frame, the most probable ones."
     )
     batch_size: int = Field(8, ge=1, description="Frames per call of the detector.")
+    backend: Literal["auto", "openvino", "torch"] = Field(
+        "auto",
+        description="How faces are found, always the same; auto is torch on CUDA and OpenVINO on a CPU.",
+    )
 
 
 class QualitySettings(_Section):

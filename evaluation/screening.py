@@ -48,6 +48,7 @@ class RememberingDetector(FaceDetector):
         return self._known[key]
 
     def forget(self) -> None:
+        super().forget()
         self._known.clear()
 
 

@@ -1,33 +1,49 @@
-"""MTCNN (Zhang et al., 2016) through facenet-pytorch: faces with five landmarks, in batches."""
+"""Finds faces with five landmarks by MTCNN (`models.mtcnn`), in batches."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
-from facenet_pytorch import MTCNN
+import structlog
 
+from core.errors import SettingsError
 from core.settings import DetectionSettings
 from models.face import Box, Face, Image
+from models.mtcnn.cascade import Found, find
+from models.mtcnn.networks import Networks, TorchNetworks
+from models.mtcnn.openvino_networks import OpenVINONetworks
+
+log = structlog.get_logger()
 
 # MTCNN's own pyramid needs a few more pixels than its smallest face.
 SHORTEST_SIDE = 24  # pixels of the shrunken frame
 
-# Torch's, on a CPU. MTCNN is thousands of tiny operations: a second thread saves little on an idle machine,
-# and if the decoder or another worker needs the core they wait for each other (measured: 7 times slower).
-THREADS = 1
+
+@dataclass(frozen=True, kw_only=True)
+class _Looked:
+    """The last picture that the networks saw."""
+
+    frame: tuple[int, int]  # height and width of the full frame, pixels
+    picture: Image  # shrunken
+    faces: list[Face]
 
 
 class FaceDetector:
     """Finds faces on shrunken frames; boxes and landmarks come back in pixels of the full frame."""
 
-    def __init__(self, settings: DetectionSettings, device: str = "cpu") -> None:
+    def __init__(
+        self, settings: DetectionSettings, device: str = "cpu", *, networks: Networks | None = None
+    ) -> None:
+        """`networks`: None are those of the settings."""
         self._settings = settings
-        self._device = device
-        self._networks: dict[int, Any] = {}  # by smallest face in pixels: it shapes MTCNN's pyramid
+        self._networks = start_networks(settings.backend, device) if networks is None else networks
+        self._last: _Looked | None = None
+
+    @property
+    def networks(self) -> Networks:
+        return self._networks
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
         """Find the faces of each picture, the most probable first.
@@ -54,31 +70,27 @@ class FaceDetector:
         smallest = max(self._settings.min_face_pixels, round(self._settings.min_face_fraction * max(size)))
         if min(size) < max(SHORTEST_SIDE, smallest):
             return [[] for _ in images]
-        if factor < 1:
-            images = [
-                np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-                for image in images
-            ]
+        looks = _Looks(size, (height, width), self._last)
+        self._last = None  # should the networks fail
+        found = self.find(looks.new(images), size[::-1], smallest)
         scale = (width / size[0], height / size[1])
-        with torch.inference_mode(), _threads(THREADS):
-            boxes, probabilities, landmarks = self._network(smallest).detect(np.stack(images), landmarks=True)
-        return [self._faces(*one, scale) for one in zip(boxes, probabilities, landmarks, strict=True)]
+        faces = [self._faces(one, scale) for one in found]
+        if looks.known is not None:
+            faces.insert(0, looks.known.faces)
+        self._last = _Looked(frame=(height, width), picture=looks.picture, faces=faces[-1])
+        return [faces[number] for number in looks.numbers]
 
-    def _network(self, smallest: int) -> Any:
-        if smallest not in self._networks:
-            network = MTCNN(keep_all=True, min_face_size=smallest, device=self._device, post_process=False)
-            # The same faces in two thirds of the time, measured: the candidates already have this layout.
-            self._networks[smallest] = network.eval().to(memory_format=torch.channels_last)
-        return self._networks[smallest]
+    def find(self, pictures: Iterator[Image], size: tuple[int, int], smallest: int, /) -> list[Found]:
+        """What the networks find in shrunken frames, with arguments as of `models.mtcnn.cascade.find`."""
+        return find(pictures, size, smallest, self._networks)
 
-    def _faces(
-        self, boxes: Any, probabilities: Any, landmarks: Any, scale: tuple[float, float]
-    ) -> list[Face]:
-        if boxes is None:
-            return []
+    def forget(self) -> None:
+        """Look at the next frame even if it is the last one again."""
+        self._last = None
+
+    def _faces(self, found: Found, scale: tuple[float, float]) -> list[Face]:
         faces = []
-        for box, probability, points in zip(boxes, probabilities, landmarks, strict=True):
-            # MTCNN returns object arrays if the pictures of a batch differ in their number of faces.
+        for box, probability, landmarks in zip(found.boxes, found.faces, found.landmarks, strict=True):
             x0, y0, x1, y1 = (float(value) for value in box)
             sane = np.isfinite([x0, y0, x1, y1]).all() and x1 > x0 and y1 > y0
             if not sane or float(probability) < self._settings.min_probability:
@@ -86,7 +98,7 @@ class FaceDetector:
             faces.append(
                 Face(
                     box=Box(x0=x0 * scale[0], y0=y0 * scale[1], x1=x1 * scale[0], y1=y1 * scale[1]),
-                    landmarks=np.asarray(points, np.float32) * np.asarray(scale, np.float32),
+                    landmarks=landmarks * np.asarray(scale, np.float32),
                     probability=min(1.0, float(probability)),
                 )
             )
@@ -94,14 +106,55 @@ class FaceDetector:
         return faces[: self._settings.max_faces_per_frame]
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+class _Looks:
+    """Frames on their way to the networks, which see a still passage only once.
+
+    A frame is left out if, shrunken, it is the one before to the last bit: that is all that the networks
+    would see of it, so its faces are the same.
+    """
+
+    def __init__(self, size: tuple[int, int], frame: tuple[int, int], last: _Looked | None) -> None:
+        """`size`: of the shrunken frames, width and height; `frame`: of the full ones, height and width."""
+        self._size = size
+        self.known = last if last is not None and last.frame == frame else None
+        self.picture = np.zeros(0, np.uint8) if self.known is None else self.known.picture
+        self.numbers: list[int] = []  # for each frame, which of the known and the new ones it is
+
+    def new(self, images: Iterable[Image]) -> Iterator[Image]:
+        """The shrunken frames that differ from the one before."""
+        number = -1 if self.known is None else 0
+        for image in images:
+            shrunken = self._shrunken(image)
+            if not np.array_equal(shrunken, self.picture):
+                self.picture = shrunken
+                number += 1
+                yield shrunken
+            self.numbers.append(number)
+
+    def _shrunken(self, image: Image) -> Image:
+        if image.shape[:2] == self._size[::-1]:
+            return image.copy()  # kept until the next call: the caller may write on its own
+        return np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def start_networks(backend: str, device: str) -> Networks:
+    """The networks that `backend` names: `openvino`, `torch`, or `auto`, by the device (`cpu` or `cuda`).
+
+    Raises SettingsError if the device cannot run them.
+    """
+    if backend == "openvino" and device == "cuda":
+        reason = "openvino runs on the CPU; use `auto`, or FACEWARDEN_DEVICE=cpu"
+        raise SettingsError(setting="FACEWARDEN_DETECTION__BACKEND", reason=reason)
+    if backend == "torch" or device == "cuda":
+        return TorchNetworks(device)
     try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+        return OpenVINONetworks()
+    except RuntimeError as error:  # a CPU that it does not know
+        if backend == "openvino":
+            reason = f"OpenVINO does not start here ({str(error).splitlines()[0]}); use `torch`"
+            raise SettingsError(setting="FACEWARDEN_DETECTION__BACKEND", reason=reason) from error
+        log.warning("faces are found by torch, more slowly", reason=str(error).splitlines()[0])
+        return TorchNetworks(device)
 
 
 def _batches(indices: list[int], size: int) -> Iterator[list[int]]:

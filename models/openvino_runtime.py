@@ -9,8 +9,9 @@ import sys
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 import openvino  # noqa: E402
+from openvino import opset1 as operations  # noqa: E402
 from openvino.frontend import FrontEndManager  # noqa: E402
 from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder  # noqa: E402
 from openvino.frontend.pytorch.torchdynamo.export_decompositions import ops_to_not_decompose  # noqa: E402
 
-__all__ = ["FrontEndManager", "TorchFXPythonDecoder", "openvino", "ops_to_not_decompose"]
+__all__ = ["FrontEndManager", "TorchFXPythonDecoder", "openvino", "operations", "ops_to_not_decompose"]

@@ -62,7 +62,8 @@ class CropStore:
         """`frames`: decodes `frames_per_video` frames of a video; InputError skips the video."""
         self._folder, self._frames, self._quality = folder, frames, quality
         self._detector = FaceDetector(detection, device)
-        settings = [FORMAT, frames_per_video, WIDE.margin, detection.model_dump(), quality.model_dump()]
+        finding = detection.model_dump(exclude={"backend"})  # the faces are the same
+        settings = [FORMAT, frames_per_video, WIDE.margin, finding, quality.model_dump()]
         self._settings = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         self._rows = self._read_index()
 

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from pathlib import Path
 
 import av
@@ -7,9 +8,12 @@ import pytest
 import torch
 from skimage.data import astronaut
 
+from core.errors import SettingsError
 from core.settings import DetectionSettings
 from models.detector import FaceDetector
 from models.face import Box, Face, Image
+from models.mtcnn.networks import Answers, TorchNetworks
+from models.mtcnn.pyramid import Canvas
 
 # The astronaut's face in the photograph of 512 px, by eye: forehead to chin, ear to ear.
 FACE = Box(x0=176, y0=68, x1=270, y1=182)
@@ -22,7 +26,7 @@ def detector() -> FaceDetector:
 
 @pytest.fixture(scope="module")
 def portrait() -> Image:
-    return np.asarray(astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+    return np.asarray(astronaut(), np.uint8)
 
 
 def only(faces: list[Face]) -> Face:
@@ -134,6 +138,61 @@ def test_threads_are_left_as_they_were(detector: FaceDetector, portrait: Image) 
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+class CountingNetworks(TorchNetworks):
+    """Counts the pictures that it is shown."""
+
+    pictures = 0
+
+    def propose(self, canvases: Iterable[Canvas]) -> list[Answers]:
+        answers = super().propose(canvases)
+        self.pictures += len(answers)
+        return answers
+
+
+def test_a_still_passage_is_looked_at_once(portrait: Image) -> None:
+    networks = CountingNetworks()
+    detector = FaceDetector(DetectionSettings(batch_size=2), networks=networks)
+    found = detector.detect([portrait] * 5)
+    assert networks.pictures == 1
+    assert [only(faces).box for faces in found] == [only(found[0]).box] * 5
+    assert detector.detect([portrait.copy()]) == found[:1]
+    assert networks.pictures == 1
+
+
+def test_the_smallest_change_is_looked_at(portrait: Image) -> None:
+    networks = CountingNetworks()
+    detector = FaceDetector(DetectionSettings(), networks=networks)
+    touched = portrait.copy()
+    touched[500, 500, 2] ^= 1
+    covered = portrait.copy()
+    covered[60:190, 170:280] = 127
+    found = detector.detect([portrait, touched, covered, portrait, portrait])
+    assert networks.pictures == 4
+    assert [len(faces) for faces in found] == [1, 1, 0, 1, 1]
+
+
+def test_what_a_caller_writes_on_his_frame_changes_nothing(portrait: Image) -> None:
+    detector = FaceDetector(DetectionSettings(), networks=TorchNetworks())
+    frame = portrait.copy()
+    assert len(detector.detect([frame])[0]) == 1
+    frame[:] = 127
+    assert detector.detect([frame]) == [[]]
+
+
+def test_one_frame_shrunken_to_another_size_has_boxes_of_its_own(portrait: Image) -> None:
+    detector = FaceDetector(DetectionSettings(long_side=128), networks=TorchNetworks())
+    flat = np.full((256, 256, 3), 90, np.uint8)
+    flat[64:192, 64:192] = cv2.resize(portrait[30:230, 120:320], (128, 128))
+    twice = np.repeat(np.repeat(flat, 2, axis=0), 2, axis=1)
+    (small,), (large,) = (detector.detect([frame])[0] for frame in (flat, twice))
+    assert large.box.width == pytest.approx(2 * small.box.width, rel=0.01)
+
+
+def test_openvino_does_not_run_on_cuda() -> None:
+    with pytest.raises(SettingsError, match="FACEWARDEN_DETECTION__BACKEND"):
+        FaceDetector(DetectionSettings(backend="openvino"), "cuda")
 
 
 def middle(path: Path) -> Image:
