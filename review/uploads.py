@@ -12,12 +12,13 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from core import gate
-from core.errors import InputError, MediaTooLarge
+from core.errors import Conflict, InputError, MediaTooLarge
 from core.media_signatures import HEAD_BYTES
 from core.priorities import Priority
 from core.settings import Settings
 from ingest.registration import Intake, Registrar, Stored
 from storage import audit, direct_uploads, kept_answers
+from storage.direct_uploads import Announced
 from storage.engine import reading, transaction
 from storage.objects.store import DirectUploads, ObjectStore
 from storage.tables import KeptAnswer
@@ -138,8 +139,7 @@ class Receiver:
         Raises NotFound, Conflict where parts are missing, InvalidValue where the content is not the announced
         one, NotMedia, UnsupportedMedia, and RetryableError if a service is down.
         """
-        with reading(self._engine) as session:
-            announced = direct_uploads.find(session, upload_id, account_id=account_id)
+        announced = self._announced(upload_id, account_id)
         if announced.answer is not None:
             return _upload(announced.answer)
         upload, head = announced.upload, b""
@@ -154,6 +154,12 @@ class Receiver:
         except InputError:
             direct.drop(upload)
             raise
+        except Conflict:
+            # Gone because another request has completed it meanwhile? Who waited too long asks twice.
+            answer = self._announced(upload_id, account_id).answer
+            if answer is None:
+                raise
+            return _upload(answer)
         wish = Wish(name=announced.name, priority=announced.priority, account_id=account_id, actor=actor)
         taken = self.register(wish, Stored(sha256=announced.sha256, key=key, head=head), upload.size_bytes)
         with transaction(self._engine) as session:
@@ -161,6 +167,10 @@ class Receiver:
             direct_uploads.answer(session, upload_id, answer)
         direct.drop(upload)
         return taken
+
+    def _announced(self, upload_id: str, account_id: int) -> Announced:
+        with reading(self._engine) as session:
+            return direct_uploads.find(session, upload_id, account_id=account_id)
 
     def _answered(self, wish: Wish) -> KeptAnswer | None:
         if wish.key is None:

@@ -191,9 +191,15 @@ class Bucket:
             )
         return Part(number=number, etag=done["ETag"])
 
-    def signed_part(self, name: str, upload: str, number: int, *, seconds: int) -> str:
-        """The address to which anybody who has it may PUT one part of an upload for so long."""
-        asked = {"Bucket": self.name, "Key": name, "UploadId": upload, "PartNumber": number}
+    def signed_part(self, name: str, upload: str, number: int, *, size_bytes: int, seconds: int) -> str:
+        """The address to which anybody who has it may PUT one part, of just this size, for so long."""
+        asked = {
+            "Bucket": self.name,
+            "Key": name,
+            "UploadId": upload,
+            "PartNumber": number,
+            "ContentLength": size_bytes,  # signed with it: nobody fills the bucket
+        }
         with self._asking("signing", name):
             address: str = self._signer.generate_presigned_url("upload_part", Params=asked, ExpiresIn=seconds)
         return address

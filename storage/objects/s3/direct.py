@@ -37,8 +37,8 @@ class S3DirectUploads:
 
     def addresses(self, upload: DirectUpload, *, seconds: int) -> list[str]:
         return [
-            self._bucket.signed_part(upload.name, upload.number, number, seconds=seconds)
-            for number, _ in enumerate(upload.sizes, 1)
+            self._bucket.signed_part(upload.name, upload.number, number, size_bytes=size, seconds=seconds)
+            for number, size in enumerate(upload.sizes, 1)
         ]
 
     def finish(self, upload: DirectUpload, *, sha256: str, check: Callable[[bytes], None]) -> str:

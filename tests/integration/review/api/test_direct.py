@@ -13,6 +13,7 @@ from core.settings import Settings
 from review.app import create_app
 from storage.engine import reading, transaction
 from storage.objects.s3 import direct
+from storage.objects.store import DirectUpload
 from storage.tables import DirectUploadRow, Video, utc_now
 from tests.integration.review.api.site import MP4, Site
 from tests.s3_server import REGION, S3Server
@@ -84,6 +85,26 @@ def test_a_file_in_parts_is_taken_in_once_it_is_complete(
     assert names(bucket_site, s3) == [key]
 
 
+def test_a_second_request_to_complete_is_answered_as_the_first_that_was_quicker(
+    bucket_site: Site, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy gave up on the first, so the client asked again while the file was still read."""
+    content = MP4 + b"twice"
+    announced = announce(client, content)
+    send(announced, content)
+    address = f"/v1/direct-uploads/{announced['id']}:complete"
+    read, answers = direct.S3DirectUploads._read, list[httpx.Response]()
+
+    def overtaken(self: direct.S3DirectUploads, upload: DirectUpload, start: int) -> bytes:
+        monkeypatch.setattr(direct.S3DirectUploads, "_read", read)
+        answers.append(bucket_site.client().post(address))
+        return read(self, upload, start)
+
+    monkeypatch.setattr(direct.S3DirectUploads, "_read", overtaken)
+    second = client.post(address)
+    assert (second.status_code, second.json()) == (201, answers[0].json())
+
+
 @pytest.mark.parametrize(
     ("sent", "status", "code"),
     [(MP4 + b"yours", 422, "invalid_value"), (b"no film, a text.", 415, "not_media")],
@@ -120,6 +141,13 @@ def test_an_upload_is_its_accounts_and_ends(bucket_site: Site, client: TestClien
     announce(client, content)
     with reading(bucket_site.engine) as session:
         assert session.scalar(select(func.count()).select_from(DirectUploadRow)) == 1
+
+
+def test_an_address_takes_the_announced_bytes_and_no_more(client: TestClient) -> None:
+    parts = announce(client, MP4)["parts"]
+    (part,) = parts  # type: ignore[misc]
+    assert httpx.put(part["url"], content=MP4 + b"more").status_code == 403
+    assert httpx.put(part["url"], content=MP4).status_code == 200
 
 
 def test_limits_hold_before_anything_is_sent(bucket_site: Site, client: TestClient) -> None:
