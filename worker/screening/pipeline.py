@@ -34,6 +34,7 @@ from worker.screening.aggregation import (
     score_video,
 )
 from worker.screening.evidence import Candidate, Evidence, in_turn, jpeg, png, worth_keeping
+from worker.screening.memory import TRIM_EVERY, give_back
 from worker.screening.quality import assess
 from worker.screening.screened import Screened
 from worker.screening.tracks import Tracker, describe
@@ -105,6 +106,8 @@ class Pipeline:
                 self._classify(run, finish=False)
                 self._track(frames, cropped, run)
                 self._forget(run)
+                if any(frame.index % TRIM_EVERY == 0 for frame in frames):
+                    give_back()
                 if progress is not None:
                     progress(frames[-1].index + 1, reader.probe.expected_samples)
             heartbeat()
