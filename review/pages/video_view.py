@@ -268,7 +268,7 @@ def _grad_cam(stored: StoredExplanation) -> Map:
         said=[
             Judgement(
                 tone="fair",
-                text="Where the network's last layer looked. It is coarse: read regions, not edges.",
+                text="Where the network found what points to fake. It is coarse: read regions, not edges.",
             )
         ],
         parameters=_parameters(stored),
@@ -276,7 +276,11 @@ def _grad_cam(stored: StoredExplanation) -> Map:
 
 
 def _parameters(stored: StoredExplanation) -> str:
-    listed = [f"{name.replace('_', ' ')} {_short(value)}" for name, value in stored.parameters.items()]
+    listed = [
+        f"{name.replace('_', ' ')} {_short(value)}"
+        for name, value in stored.parameters.items()
+        if name != "parts"  # what each segment is; the JSON has them
+    ]
     if stored.seed is not None:
         listed.append(f"seed {stored.seed}")
     return ", ".join(listed)
