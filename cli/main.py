@@ -144,12 +144,22 @@ def upload(
 def worker(
     queue: Annotated[str, typer.Option(help="screen or explain.")] = "screen",
     burst: Annotated[bool, typer.Option("--burst", help="Exit when the queue is empty.")] = False,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            help="A process for each: `all` GPUs, or such as `0,1` or `0,1,cpu`. Default: one process."
+        ),
+    ] = None,
 ) -> None:
     """Work on one queue until stopped. SIGTERM stops it after the running job."""
     from core.queues import EXPLAIN, SCREEN
 
     if queue not in {SCREEN, EXPLAIN}:
         raise typer.BadParameter(f"--queue must be {SCREEN} or {EXPLAIN}")
+    if devices is not None:
+        from cli.devices import DeviceCrew, device_list
+
+        raise typer.Exit(DeviceCrew(device_list(devices), ["worker", "--queue", queue]).run(burst=burst))
     from worker.process import EXPLAIN_NICENESS, run_worker
 
     if queue == EXPLAIN:
