@@ -47,6 +47,7 @@ class QueueWorker(SimpleWorker):
 
     jobs_done = 0
     stopped = False
+    beaten_at = float("-inf")  # time.monotonic() of the last heartbeat of its own
     stop_seconds = 20.0  # WorkerSettings.stop_seconds
 
     def execute_job(self, job: Job, queue: Any) -> None:
@@ -81,8 +82,13 @@ class QueueWorker(SimpleWorker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         del timeout
+        # RQ asks for five around each job, of two round trips each; the worker's entry outlives several.
+        if pipeline is None and time.monotonic() - self.beaten_at < HEARTBEAT_SECONDS / 2:
+            return
         # RQ would list a worker that was killed in a job until that job's timeout.
         super().heartbeat(WORKER_TTL_SECONDS, pipeline)
+        if pipeline is None:
+            self.beaten_at = time.monotonic()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         self.stopped = True

@@ -100,3 +100,14 @@ def test_a_hash_without_its_job_is_passed_over(redis: Redis, worker: QueueWorker
     enqueue(redis, 2, Priority.NORMAL)
     redis.delete("rq:job:screen-1-1")
     assert pop(worker) == (2, Priority.NORMAL)
+
+
+def test_jobs_in_quick_succession_share_a_heartbeat(redis: Redis, worker: QueueWorker) -> None:
+    enqueue(redis, 1, Priority.NORMAL, count=2)
+    worker.beaten_at = float("inf")  # just now, however slow the machine is
+    pop(worker)
+    assert redis.hget(worker.key, "last_heartbeat") is None
+    worker.beaten_at = float("-inf")  # long ago
+    pop(worker)
+    assert redis.hget(worker.key, "last_heartbeat") is not None
+    assert 0 < redis.ttl(worker.key) <= process.WORKER_TTL_SECONDS
