@@ -181,6 +181,14 @@ def review(
 
 
 @app.command()
+def deliver() -> None:
+    """Send webhooks until stopped. SIGTERM stops it after the attempts that run."""
+    from webhooks.service import deliver as send_events
+
+    send_events(_settings())
+
+
+@app.command()
 def status(
     as_json: AsJson = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until nothing is left to do.")] = False,

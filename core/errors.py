@@ -18,6 +18,8 @@ with the fields of the error filled in.
     |   |   |-- ObjectDamaged         object_damaged
     |   |   |-- Unreadable            unreadable
     |   |   |-- UnsafePath            unsafe_path
+    |   |   |-- UnsafeAddress         unsafe_address
+    |   |   |-- FetchFailed           fetch_failed
     |   |   `-- DecoderKilled         decoder_killed
     |   |       `-- DecoderShot       decoder_shot: killed from outside, worth another try
     |   |-- WeightsError              weights_error
@@ -194,6 +196,19 @@ class UnsafePath(InputError):
     """{name}: refused because {reason}. Give Facewarden the file itself."""
 
     code = "unsafe_path"
+
+
+class UnsafeAddress(InputError):
+    """{name}: this address is not asked because {reason}. {remedy}"""
+
+    code = "unsafe_address"
+
+
+class FetchFailed(InputError):
+    """{name}: it could not be fetched ({reason}). Check the address and that its server answers, and try
+    again."""
+
+    code = "fetch_failed"
 
 
 class DecoderKilled(InputError):

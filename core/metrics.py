@@ -18,6 +18,12 @@ SCREENED = Counter(
 EXPLAINED = Counter(
     "facewarden_explanations_total", "Flagged frames explained, by outcome.", ["outcome"], registry=REGISTRY
 )
+DELIVERED = Counter(
+    "facewarden_webhook_attempts_total",
+    "Attempts to send an event: delivered, failed, dead (given up), gone (410).",
+    ["outcome"],
+    registry=REGISTRY,
+)
 REPAIRED = Counter(
     "facewarden_reconciler_repairs_total",
     "Jobs brought back by the reconciler, by kind.",

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsError
+from core.outgoing import Guard, networks_of
 from core.priorities import Priority
 from core.s3_address import S3Address
 
@@ -325,6 +326,48 @@ class S3Settings(_Section):
         return given
 
 
+class WebhookSettings(_Section):
+    """Events for other systems, sent by `facewarden deliver`."""
+
+    plain_http: bool = Field(
+        False, description="Whether endpoints may begin with `http://`, which anybody on the way can read."
+    )
+    private_networks: str = Field(
+        "",
+        description="Comma-separated networks that are not public but may be sent to (`10.1.0.0/16`).",
+    )
+    poll_seconds: float = Field(1.0, gt=0, description="How often the outbox is looked at.")
+    silence_seconds: float = Field(10.0, gt=0, description="How long a receiver may stay silent.")
+    total_seconds: float = Field(20.0, gt=0, description="How long one attempt may take in all.")
+    at_once: int = Field(
+        4, ge=1, le=32, description="Most events sent at once to one endpoint, by each process."
+    )
+    attempts: int = Field(12, ge=1, description="Attempts after which an event is a dead letter.")
+    retry_seconds: float = Field(
+        5.0, gt=0, description="Pause after the first failure; each later one is three times as long."
+    )
+    longest_retry_seconds: float = Field(6 * 3600.0, gt=0, description="Longest pause between two attempts.")
+    rotate_hours: float = Field(
+        24.0, ge=0, description="How long the old secret signs as well after a new one was made."
+    )
+    keep_days: float = Field(30.0, gt=0, description="Delivered events and dead letters are kept this long.")
+
+    @field_validator("private_networks")
+    @classmethod
+    def _networks(cls, given: str) -> str:
+        networks_of(given)
+        return given
+
+    @property
+    def guard(self) -> Guard:
+        return Guard(
+            schemes=frozenset({"https", "http"} if self.plain_http else {"https"}),
+            networks=networks_of(self.private_networks),
+            remedy="Use a public address that begins with https://, or allow others with"
+            " FACEWARDEN_WEBHOOKS__PRIVATE_NETWORKS and FACEWARDEN_WEBHOOKS__PLAIN_HTTP.",
+        )
+
+
 class ReviewSettings(_Section):
     host: str = Field("127.0.0.1", description="Address on which the review service listens.")
     port: int = Field(8080, ge=0, le=65535, description="Port on which the review service listens.")
@@ -471,6 +514,7 @@ class Settings(BaseSettings):
     shares: SharesSettings = Field(default_factory=SharesSettings)
     sweep: SweepSettings = Field(default_factory=SweepSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     s3: S3Settings = Field(default_factory=S3Settings)
 
     @field_validator("objects", mode="before")

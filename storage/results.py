@@ -12,6 +12,7 @@ from storage import audit, screenings
 from storage.leases import FREE
 from storage.screenings import Claim
 from storage.tables import FaceRow, FaceTrack, FlaggedFrame, FrameScore, utc_now
+from storage.webhooks import outbox
 
 
 def complete(session: Session, claimed: Claim, result: ScreeningResult) -> list[int]:
@@ -45,6 +46,7 @@ def complete(session: Session, claimed: Claim, result: ScreeningResult) -> list[
         score=result.score,
         model_version=claimed.model_version_id,
     )
+    outbox.screened(session, screening_id)
     return flagged
 
 

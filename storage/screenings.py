@@ -13,6 +13,7 @@ from core.priorities import Priority
 from storage import audit, clock, leases
 from storage.leases import Leases, Ticket, ticket_of
 from storage.tables import Screening, Sighting, Video, utc_now
+from storage.webhooks import outbox
 
 ANSWERS: dict[str, Any] = {
     "verdict": None,
@@ -87,12 +88,14 @@ class _Screenings(Leases[Screening, Claim]):
         audit.record(
             session, actor=claimed.owner, action="screening.failed", subject=claimed.name, code=error.code
         )
+        outbox.failed(session, claimed.ticket.row_id)
 
     def give_up(self, session: Session, row: Screening, *, name: str, reason: str) -> None:
         error = AttemptsExhausted(name=name, attempts=row.failures, reason=reason)
         for column, value in self.failure(error).items():
             setattr(row, column, value)
         audit.record(session, actor="facewarden", action="screening.failed", subject=name, code=error.code)
+        outbox.failed(session, row.id)
 
 
 LEASES = _Screenings()
@@ -202,6 +205,7 @@ def refuse(session: Session, ticket: Ticket, error: FacewardenError) -> None:
     session.execute(
         update(Screening).where(Screening.id == ticket.row_id).values(**LEASES.failure(error), **leases.FREE)
     )
+    outbox.failed(session, ticket.row_id)
 
 
 def stuck(session: Session, now: datetime | None = None) -> list[int]:

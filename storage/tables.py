@@ -39,6 +39,7 @@ from core.outcomes import (
 )
 from core.priorities import Priority
 from core.roles import Role
+from core.signals import DeliveryStatus
 from storage.folding import folded
 
 
@@ -499,6 +500,61 @@ class DirectUploadRow(Base):
     part_bytes: Mapped[int] = mapped_column(BigInteger)
     expires_at: Mapped[datetime] = mapped_column(index=True)
     answer: Mapped[dict[str, Any] | None]  # once it is complete
+
+
+class WebhookEndpoint(Base):
+    """An address of another system that is told of events."""
+
+    __tablename__ = "webhook_endpoint"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    url: Mapped[str]
+    events: Mapped[list[str]]  # core.signals.Signal
+    active: Mapped[bool] = mapped_column(default=True)
+    gone_at: Mapped[datetime | None]  # when its receiver answered 410, which disabled it
+    # Kept readable, since every signature needs them: `whsec_` and base64.
+    secret: Mapped[str]
+    previous_secret: Mapped[str | None]  # signs as well until then
+    previous_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class WebhookEvent(Base):
+    """The outbox: something that happened, written in the transaction in which it did."""
+
+    __tablename__ = "webhook_event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message_id: Mapped[str] = mapped_column(String(64), unique=True)  # by which receivers know a repetition
+    type: Mapped[str] = mapped_column(String(32))  # core.signals.Signal
+    body: Mapped[str]  # exactly what is sent and signed
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+
+
+class WebhookDelivery(Base):
+    """An event on its way to one endpoint."""
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        UniqueConstraint("event_id", "endpoint_id"),
+        _one_of("status", DeliveryStatus),
+        Index(None, "endpoint_id", "status", "id"),
+        Index(None, "endpoint_id", "video_id", "status", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    event_id: Mapped[int] = mapped_column(ForeignKey("webhook_event.id", ondelete="CASCADE"))
+    endpoint_id: Mapped[int] = mapped_column(ForeignKey("webhook_endpoint.id", ondelete="CASCADE"))
+    video_id: Mapped[int]  # events of one video go out in order
+    status: Mapped[str] = mapped_column(String(16), default=DeliveryStatus.WAITING)
+    attempts: Mapped[int] = mapped_column(default=0)  # begun; the fencing token
+    failures: Mapped[int] = mapped_column(default=0)  # since it was written, or replayed
+    due_at: Mapped[datetime] = mapped_column(default=utc_now)
+    lease_owner: Mapped[str | None]
+    lease_expires_at: Mapped[datetime | None]
+    http_status: Mapped[int | None]  # of the last attempt's answer
+    error: Mapped[str | None]  # why the last attempt failed
+    ended_at: Mapped[datetime | None]  # delivered, or given up
 
 
 class AuditEvent(Base):

@@ -239,6 +239,7 @@ class Supervisor:
         self._add("worker-screen", [*THIS, "worker", "--queue", "screen"])
         self._add("worker-explain", [*THIS, "worker", "--queue", "explain"])
         if reviewed:
+            self._add("deliver", [*THIS, "deliver"])
             self._add("review", [*THIS, "review"])
 
     def _add(self, name: str, command: list[str]) -> None:

@@ -1,9 +1,9 @@
-"""Administration: accounts, tokens and the audit log, as pages and as JSON."""
+"""Administration: accounts, tokens, webhooks and the audit log, as pages and as JSON."""
 
 from fastapi import APIRouter
 
-from review.admin import account_pages, api, audit_pages, token_pages
+from review.admin import account_pages, api, audit_pages, token_pages, webhook_api, webhook_pages
 
 router = APIRouter()
-for each in (account_pages, token_pages, audit_pages, api):
+for each in (account_pages, token_pages, webhook_pages, audit_pages, api, webhook_api):
     router.include_router(each.router)

@@ -41,7 +41,7 @@ class Permission(StrEnum):
     INTERACTIVE = "interactive"  # upload with the priority of what people wait for
     EXPORT = "export"
     RESCREEN = "rescreen"
-    ADMIN = "admin"  # accounts, tokens of others, audit log
+    ADMIN = "admin"  # accounts, tokens of others, webhooks, audit log
 
 
 _REVIEWER = frozenset(Permission) - {Permission.ADMIN}
@@ -240,4 +240,5 @@ Admin = Annotated[Principal, Depends(require(Permission.ADMIN))]
 # For managing access: neither a leaked token nor a stolen cookie is enough.
 Confirmed = Annotated[Principal, Depends(require(by_token=False, confirmed=True))]
 AccountKeeper = Annotated[Principal, Depends(require(Permission.ADMIN, by_token=False, confirmed=True))]
+SecretKeeper = Annotated[Principal, Depends(require(Permission.ADMIN, confirmed=True))]
 TokenMaker = Annotated[Principal, Depends(require(Permission.ADMIN, confirmed=True))]

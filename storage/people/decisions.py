@@ -17,6 +17,7 @@ from core.outcomes import DecisionOutcome, DecisionState
 from storage import audit
 from storage.clock import database_now
 from storage.tables import Account, Decision, ReviewClaim, Screening, Video
+from storage.webhooks import outbox
 
 # What counts as an answer when comparing reviewers; asking for a second opinion does not.
 ANSWERS = (DecisionOutcome.FAKE, DecisionOutcome.GENUINE, DecisionOutcome.UNSURE)
@@ -81,17 +82,16 @@ def decide(
     screening_id = session.scalar(
         select(Screening.id).where(Screening.video_id == video_id).order_by(Screening.latest.desc()).limit(1)
     )
-    session.add(
-        Decision(
-            video_id=video_id,
-            screening_id=screening_id,
-            account_id=account_id,
-            outcome=outcome,
-            reason=reason or None,
-            note=note or None,
-            blind=blind,
-        )
+    decision = Decision(
+        video_id=video_id,
+        screening_id=screening_id,
+        account_id=account_id,
+        outcome=outcome,
+        reason=reason or None,
+        note=note or None,
+        blind=blind,
     )
+    session.add(decision)
     session.flush()
     state = _state(_last_answers(session, [video_id])[video_id], twice=drawn(sha256, double_review))
     session.execute(update(Screening).where(Screening.video_id == video_id).values(decision_state=state))
@@ -104,6 +104,9 @@ def decide(
         outcome=outcome,
         blind=blind,
         state=state,
+    )
+    outbox.decided(
+        session, video_id=video_id, decision_id=decision.id, account=actor, outcome=outcome, state=state
     )
     return state
 

@@ -189,7 +189,14 @@ def test_a_killed_supervisor_leaves_no_orphan_and_can_start_again(installation: 
     installation.until(lambda: gone(pids), "the old children are gone")
     assert sign_in(installation, password).status_code == 303  # the account is still there
     assert shown.read_text().count(password) == 1  # and is shown no second time
-    assert set(installation.pids()) == {"valkey", "ingest", "worker-screen", "worker-explain", "review"}
+    assert set(installation.pids()) == {
+        "valkey",
+        "ingest",
+        "worker-screen",
+        "worker-explain",
+        "deliver",
+        "review",
+    }
 
 
 def test_a_second_supervisor_is_refused(installation: Installation) -> None:

@@ -20,7 +20,7 @@ PAGES = [
     *sorted(ROOT.glob("docs/*.md")),
 ]
 
-PACKAGES = "bench|cli|core|evaluation|facewarden|fuzz|ingest|models|review|storage|tests|worker"
+PACKAGES = "bench|cli|core|evaluation|facewarden|fuzz|ingest|models|review|storage|tests|webhooks|worker"
 FENCED = re.compile(r"^```.*?\n(.*?)^```", re.M | re.S)
 INLINE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\[[^]]*]\(([^)\s]+)\)|<img[^>]* src=\"([^\"]+)\"")

@@ -42,6 +42,8 @@ PERSONAL = Door(by_token=False)
 NEWCOMER = Door(by_token=False, one_time=True)
 KEEPER = Door(needs=frozenset({ADMIN}), by_token=False, confirmed=True)  # decides who gets in, and as what
 
+SECRETS = Door(needs=frozenset({ADMIN}), confirmed=True)  # decides who is told, by what secret
+
 
 def needs(*permissions: Permission) -> Door:
     return Door(needs=frozenset(permissions))
@@ -72,6 +74,20 @@ ROUTES: dict[tuple[str, str], Door] = {
     ("POST", "/admin/tokens/{token_id}/revoke"): needs(ADMIN),
     ("GET", "/admin/audit"): needs(ADMIN),
     ("POST", "/admin/audit/verify"): needs(ADMIN),
+    ("GET", "/admin/webhooks"): needs(ADMIN),
+    ("POST", "/admin/webhooks"): SECRETS,
+    ("GET", "/admin/webhooks/{webhook_id}"): needs(ADMIN),
+    ("POST", "/admin/webhooks/{webhook_id}/active"): SECRETS,
+    ("POST", "/admin/webhooks/{webhook_id}/secret"): SECRETS,
+    ("POST", "/admin/webhooks/{webhook_id}/remove"): SECRETS,
+    ("POST", "/admin/webhooks/{webhook_id}/replay"): needs(ADMIN),
+    ("GET", "/v1/webhooks"): needs(ADMIN),
+    ("POST", "/v1/webhooks"): SECRETS,
+    ("PATCH", "/v1/webhooks/{webhook_id}"): SECRETS,
+    ("DELETE", "/v1/webhooks/{webhook_id}"): SECRETS,
+    ("POST", "/v1/webhooks/{webhook_id}/secret"): SECRETS,
+    ("GET", "/v1/webhooks/{webhook_id}/deliveries"): needs(ADMIN),
+    ("POST", "/v1/webhooks/{webhook_id}/replay"): needs(ADMIN),
     ("GET", "/v1/openapi.json"): needs(VIEW),
     ("GET", "/v1/me"): needs(),
     ("GET", "/v1/accounts"): needs(ADMIN),
@@ -141,7 +157,7 @@ def client(house: House) -> Iterator[TestClient]:
 
 def knock(client: TestClient, route: tuple[str, str], headers: dict[str, str] | None = None) -> Any:
     method, path = route
-    for part in ("video_id", "frame_id", "explanation_id", "account_id", "token_id"):
+    for part in ("video_id", "frame_id", "explanation_id", "account_id", "token_id", "webhook_id"):
         path = path.replace("{" + part + "}", NOBODYS)
     path = path.replace("{overlay}", "heat").replace("{name}", "app.css").replace("{upload_id}", "0" * 32)
     assert "{" not in path, "say above what stands for the new parameter"

@@ -1,0 +1,100 @@
+"""The outbox: an event is written in the transaction of what it tells; neither exists without the other."""
+
+import json
+import secrets
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from core.outcomes import FLAGGED
+from core.signals import Signal
+from storage.clock import database_now
+from storage.tables import Screening, Sighting, Video, WebhookDelivery, WebhookEndpoint, WebhookEvent
+
+ID_BYTES = 18  # of randomness in a message's id
+
+
+def screened(session: Session, screening_id: int) -> None:
+    """A screening has just been completed."""
+    row = _screening(session, screening_id)
+    told = {
+        "screening_id": screening_id,
+        "verdict": row.verdict,
+        "score": row.score,
+        "coverage": row.coverage,
+        "partial": row.partial,
+        "model_version": row.model_version_id,
+    }
+    _tell(session, Signal.SCREENED, row.video_id, told)
+    if row.verdict in FLAGGED:
+        _tell(session, Signal.FLAGGED, row.video_id, told)
+
+
+def failed(session: Session, screening_id: int) -> None:
+    """A screening has just failed for good."""
+    row = _screening(session, screening_id)
+    told = {
+        "screening_id": screening_id,
+        "error": {"code": row.error_code, "message": row.error_message},
+        "model_version": row.model_version_id,
+    }
+    _tell(session, Signal.FAILED, row.video_id, told)
+
+
+def decided(
+    session: Session, *, video_id: int, decision_id: int, account: str, outcome: str, state: str
+) -> None:
+    """A reviewer has just decided."""
+    told = {"decision_id": decision_id, "account": account, "outcome": outcome, "decision_state": state}
+    _tell(session, Signal.DECIDED, video_id, told)
+
+
+def _screening(session: Session, screening_id: int) -> Any:
+    columns = Screening.__table__.columns
+    session.flush()
+    return session.execute(select(*columns).where(Screening.id == screening_id)).one()
+
+
+def _tell(session: Session, signal: Signal, video_id: int, told: dict[str, Any]) -> None:
+    endpoints = [
+        endpoint_id
+        for endpoint_id, events in session.execute(
+            select(WebhookEndpoint.id, WebhookEndpoint.events)
+            .where(WebhookEndpoint.active)
+            .order_by(WebhookEndpoint.id)
+        )
+        if signal in events
+    ]
+    if not endpoints:
+        return
+    now = database_now(session)  # by which deliveries are claimed
+    data = {"video_id": video_id, **_names(session, video_id), **told}
+    body = {"type": signal, "timestamp": now.isoformat(), "data": data}
+    event = WebhookEvent(
+        message_id=f"msg_{secrets.token_urlsafe(ID_BYTES)}",
+        type=signal,
+        body=json.dumps(body, separators=(",", ":")),
+        created_at=now,
+    )
+    session.add(event)
+    session.flush()
+    session.execute(
+        insert(WebhookDelivery),
+        [
+            {"event_id": event.id, "endpoint_id": endpoint_id, "video_id": video_id, "due_at": now}
+            for endpoint_id in endpoints
+        ],
+    )
+
+
+def _names(session: Session, video_id: int) -> dict[str, str | None]:
+    """The content's hash, and the name under which it was seen last."""
+    row = session.execute(
+        select(Video.sha256, Sighting.name)
+        .outerjoin(Sighting, Sighting.video_id == Video.id)
+        .where(Video.id == video_id)
+        .order_by(Sighting.id.desc())
+        .limit(1)
+    ).one()
+    return {"sha256": row.sha256, "name": row.name}

@@ -1,0 +1,1 @@
+"""Webhooks out: the process that sends what the outbox holds (`facewarden deliver`)."""
