@@ -107,10 +107,13 @@ def screen(
 
 @app.command()
 def ingest(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files, or folders of files.")] = None,
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Files, folders of files, or addresses (https://…).")
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Watch the bucket until stopped.")] = False,
 ) -> None:
     """Queue files for screening, or watch the bucket folder."""
+    from cli.by_url import is_address, take_in_by_url
     from cli.intake import take_in, watch_bucket
 
     settings = _settings()
@@ -119,7 +122,11 @@ def ingest(
     elif not paths:
         raise typer.BadParameter("give files or folders, or --watch")
     else:
-        raise typer.Exit(EXIT_INPUTS if take_in(settings, paths) else 0)
+        addresses = [each for each in paths if is_address(each)]
+        files = [Path(each) for each in paths if not is_address(each)]
+        refused = take_in_by_url(settings, addresses) if addresses else 0
+        refused += take_in(settings, files) if files else 0
+        raise typer.Exit(EXIT_INPUTS if refused else 0)
 
 
 @app.command()

@@ -36,6 +36,7 @@ with the fields of the error filled in.
     |   |   |-- NotSignedIn           not_signed_in
     |   |   |-- SignInFailed          sign_in_failed
     |   |   |-- NotAllowed            not_allowed
+    |   |   |-- ByUrlOff              by_url_off
     |   |   |-- SessionOnly           session_only
     |   |   |-- TokenTooWeak          token_too_weak
     |   |   |-- PasswordNeeded        password_needed
@@ -60,6 +61,7 @@ with the fields of the error filled in.
         |-- TooManyStreams            too_many_streams
         |-- TooManyUploads            too_many_uploads
         |-- QueueFull                 queue_full
+        |-- TooManyFetches            too_many_fetches
         `-- StaleAttempt              stale_attempt: a newer attempt owns the row, drop the work
 """
 
@@ -310,6 +312,12 @@ class NotAllowed(AccessError):
     code = "not_allowed"
 
 
+class ByUrlOff(AccessError):
+    """Nothing is fetched by its address here. An operator can allow it: FACEWARDEN_BY_URL__ENABLED=true."""
+
+    code = "by_url_off"
+
+
 class SessionOnly(AccessError):
     """An API token cannot do this. Sign in with a browser, or use `facewarden account` on the machine."""
 
@@ -450,6 +458,13 @@ class TooManyUploads(RetryableError):
     raise FACEWARDEN_REVIEW__UPLOADS_PER_MINUTE."""
 
     code = "too_many_uploads"
+
+
+class TooManyFetches(RetryableError):
+    """{limit} addresses are being fetched, the most at once. Try again in {seconds} s, or raise
+    FACEWARDEN_BY_URL__AT_ONCE."""
+
+    code = "too_many_fetches"
 
 
 class QueueFull(RetryableError):

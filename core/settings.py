@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsError
-from core.outgoing import Guard, networks_of
+from core.outgoing import Guard, networks_of, ports_of
 from core.priorities import Priority
 from core.s3_address import S3Address
 
@@ -368,6 +368,44 @@ class WebhookSettings(_Section):
         )
 
 
+class ByUrlSettings(_Section):
+    """Files that are fetched by their address (`POST /v1/videos:by-url`, `facewarden ingest https://…`)."""
+
+    enabled: bool = Field(False, description="Whether anything is fetched by its address.")
+    ports: str = Field("80,443", description="Comma-separated ports that may be connected to.")
+    private_networks: str = Field(
+        "",
+        description="Comma-separated networks that are not public but may be fetched from (`10.1.0.0/16`):"
+        " whoever may upload can then read what they serve.",
+    )
+    max_bytes: int = Field(2 * 1000**3, gt=0, description="Larger files are refused with `media_too_large`.")
+    silence_seconds: float = Field(15.0, gt=0, description="How long a server may stay silent.")
+    total_seconds: float = Field(600.0, gt=0, description="How long a fetch may take, redirects included.")
+    redirects: int = Field(5, ge=0, le=20, description="Most redirects that are followed.")
+    at_once: int = Field(4, ge=1, le=16, description="Most fetches at once, per process.")
+
+    @field_validator("private_networks")
+    @classmethod
+    def _networks(cls, given: str) -> str:
+        networks_of(given)
+        return given
+
+    @field_validator("ports")
+    @classmethod
+    def _ports(cls, given: str) -> str:
+        ports_of(given)
+        return given
+
+    @property
+    def guard(self) -> Guard:
+        return Guard(
+            ports=ports_of(self.ports),
+            networks=networks_of(self.private_networks),
+            remedy="Use a public http or https address without credentials, or allow others with"
+            " FACEWARDEN_BY_URL__PRIVATE_NETWORKS and FACEWARDEN_BY_URL__PORTS.",
+        )
+
+
 class ReviewSettings(_Section):
     host: str = Field("127.0.0.1", description="Address on which the review service listens.")
     port: int = Field(8080, ge=0, le=65535, description="Port on which the review service listens.")
@@ -514,6 +552,7 @@ class Settings(BaseSettings):
     shares: SharesSettings = Field(default_factory=SharesSettings)
     sweep: SweepSettings = Field(default_factory=SweepSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
+    by_url: ByUrlSettings = Field(default_factory=ByUrlSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     s3: S3Settings = Field(default_factory=S3Settings)
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from core.settings import Settings
+from ingest.by_url import Fetcher
 from review import admin, api, pages
 from review.api.document import document
 from review.auth import account, confirmation, sign_in
@@ -51,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.engine = connect(settings.sql_url)
     app.state.objects = open_store(settings)
     app.state.pressure = Pressure(settings)
+    app.state.fetcher = Fetcher(settings, app.state.engine, app.state.objects)
     app.state.stopping = threading.Event()  # ends the streams of live updates
     app.add_middleware(TrustedHosts, review=settings.review)
     app.add_middleware(SecurityHeaders, https=settings.review.https)

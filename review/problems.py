@@ -38,6 +38,7 @@ STATUSES: list[tuple[type[FacewardenError], int]] = [
     (errors.TooManySignIns, 429),
     (errors.TooManyStreams, 429),
     (errors.TooManyUploads, 429),
+    (errors.TooManyFetches, 429),
     (errors.QueueFull, 429),
     (errors.RetryableError, 503),
 ]

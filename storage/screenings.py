@@ -161,6 +161,7 @@ def cancel(session: Session, video_id: int, *, actor: str) -> None:
         for column, value in {**LEASES.failure(Cancelled(name=name, actor=actor)), **leases.FREE}.items():
             setattr(row, column, value)
         audit.record(session, actor=actor, action="screening.cancelled", subject=name, screening=row.id)
+        outbox.failed(session, row.id)
 
 
 def _name(session: Session, video_id: int) -> str:

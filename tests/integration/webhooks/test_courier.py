@@ -20,6 +20,9 @@ from tests.receiver import Receiver
 from tests.waiting import until
 from webhooks.courier import Courier
 
+# What does not depend on the database is tried on one.
+on_sqlite = pytest.mark.parametrize("bare_engine", ["sqlite"], indirect=True)
+
 LIFE = ["video.screened", "video.flagged", "decision.made"]  # of a flagged video
 
 
@@ -79,6 +82,7 @@ def test_an_event_and_what_it_tells_stand_or_fall_together(
             assert session.scalar(select(func.count()).select_from(table)) == 0
 
 
+@on_sqlite
 def test_only_those_who_want_it_are_told(house: House) -> None:
     receiver, off = Receiver(), Receiver()
     house.subscribe(receiver, Signal.FLAGGED)
@@ -96,6 +100,7 @@ def test_only_those_who_want_it_are_told(house: House) -> None:
     assert off.requests == 0
 
 
+@on_sqlite
 def test_a_receiver_is_down_for_an_hour(house: House) -> None:
     receiver = Receiver()
     endpoint = house.subscribe(receiver)
@@ -132,6 +137,7 @@ def test_500_is_tried_again_and_order_holds(house: House) -> None:
     assert receiver.requests == 4 + 3  # what waits behind a failure is not tried
 
 
+@on_sqlite
 def test_a_busy_receiver_says_when(house: House) -> None:
     receiver = Receiver(moods=[429], headers={"Retry-After": "3000"})
     house.subscribe(receiver)
@@ -145,6 +151,7 @@ def test_a_busy_receiver_says_when(house: House) -> None:
     assert len(receiver.events) == 1
 
 
+@on_sqlite
 def test_one_slow_receiver_holds_up_nobody(house: House) -> None:
     wake = threading.Event()
     slow, quick = Receiver(moods=[wake] * 50), Receiver()
@@ -165,6 +172,7 @@ def test_one_slow_receiver_holds_up_nobody(house: House) -> None:
     assert len(slow.events) == 12
 
 
+@on_sqlite
 def test_who_does_not_answer_is_given_up_for_now(house: House) -> None:
     wake = threading.Event()
     receiver = Receiver(moods=[wake])
@@ -201,6 +209,7 @@ def test_410_disables_the_endpoint_and_loses_nothing(house: House) -> None:
     assert receiver.types(video) == LIFE[:2]
 
 
+@on_sqlite
 def test_dead_letters_are_replayed(house: House) -> None:
     receiver = Receiver(moods=[500, 500])
     endpoint = house.subscribe(receiver)
@@ -222,6 +231,7 @@ def test_dead_letters_are_replayed(house: House) -> None:
         assert audit.page(session, limit=1)[0].detail == {"webhook": endpoint, "events": 1}
 
 
+@on_sqlite
 def test_two_secrets_are_valid_for_a_while(house: House) -> None:
     old, new = Receiver(), Receiver()
     new.port = old.port
@@ -290,6 +300,7 @@ def test_what_is_old_is_forgotten_unless_it_waits(house: House) -> None:
         assert [event.type for event in session.scalars(select(WebhookEvent))] == ["video.flagged"]
 
 
+@on_sqlite
 def test_private_addresses_are_refused_unless_they_are_allowed(house: House) -> None:
     receiver = Receiver()
     endpoint = house.subscribe(receiver)
