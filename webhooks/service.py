@@ -12,6 +12,7 @@ import structlog
 from core import metrics
 from core.errors import FacewardenError
 from core.settings import Settings
+from storage import migrate
 from storage.engine import connect
 from webhooks.courier import Courier
 
@@ -23,7 +24,10 @@ METRICS_SECONDS = 15.0
 
 
 def deliver(settings: Settings) -> None:
-    """Send events until SIGTERM or SIGINT. No receiver and no outage ends it."""
+    """Send events until SIGTERM or SIGINT. No receiver and no later outage ends it.
+
+    Raises SchemaTooNew, ServiceUnavailable where the database is away or must be migrated first.
+    """
     stop = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -33,6 +37,7 @@ def deliver(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
     engine = connect(settings.sql_url)
+    migrate.require(engine)
     courier = Courier(settings.webhooks, engine, owner=f"{socket.gethostname()}:{os.getpid()}")
     upkeep = _Upkeep(settings, courier)
     usual = pause = settings.webhooks.poll_seconds

@@ -134,8 +134,7 @@ def test_a_file_is_fetched_and_queued_once(site: Site, server: Server, fetcher: 
         ("url:127.0.0.1", "clip.mp4"),
         ("url:127.0.0.1", "redirect"),
     ]
-    with site.objects.open(_key(site)) as stored:
-        assert stored.read() == CONTENT
+    assert (site.settings.objects_folder / _key(site)).read_bytes() == CONTENT
     assert site.depth() == 1
     sent = {name.lower() for headers in server.headers for name in headers}
     assert sent == {"host", "user-agent", "accept", "accept-encoding"}  # no credentials, no cookies
