@@ -26,6 +26,7 @@ from evaluation.camera import encode
 from models.classifier import choose_backend
 from models.device import choose_device
 from storage import screenings
+from storage.clock import database_now
 from storage.engine import connect, reading, transaction
 from storage.migrate import is_current
 from storage.objects.choice import open_store
@@ -35,6 +36,7 @@ from worker.decoder.reader import VideoReader
 
 LEAST_FREE_BYTES = 2 * 1024**3
 SWEEP_SECONDS = 20.0  # to compare objects and rows
+MOST_SKEW_SECONDS = 5.0  # leases go by the database's clock; but tokens, signatures and logs do not
 ANSWER_SECONDS = 3.0  # for the review service to answer
 
 
@@ -71,6 +73,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         ("redis", _redis),
         ("queue files", _queue_files),
         ("database", _database),
+        ("clocks", _clocks),
         ("leases", _leases),
         ("weights", _weights),
         ("device", _device),
@@ -90,12 +93,13 @@ def _findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _redis(settings: Settings) -> str:
-    policy = queues.eviction_policy(queues.connect(settings.queue_url))
+    connection = queues.connect(settings.queue_url)
+    policy = queues.eviction_policy(connection)
     if policy != "noeviction":
         raise SettingsError(
             setting="maxmemory-policy", reason=f"it is {policy}: Redis may drop jobs; set it to noeviction"
         )
-    return "answers, noeviction"
+    return f"{queues.server_version(connection)}, noeviction"
 
 
 def _queue_files(settings: Settings) -> str:
@@ -120,7 +124,37 @@ def _database(settings: Settings) -> str:
             setting="FACEWARDEN_DATABASE_URL",
             reason="the schema does not match this release; run `facewarden migrate`",
         )
-    return f"{engine.dialect.name}, migrated"
+    version = ".".join(map(str, engine.dialect.server_version_info or ()))
+    return f"{engine.dialect.name} {version}, migrated"
+
+
+def _clocks(settings: Settings) -> str:
+    """How far the clocks of database, Redis and objects are ahead of this machine's."""
+    connection = queues.connect(settings.queue_url)
+    engine = connect(settings.sql_url)
+
+    def database() -> float:
+        with reading(engine) as session:
+            return database_now(session).timestamp()
+
+    ahead = {
+        "database": _ahead(database),
+        "redis": _ahead(lambda: queues.now(connection)),
+        "objects": _ahead(open_store(settings).now),
+    }
+    told = ", ".join(f"{name} {seconds:+.1f} s" for name, seconds in ahead.items())
+    if max(map(abs, ahead.values())) > MOST_SKEW_SECONDS:
+        reason = f"they differ from this machine's: {told}; keep all of them in step with NTP"
+        raise SettingsError(setting="clocks", reason=reason)
+    return told
+
+
+def _ahead(ask: Callable[[], float]) -> float:
+    """Seconds by which the clock that `ask` reads is ahead, as if it was read midway."""
+    ask()  # connecting takes its time
+    began = time.time()
+    told = ask()
+    return told - (began + time.time()) / 2
 
 
 def _leases(settings: Settings) -> str:

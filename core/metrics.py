@@ -1,4 +1,9 @@
-"""Prometheus metrics, written as files for node_exporter's textfile collector: no port is opened."""
+"""Prometheus metrics of this process: shown on its port (storage.signs), and written as a file for
+node_exporter's textfile collector.
+
+One registry a process is enough: workers run their jobs without a fork (worker.process), and the decoder's
+process counts nothing.
+"""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, write_to_textfile
 
@@ -36,6 +41,16 @@ WAITING = Gauge(
     ["queue"],
     registry=REGISTRY,
 )
+FACES = Counter("facewarden_faces_total", "Faces found in screened videos.", registry=REGISTRY)
+GPU_BYTES = Gauge(
+    "facewarden_gpu_bytes", "GPU memory that this process has reserved; 0 on a CPU.", registry=REGISTRY
+)
+S3_ERRORS = Counter(
+    "facewarden_s3_errors_total",
+    "Requests that S3 refused, or still did not answer after all attempts.",
+    ["kind"],
+    registry=REGISTRY,
+)
 OBJECTS = Gauge(
     "facewarden_objects",
     "Objects at the last sweep: all stored ones, those no row names (orphans), those that are missing.",
@@ -46,7 +61,7 @@ SWEPT = Counter("facewarden_swept_objects_total", "Objects removed by the sweep.
 SWEPT_BYTES = Counter("facewarden_swept_bytes_total", "Bytes removed by the sweep.", registry=REGISTRY)
 STAGE_SECONDS = Histogram(
     "facewarden_stage_seconds",
-    "Seconds per video and stage.",
+    "Seconds per stage: of screening one video, or of explaining one frame.",
     ["stage"],
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300),
     registry=REGISTRY,

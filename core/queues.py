@@ -5,6 +5,7 @@ whoever enqueues needs none of the worker's code and whoever reaches Redis canno
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from redis import Redis
@@ -193,7 +194,36 @@ def depth(connection: Redis, kind: str) -> int:
     return sum(depths(connection, kind).values())
 
 
+def oldest(connection: Redis, kind: str) -> dict[Priority, datetime]:
+    """When the job that has waited longest was enqueued, by priority; none where nothing waits.
+
+    Raises ServiceUnavailable where Redis does not answer.
+    """
+    found = {}
+    try:
+        for priority in Priority:
+            head: Any = connection.lindex(queue(connection, kind, priority).key, 0)
+            told: Any = connection.hget(Job.key_for(head.decode()), "enqueued_at") if head else None
+            if told:
+                found[priority] = datetime.fromisoformat(told.decode())
+    except (RedisError, OSError) as error:
+        raise unavailable(str(connection), error) from error
+    return found
+
+
 def eviction_policy(connection: Redis) -> str:
     """Redis must never drop a job to make room: this should say `noeviction`."""
     answer: Any = connection.config_get("maxmemory-policy")
     return str(answer.get("maxmemory-policy", "unknown"))
+
+
+def server_version(connection: Redis) -> str:
+    told: Any = connection.info("server")
+    return f"{told.get('server_name', 'redis')} {told.get('valkey_version') or told['redis_version']}"
+
+
+def now(connection: Redis) -> float:
+    """Seconds of the server's clock."""
+    told: Any = connection.time()
+    seconds, microseconds = told
+    return float(seconds) + float(microseconds) / 1e6

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsError
@@ -26,6 +34,8 @@ SHIPPED_WEIGHTS = Path(__file__).resolve().parent.parent / "models" / "weights" 
 
 # Linux allows 107 bytes in the path of a Unix socket.
 LONGEST_SOCKET_PATH = 100
+
+SHORTEST_SIGNS_TOKEN = 16  # characters
 
 
 class _Section(BaseModel):
@@ -495,6 +505,38 @@ class ReviewSettings(_Section):
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
 
+class SignsSettings(_Section):
+    """Each process answers `/metrics`, `/healthz` and `/readyz` on a port of its own, where one is set."""
+
+    host: str = Field("127.0.0.1", description="Address on which the signs of life are shown.")
+    port: int | None = Field(
+        None, ge=0, le=65535, description="Port on which they are shown; unset is nowhere, 0 any free one."
+    )
+    ports: int = Field(
+        16,
+        ge=1,
+        le=1000,
+        description="Processes of one machine take the first free one of this many ports from `port` on.",
+    )
+    token: SecretStr | None = Field(
+        None,
+        description="Bearer token that `/metrics` and the details of `/readyz` ask for, 16 characters or"
+        " more.",
+    )
+    open: bool = Field(False, description="Whether anybody who reaches the port may read them, without one.")
+
+    @model_validator(mode="after")
+    def _asks_or_is_opened(self) -> Self:
+        token = self.token.get_secret_value() if self.token else ""
+        if self.token is not None and len(token) < SHORTEST_SIGNS_TOKEN:
+            raise ValueError(f"its TOKEN is shorter than {SHORTEST_SIGNS_TOKEN} characters")
+        if self.token is not None and not (token.isascii() and token.isprintable() and " " not in token):
+            raise ValueError("its TOKEN has characters that no header can carry")
+        if self.port is not None and self.token is None and not self.open:
+            raise ValueError("with a PORT set a TOKEN, or OPEN=true where only you reach that port")
+        return self
+
+
 class Settings(BaseSettings):
     """The whole configuration of one installation."""
 
@@ -555,6 +597,7 @@ class Settings(BaseSettings):
     by_url: ByUrlSettings = Field(default_factory=ByUrlSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     s3: S3Settings = Field(default_factory=S3Settings)
+    signs: SignsSettings = Field(default_factory=SignsSettings)
 
     @field_validator("objects", mode="before")
     @classmethod

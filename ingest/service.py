@@ -24,6 +24,7 @@ from storage.duty import Duty
 from storage.engine import connect, transaction
 from storage.objects.choice import open_store
 from storage.objects.store import ObjectStore
+from storage.signs.server import shown
 
 log = structlog.get_logger()
 
@@ -40,6 +41,11 @@ def watch(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
+    with shown(settings, "ingest"):
+        _watch(settings, stop)
+
+
+def _watch(settings: Settings, stop: threading.Event) -> None:
     settings.bucket.mkdir(parents=True, exist_ok=True)
     engine = connect(settings.sql_url)
     objects = open_store(settings)

@@ -10,6 +10,7 @@ from core.settings import Settings
 from review.app import create_app
 from review.protocol import BoundedProtocol, Patience
 from storage.migrate import is_current
+from storage.signs.server import shown
 
 # For running uploads and downloads; what is still open after that is cut off.
 GRACE_SECONDS = 5
@@ -41,7 +42,10 @@ def serve(settings: Settings) -> None:
         access_log=False,
         log_config=None,  # core.logs has already set up logging
     )
-    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
+    with (
+        shown(settings, "review"),
+        suppress(KeyboardInterrupt),
+    ):  # uvicorn raises the signal again once it has stopped
         _Server(config).run()
 
 

@@ -7,6 +7,7 @@ worker that fell silent. It does not if the installation is: a service or the di
 worker was told to stop.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -
     with _content(context, claimed, heartbeat) as path:
         pipeline = context.pipeline_of(claimed.model_version_id)
         screened = pipeline.screen(path, name=claimed.name, heartbeat=heartbeat)
+        found = time.monotonic()
         result = to_result(screened, context.objects)
         heartbeat()
 
@@ -124,9 +126,12 @@ def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -
                 return complete(session, claimed, result)
 
         flagged = patiently(store, heartbeat=heartbeat)
+        stored = time.monotonic()
     metrics.SCREENED.labels(outcome=result.verdict).inc()
     for stage, seconds in result.timings.items():
         metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
+    metrics.STAGE_SECONDS.labels(stage="store").observe(stored - found)
+    metrics.FACES.inc(len(result.faces))
     log.info("screened", verdict=result.verdict, score=result.score, seconds=result.timings["total"])
     for frame in flagged:
         ticket = Ticket(row_id=frame, attempt=1, priority=claimed.ticket.priority)
@@ -156,10 +161,12 @@ def _explain(context: Context, claimed: explanations.Claim, heartbeat: Heartbeat
         with transaction(context.engine) as session:
             explanations.finish(session, claimed)
 
+    began = time.monotonic()
     for result in explain_frame(context, claimed, heartbeat=heartbeat):
         patiently(partial(store, result), heartbeat=heartbeat)
     patiently(finish, heartbeat=heartbeat)
     metrics.EXPLAINED.labels(outcome="done").inc()
+    metrics.STAGE_SECONDS.labels(stage="explain").observe(time.monotonic() - began)
     log.info("explained")
 
 

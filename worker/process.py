@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 import structlog
+import torch
 from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.job import Job
@@ -26,6 +27,7 @@ from core.errors import ServiceUnavailable
 from core.priorities import Priority, order, turns
 from core.settings import Settings
 from storage import migrate
+from storage.signs.server import shown
 from worker.context import Context, install
 from worker.moving_queue import MovingQueue
 
@@ -121,9 +123,15 @@ def run_worker(name: str, settings: Settings, *, burst: bool = False) -> int:
     context = Context.of(settings)
     install(context)
     migrate.require(context.engine)
-    _ = context.pipeline if name == queues.SCREEN else context.classifier  # loaded before the first job
+    loaded = threading.Event()
     try:
-        return _work(name, context, burst=burst)
+        with shown(settings, f"worker {name}", loaded=loaded):
+            # Before the first job.
+            _ = context.pipeline if name == queues.SCREEN else context.classifier
+            loaded.set()
+            if torch.cuda.is_available():
+                metrics.GPU_BYTES.set_function(torch.cuda.memory_reserved)
+            return _work(name, context, burst=burst)
     finally:
         metrics.write(settings, f"worker_{name}_{os.getpid()}")
 

@@ -19,6 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NoConnection
 
+from core import metrics
 from core.errors import BucketRefused, BucketUnavailable, FileVanished, ObjectStoreError
 from core.settings import S3Settings
 
@@ -275,6 +276,7 @@ class Bucket:
         else:
             reason = str(error)
             unavailable = isinstance(error, (NoConnection, HTTPClientError, IncompleteReadError))
+        metrics.S3_ERRORS.labels(kind="unavailable" if unavailable else "refused").inc()
         if unavailable:
             return BucketUnavailable(**place, reason=reason)
         return BucketRefused(**place, operation=operation, reason=reason)

@@ -17,6 +17,8 @@ from tests.integration.review.house import House, open_house
 from tests.ports import free_port
 from tests.waiting import ended
 
+SIGNS_PORT = free_port()
+
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[House, httpx.Client, subprocess.Popen[bytes]]]:
@@ -26,6 +28,8 @@ def served(tmp_path: Path) -> Iterator[tuple[House, httpx.Client, subprocess.Pop
         "FACEWARDEN_HOME": str(tmp_path / "home"),
         "FACEWARDEN_REVIEW__PORT": str(port),
         "FACEWARDEN_REVIEW__PROXIES": "127.0.0.1",
+        "FACEWARDEN_SIGNS__PORT": str(SIGNS_PORT),
+        "FACEWARDEN_SIGNS__OPEN": "true",
     }
     with open_house(tmp_path) as house, (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -59,6 +63,8 @@ def test_it_serves_behind_a_proxy_and_stops_though_a_stream_is_open(
     form = client.get("/sign-in", headers=proxied)
     assert "Secure" in form.headers["Set-Cookie"]
     assert "Server" not in form.headers
+    signs = httpx.get(f"http://127.0.0.1:{SIGNS_PORT}/readyz").json()
+    assert signs["checks"]["database"] == "ok"
     with client.stream("GET", "/events", headers=bearer) as stream:
         lines = stream.iter_lines()
         assert any(re.match("event: counts", line) for line in lines)
