@@ -23,6 +23,7 @@ from core.errors import FacewardenError, SettingsError
 from core.model_version import read_model_version
 from core.settings import Settings
 from evaluation.camera import encode
+from models.choice import Choices
 from models.classifier import choose_backend
 from models.device import choose_device
 from storage import screenings
@@ -33,6 +34,7 @@ from storage.objects.choice import open_store
 from storage.people import accounts
 from storage.sweep import look
 from worker.decoder.reader import VideoReader
+from worker.screening.loading import CONVERTED
 
 LEAST_FREE_BYTES = 2 * 1024**3
 SWEEP_SECONDS = 20.0  # to compare objects and rows
@@ -77,6 +79,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         ("leases", _leases),
         ("weights", _weights),
         ("device", _device),
+        ("speed", _speed),
         ("decoder", _decoder),
         ("objects", _objects),
         ("bucket", _bucket),
@@ -180,6 +183,20 @@ def _weights(settings: Settings) -> str:
 def _device(settings: Settings) -> str:
     device = choose_device(settings.device)
     return f"{device}, {choose_backend(settings.backend, device)}"
+
+
+def _speed(settings: Settings) -> str:
+    """What the starts of workers have measured; a model or machine that is new has nothing yet."""
+    if choose_device(settings.device) == "cuda":
+        return "nothing to choose on CUDA"
+    if settings.backend != "auto":
+        return f"nothing is measured: the settings name {settings.backend}"
+    told = []
+    for choice in Choices(settings.home / CONVERTED).all():
+        if choice.model.startswith("classifier") or settings.detection.backend == "auto":
+            times = ", ".join(f"{name} {spent:.0f} ms" for name, spent in choice.milliseconds.items())
+            told.append(f"{choice.model}: {choice.chosen} ({times})")
+    return "; ".join(told) or "not measured yet: the first worker's start does"
 
 
 def _decoder(settings: Settings) -> str:

@@ -150,7 +150,7 @@ class DetectionSettings(_Section):
     batch_size: int = Field(8, ge=1, description="Frames per call of the detector.")
     backend: Literal["auto", "openvino", "torch"] = Field(
         "auto",
-        description="How faces are found, always the same; auto is torch on CUDA and OpenVINO on a CPU.",
+        description="How faces are found, always the same; auto is torch on CUDA and the faster on a CPU.",
     )
 
 
@@ -571,7 +571,8 @@ class Settings(BaseSettings):
     weights: Path = Field(default=SHIPPED_WEIGHTS, description="Checkpoint (safetensors) to screen with.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where the models run.")
     backend: Literal["auto", "fp32", "bf16", "fp16", "openvino"] = Field(
-        default="auto", description="How the classifier runs; auto is bf16 on CUDA and OpenVINO on a CPU."
+        default="auto",
+        description="How the classifier runs; auto is bf16 on CUDA and the fastest on a CPU.",
     )
     batch_size: int = Field(default=16, ge=1, description="Face crops per call of the classifier.")
     log_format: Literal["auto", "console", "json"] = Field(

@@ -1,6 +1,6 @@
 """A classifier at work: a checkpoint and the backend that runs it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from models.backends import (
     openvino_precisions,
 )
 from models.checkpoint import load_checkpoint
+from models.choice import Choices
 from models.device import choose_device, cpu_has_bf16
 from models.openvino_cache import converted
 
@@ -33,6 +34,9 @@ log = structlog.get_logger()
 # amount to. `facewarden evaluate --backends` compares many real crops, and the AUC.
 TOLERANCE = 0.05
 PROBE_CROPS = 4  # enough to show a broken conversion, few enough not to slow a worker's start
+MEASURED_CROPS = 8  # with which backends are timed: some for each of a small machine's cores
+
+Launch = tuple[str, Callable[[], Backend]]  # what a backend is called, and how it is started
 
 
 class Classifier:
@@ -60,10 +64,11 @@ class Classifier:
         TOLERANCE is replaced by the next slower one, with a warning in the log.
 
         Args:
-            backend: auto (bf16 on CUDA, OpenVINO on a CPU), fp32, bf16, fp16 or openvino.
+            backend: auto (bf16 on CUDA; on a CPU, OpenVINO or fp32, whichever is measured to be the faster if
+                there is a `cache` to remember it), fp32, bf16, fp16 or openvino.
             device: auto, cpu or cuda.
             batch_size: crops per call of torch.
-            cache: folder that keeps OpenVINO's conversions from one start to the next.
+            cache: folder that keeps OpenVINO's conversions and what was measured from one start to the next.
 
         Raises:
             WeightsError: the checkpoint is missing, damaged, tampered with or misfit.
@@ -75,22 +80,51 @@ class Classifier:
         network = CropNetwork(module, version).eval()
         exact = TorchBackend(network, name="fp32", device=device, batch_size=batch_size)
         classifier = cls(path, network, version, exact)
-        probe = _probe(version.input_size)
-        for start in _faster(name, network, version, device=device, batch_size=batch_size, cache=cache):
-            classifier.backend = start()
-            difference = classifier.agreement(probe)
-            if difference <= TOLERANCE:
-                break
-            log.warning(
-                "backend differs from fp32",
-                backend=classifier.backend.name,
-                precision=classifier.backend.precision,
-                difference=difference,
-            )
-            classifier.backend = exact
+        launches = _faster(name, network, version, device=device, batch_size=batch_size, cache=cache)
+        measured = backend == "auto" and device == "cpu" and cache is not None
+        if measured and cache is not None:
+            classifier._take_fastest(launches, Choices(cache))
+        else:
+            classifier._take_first(launches)
         if classifier.backend.name == "openvino":
             classifier._network = None  # its weights live on in OpenVINO; Grad-CAM loads them again
         return classifier
+
+    def _take_first(self, launches: Iterable[Launch]) -> None:
+        """The first that agrees with fp32, else that itself."""
+        self.backend = next(self._agreeing(launches), self.backend)
+
+    def _take_fastest(self, launches: Iterable[Launch], choices: Choices) -> None:
+        """The fastest here of those that agree with fp32, itself among them."""
+        exact, model = self.backend, f"classifier {self.version.id}"
+        known = choices.known(model)
+        if known is not None:
+            if known.chosen == _called(exact):
+                return
+            # Only what was chosen is started; should it no longer agree, fp32 remains.
+            self._take_first(launch for launch in launches if launch[0] == known.chosen)
+            return
+        offered = {_called(one): one for one in [*self._agreeing(launches), exact]}
+        crops = np.concatenate([_probe(self.version.input_size)] * (MEASURED_CROPS // PROBE_CROPS))
+        choice = choices.choose(model, {name: partial(one.run, crops) for name, one in offered.items()})
+        self.backend = offered[choice.chosen]
+
+    def _agreeing(self, launches: Iterable[Launch]) -> Iterator[Backend]:
+        """Those that agree with fp32, started one by one."""
+        exact, probe = self.backend, _probe(self.version.input_size)
+        for _, start in launches:
+            self.backend = started = start()
+            difference = self.agreement(probe)
+            self.backend = exact
+            if difference <= TOLERANCE:
+                yield started
+                continue
+            log.warning(
+                "backend differs from fp32",
+                backend=started.name,
+                precision=started.precision,
+                difference=difference,
+            )
 
     def logits(self, crops: Crops) -> Logits:
         """The raw logit of each crop, above 0 for "fake"; crops as `answers` takes them."""
@@ -166,6 +200,10 @@ def choose_backend(wanted: str, device: str) -> str:
     return wanted
 
 
+def _called(backend: Backend) -> str:
+    return backend.name if backend.name == backend.precision else f"{backend.name} {backend.precision}"
+
+
 def _faster(
     name: str,
     network: CropNetwork,
@@ -174,14 +212,14 @@ def _faster(
     device: str,
     batch_size: int,
     cache: Path | None,
-) -> Iterator[Callable[[], Backend]]:
+) -> Iterator[Launch]:
     """What to try before plain fp32, the fastest first."""
     if name in ("bf16", "fp16"):
-        yield partial(TorchBackend, network, name=name, device=device, batch_size=batch_size)
+        yield name, partial(TorchBackend, network, name=name, device=device, batch_size=batch_size)
     if name == "openvino":
         model = converted(network, version, cache)
         for precision in openvino_precisions():
-            yield partial(OpenVINOBackend, model, precision=precision)
+            yield f"openvino {precision}", partial(OpenVINOBackend, model, precision=precision)
 
 
 def _probe(size: int) -> Crops:

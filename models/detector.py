@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import structlog
 
 from core.errors import SettingsError
 from core.settings import DetectionSettings
+from models.choice import Choices
 from models.face import Box, Face, Image
 from models.mtcnn.cascade import Found, find
 from models.mtcnn.networks import Networks, TorchNetworks
@@ -19,6 +21,9 @@ log = structlog.get_logger()
 
 # MTCNN's own pyramid needs a few more pixels than its smallest face.
 SHORTEST_SIDE = 24  # pixels of the shrunken frame
+
+MODEL = "detector mtcnn"  # in what is remembered of measurements
+PROBE_PICTURES, PROBE_FACE = 4, 20  # of noise, and pixels of the smallest face
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +109,22 @@ class FaceDetector:
             )
         faces.sort(key=lambda face: -face.probability)
         return faces[: self._settings.max_faces_per_frame]
+
+
+def fastest_networks(choices: Choices) -> Networks:
+    """Those for a CPU that are the fastest on this one; they find the same faces."""
+    known = choices.known(MODEL)
+    if known is not None:
+        return start_networks("auto" if known.chosen == OpenVINONetworks.name else "torch", "cpu")
+    offered = {each.name: each for each in (start_networks("auto", "cpu"), start_networks("torch", "cpu"))}
+    pictures = np.random.default_rng(0).integers(0, 256, (PROBE_PICTURES, 180, 320, 3), dtype=np.uint8)
+    looks = {
+        name: partial(find, pictures, pictures.shape[1:3], PROBE_FACE, networks)
+        for name, networks in offered.items()
+    }
+    for look in looks.values():
+        look()  # warm
+    return offered[choices.choose(MODEL, looks).chosen]
 
 
 class _Looks:

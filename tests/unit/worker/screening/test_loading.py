@@ -6,17 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cli import doctor
 from core.errors import SettingsError, WeightsError
 from core.settings import Settings
+from models.choice import Choices
 from tests.unit.conftest import MakeCheckpoint
-from worker.screening.loading import load_detector, load_pipeline
+from worker.screening.loading import load_classifier, load_detector, load_pipeline
 
 ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture
 def of_checkpoint(settings: Settings, make_checkpoint: MakeCheckpoint) -> Settings:
-    return settings.model_copy(update={"weights": make_checkpoint(), "device": "cpu", "backend": "fp32"})
+    named = settings.detection.model_copy(update={"backend": "openvino"})
+    changes = {"weights": make_checkpoint(), "device": "cpu", "backend": "fp32", "detection": named}
+    return settings.model_copy(update=changes)
 
 
 def test_weights_backend_and_folder_are_those_of_the_settings(of_checkpoint: Settings) -> None:
@@ -28,6 +32,42 @@ def test_weights_backend_and_folder_are_those_of_the_settings(of_checkpoint: Set
     fast = load_pipeline(of_checkpoint.model_copy(update={"backend": "openvino"}))
     assert fast.classifier.backend.name == "openvino"
     assert [kept.name.split("-")[0] for kept in (of_checkpoint.home / "converted").iterdir()] == ["openvino"]
+
+
+def test_auto_is_measured_once_and_the_doctor_tells(
+    of_checkpoint: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detection = of_checkpoint.detection.model_copy(update={"backend": "auto"})
+    settings = of_checkpoint.model_copy(update={"backend": "auto", "detection": detection})
+    assert "not measured yet" in doctor._speed(settings)
+    first = load_pipeline(settings).classifier
+    monkeypatch.setattr(Choices, "choose", None)  # a second measurement would fail
+    again = load_pipeline(settings).classifier
+    assert again.backend.name == first.backend.name
+    told = doctor._speed(settings)
+    assert "detector mtcnn: " in told
+    assert f"classifier {first.version.id}: {first.backend.name}" in told
+    crops = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+    np.testing.assert_allclose(first.logits(crops), again.logits(crops), atol=1e-3)
+
+
+@pytest.mark.parametrize("wanted", ["fp32", "openvino fp32"])
+def test_what_was_chosen_once_is_taken(of_checkpoint: Settings, wanted: str) -> None:
+    settings = of_checkpoint.model_copy(update={"backend": "auto"})
+    version = load_classifier(of_checkpoint, of_checkpoint.weights).version
+    choices = Choices(settings.home / "converted")
+    choices.choose(f"classifier {version.id}", {wanted: lambda: None})
+    classifier = load_classifier(settings, settings.weights)
+    assert classifier.backend.name == wanted.split(maxsplit=1)[0]
+    assert classifier.backend.precision == "fp32"
+
+
+def test_what_is_named_is_not_measured(of_checkpoint: Settings) -> None:
+    detection = of_checkpoint.detection.model_copy(update={"backend": "torch"})
+    settings = of_checkpoint.model_copy(update={"detection": detection})
+    assert load_detector(settings).networks.name == "torch"
+    assert not (settings.home / "converted").exists()
+    assert doctor._speed(settings) == "nothing is measured: the settings name fp32"
 
 
 def test_a_detector_that_is_given_is_the_one_that_looks(of_checkpoint: Settings, tmp_path: Path) -> None:
