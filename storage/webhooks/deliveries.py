@@ -150,11 +150,6 @@ def gone(session: Session, parcel: Parcel, *, error: str, http_status: int, now:
     endpoints.gone(session, parcel.endpoint_id, now=now)
 
 
-def release(session: Session, parcel: Parcel) -> None:
-    """Give back a delivery that was not attempted."""
-    _changed(session, _held(parcel).values(**FREE))
-
-
 def replay(session: Session, endpoint_id: int, *, actor: str, delivery_ids: list[int] | None = None) -> int:
     """Send dead letters (all, or those of `delivery_ids`) again, under their old ids; returns how many.
 
