@@ -1,5 +1,6 @@
 """All settings of Facewarden, read from the environment (prefix `FACEWARDEN_`) and from `.env`.
 
+Each may come from a file that a variable names: `FACEWARDEN_DATABASE_URL_FILE=/run/secrets/database_url`.
 A nested setting joins its names with two underscores: `FACEWARDEN_SAMPLING__MAX_FRAMES=32`.
 `docs/settings.md` is generated from this file by `facewarden config --markdown`.
 """
@@ -23,12 +24,18 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from core.errors import SettingsError
 from core.outgoing import Guard, networks_of, ports_of
 from core.priorities import Priority
 from core.s3_address import S3Address
+from core.secret_files import resolved
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parent.parent / "models" / "weights" / "xception.safetensors"
 
@@ -608,6 +615,21 @@ class Settings(BaseSettings):
         if isinstance(given, str) and "://" in given:
             S3Address.parse(given)
         return given
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The usual ones; the environment's with what is in the files that it names."""
+        del settings_cls, file_secret_settings
+        if isinstance(env_settings, EnvSettingsSource):
+            env_settings.env_vars = resolved(env_settings.env_vars, env_settings.env_prefix.lower())
+        return init_settings, env_settings, dotenv_settings
 
     @classmethod
     def read(cls) -> Self:
