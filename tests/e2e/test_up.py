@@ -54,7 +54,7 @@ class Installation:
                 stderr=output,
                 start_new_session=True,
             )
-        self.until(lambda: len(self.pids()) == 5, "all five children run")
+        self.until(lambda: len(self.pids()) == 6, "all six children run")
 
     def run(self, *words: str) -> str:
         done = subprocess.run(
