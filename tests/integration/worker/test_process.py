@@ -35,7 +35,7 @@ from types import SimpleNamespace
 
 # Torch takes long to import, and no model is used here.
 sys.modules["models.classifier"] = SimpleNamespace(Classifier=object)
-sys.modules["models.detector"] = SimpleNamespace(FaceDetector=object)
+sys.modules["models.detector"] = SimpleNamespace(FaceDetector=object, fastest_networks=None)
 sys.modules["models.device"] = SimpleNamespace(choose_device=None)
 
 from core.settings import Settings
