@@ -56,7 +56,7 @@ def run_demo(settings: Settings, folder: Path) -> bool:
     # A folder of its own for each run: results of an earlier one must not pass for this one's.
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=folder.resolve()))
     demo = settings.model_copy(update={"home": folder / "home", "bucket": folder / "bucket"} | EMBEDDED)
-    _drop(demo.bucket, console)
+    _drop(folder / "bucket", console)
     environment = {name: value for name, value in os.environ.items() if name not in NOT_EMBEDDED} | {
         "FACEWARDEN_HOME": str(demo.home),
         "FACEWARDEN_BUCKET": str(demo.bucket),

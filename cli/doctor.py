@@ -21,6 +21,7 @@ from cli.up import queue_server
 from core import queues
 from core.errors import FacewardenError, SettingsError
 from core.model_version import read_model_version
+from core.s3_address import S3Address
 from core.settings import Settings
 from evaluation.camera import encode
 from models.choice import Choices
@@ -257,9 +258,14 @@ def _objects(settings: Settings) -> str:
 
 
 def _bucket(settings: Settings) -> str:
+    if isinstance(settings.bucket, S3Address):
+        from storage.objects.s3.bucket import Bucket
+
+        Bucket(settings.bucket.bucket, settings.s3).page(settings.bucket.prefix, most=1)
+        return f"{settings.bucket} can be listed"
     settings.bucket.mkdir(parents=True, exist_ok=True)
     next(settings.bucket.iterdir(), None)  # raises if it cannot be read
-    return str(settings.bucket.resolve())
+    return settings.bucket_name
 
 
 def _disk(settings: Settings) -> str:

@@ -11,7 +11,7 @@ from cli.up.supervisor import read_children
 from core import queues
 from core.errors import FacewardenError, printable
 from core.settings import Settings
-from ingest.bucket import BucketWatcher, untaken
+from ingest.source import untaken
 from storage import videos
 from storage.engine import connect, transaction
 from storage.read import workload
@@ -37,14 +37,14 @@ def gather(settings: Settings) -> dict[str, Any]:
     """The status as one object. Raises ServiceUnavailable where the database does not answer."""
     with transaction(connect(settings.sql_url)) as session:
         counts = workload.counts(session)
-        waiting = untaken(settings, videos.seen_in(session, BucketWatcher.source(settings)))
+        waiting = untaken(session, settings)
         refusals = [asdict(refusal) for refusal in videos.refusals(session, limit=20)]
     state: dict[str, Any] = {
         "busy": counts.busy,
         "untaken": waiting,
         **asdict(counts),
         "refusals": refusals,
-        "bucket": str(settings.bucket.resolve()),
+        "bucket": settings.bucket_name,
         # The embedded server's address holds no secret: the socket's permissions guard it.
         "redis_url": settings.queue_url if settings.redis_url is None else "set by FACEWARDEN_REDIS_URL",
         "processes": {

@@ -408,8 +408,8 @@ class BucketUnavailable(ObjectStoreError):
 
 
 class BucketRefused(ObjectStoreError):
-    """The bucket {bucket} at {endpoint} refused {operation} of {key} ({reason}). Check FACEWARDEN_OBJECTS,
-    the region, the credentials and what they allow."""
+    """The bucket {bucket} at {endpoint} refused {operation} of {key} ({reason}). Check FACEWARDEN_OBJECTS
+    or FACEWARDEN_BUCKET, the region, the credentials and what they allow."""
 
     code = "bucket_refused"
 

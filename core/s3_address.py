@@ -28,5 +28,11 @@ class S3Address:
             raise ValueError(f"the prefix after {bucket}/ is too long or has unprintable characters")
         return cls(bucket=bucket, prefix=f"{prefix}/" if prefix else "")
 
+    def keep_apart(self, objects: Self) -> None:
+        """Raises ValueError if the object store is in this place or around it: it would be screened."""
+        shorter, longer = sorted((self.prefix, objects.prefix), key=len)
+        if self.bucket == objects.bucket and longer.startswith(shorter):
+            raise ValueError(f"{self} and the objects' {objects} overlap; give each a prefix of its own")
+
     def __str__(self) -> str:
         return f"{SCHEME}{self.bucket}/{self.prefix}"

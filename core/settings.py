@@ -12,7 +12,7 @@ import re
 import tempfile
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -301,7 +302,7 @@ class SweepSettings(_Section):
 
 
 class S3Settings(_Section):
-    """Used where FACEWARDEN_OBJECTS names a bucket. Credentials come from boto3's usual places."""
+    """Used for buckets: FACEWARDEN_OBJECTS, FACEWARDEN_BUCKET. Credentials come from boto3's usual places."""
 
     endpoint_url: str | None = Field(
         None, description="Address of an S3-compatible server (`http://seaweedfs:8333`); unset is AWS."
@@ -341,6 +342,15 @@ class S3Settings(_Section):
         if parts.username or parts.password:
             raise ValueError("credentials do not belong into the address: see docs/operations.md")
         return given
+
+
+class S3SourceSettings(_Section):
+    """Used where FACEWARDEN_BUCKET is in S3, reached by the settings FACEWARDEN_S3__…"""
+
+    list_seconds: float = Field(
+        60.0, gt=0, description="Pause between two listings of a watched bucket in S3."
+    )
+    at_once: int = Field(4, ge=1, le=32, description="Objects read from it at once, per process.")
 
 
 class WebhookSettings(_Section):
@@ -560,8 +570,9 @@ class Settings(BaseSettings):
         default=Path("facewarden-home"),
         description="Folder of the database, the objects, the logs and the embedded server.",
     )
-    bucket: Path = Field(
-        default=Path("bucket"), description="Folder into which people drop videos and images."
+    bucket: Annotated[Path | S3Address, NoDecode] = Field(
+        default=Path("bucket"),
+        description="Folder into which people drop videos and images, or `s3://bucket/prefix`.",
     )
     database_url: SecretStr | None = Field(
         default=None,
@@ -605,7 +616,13 @@ class Settings(BaseSettings):
     by_url: ByUrlSettings = Field(default_factory=ByUrlSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     s3: S3Settings = Field(default_factory=S3Settings)
+    s3_source: S3SourceSettings = Field(default_factory=S3SourceSettings)
     signs: SignsSettings = Field(default_factory=SignsSettings)
+
+    @field_validator("bucket", mode="before")
+    @classmethod
+    def _a_folder_or_an_address(cls, given: object) -> object:
+        return S3Address.parse(given) if isinstance(given, str) and "://" in given else given
 
     @field_validator("objects", mode="before")
     @classmethod
@@ -615,6 +632,12 @@ class Settings(BaseSettings):
         if isinstance(given, str) and "://" in given:
             S3Address.parse(given)
         return given
+
+    @model_validator(mode="after")
+    def _the_store_is_no_source(self) -> Self:
+        if isinstance(self.bucket, S3Address) and self.objects_bucket is not None:
+            self.bucket.keep_apart(self.objects_bucket)
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -654,6 +677,18 @@ class Settings(BaseSettings):
         if self.redis_url is not None:
             return self.redis_url.get_secret_value()
         return f"unix://{self.socket_path}"
+
+    @property
+    def bucket_name(self) -> str:
+        """The watched folder or address, for people."""
+        return str(self.bucket if isinstance(self.bucket, S3Address) else self.bucket_folder)
+
+    @property
+    def bucket_folder(self) -> Path:
+        """The watched folder. Raises SettingsError where the bucket is in S3."""
+        if isinstance(self.bucket, S3Address):
+            raise SettingsError(setting="FACEWARDEN_BUCKET", reason="this takes a folder, not a bucket in S3")
+        return self.bucket.resolve()
 
     @property
     def objects_bucket(self) -> S3Address | None:

@@ -43,7 +43,7 @@ class BucketWatcher:
     """Finds new files in a bucket and registers each once."""
 
     def __init__(self, settings: Settings, registrar: Registrar, known: Iterator[Seen]) -> None:
-        self._root = settings.bucket.resolve()
+        self._root = settings.bucket_folder
         self._settle_ns = round(settings.ingest.settle_seconds * 1e9)
         self._left_alone = settings.ingest.left_alone_names
         self._registrar = registrar
@@ -55,7 +55,7 @@ class BucketWatcher:
     @staticmethod
     def source(settings: Settings) -> str:
         """The name under which this bucket's sightings are stored."""
-        return f"bucket:{text_name(settings.bucket.resolve())}"
+        return f"bucket:{text_name(settings.bucket_folder)}"
 
     def look(self, now_ns: int) -> Iterator[Receipt]:
         """One scan of the bucket: registers, one by one, what has settled since the last scan.
@@ -122,15 +122,6 @@ def bucket_files(
         except OSError:
             continue  # gone since the folder was read
         yield f"{inner}{entry.name}", Look(size_bytes=status.st_size, mtime_ns=status.st_mtime_ns)
-
-
-def untaken(settings: Settings, known: Iterator[Seen]) -> int:
-    """How many files of the bucket have not been taken in yet."""
-    root = settings.bucket.resolve()
-    done = {(seen.name, seen.size_bytes, seen.mtime_ns) for seen in known}
-    files = bucket_files(root, settings.ingest.left_alone_names)
-    looks = ((text_name(inner), look) for inner, look in files)
-    return sum((name, look.size_bytes, look.mtime_ns) not in done for name, look in looks)
 
 
 def named_files(paths: list[Path], left_alone: re.Pattern[str]) -> Iterator[tuple[Path, Path, Path]]:

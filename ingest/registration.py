@@ -114,8 +114,7 @@ class Registrar:
         except _Changed:
             receipt = Receipt(name=name, intake=Intake.UNSETTLED)
         except InputError as error:
-            self._refuse(path, name, source, error)
-            receipt = Receipt(name=name, intake=Intake.REFUSED, error=error)
+            return self.refuse(_seen_at(path, name, source), error)
         return _told(receipt)
 
     def register_stored(
@@ -128,6 +127,12 @@ class Registrar:
         kind, error = _judged(content.head, seen.name)
         judged = _Content(sha256=content.sha256, key=content.key, kind=kind, error=error)
         return _told(self._store(seen, judged, priority, also))
+
+    def refuse(self, seen: Seen, error: InputError) -> Receipt:
+        """Note a file whose content is not taken, and why. Raises RetryableError if the database is down."""
+        with transaction(self.engine) as session:
+            videos.refuse(session, seen, code=error.code, message=str(error))
+        return _told(Receipt(name=seen.name, intake=Intake.REFUSED, error=error))
 
     def _take(self, path: Path, root: Path, name: str, source: str, priority: Priority) -> Receipt:
         limit = self._settings.ingest.max_file_bytes
@@ -215,21 +220,21 @@ class Registrar:
             self._redis_away_until = time.monotonic() + REDIS_PAUSE_SECONDS
             log.warning("not enqueued; the reconciler will", reason=str(error))
 
-    def _refuse(self, path: Path, name: str, source: str, error: InputError) -> None:
-        try:
-            status = path.lstat()
-            size, mtime_ns = status.st_size, status.st_mtime_ns
-        except OSError:
-            size, mtime_ns = 0, 0
-        seen = Seen(source=source, name=name, size_bytes=size, mtime_ns=mtime_ns)
-        with transaction(self.engine) as session:
-            videos.refuse(session, seen, code=error.code, message=str(error))
-
 
 def _told(receipt: Receipt) -> Receipt:
     metrics.SIGHTED.labels(outcome=receipt.error.code if receipt.error else receipt.intake).inc()
     log.info("taken in", name=receipt.name, intake=receipt.intake, sha256=receipt.sha256)
     return receipt
+
+
+def _seen_at(path: Path, name: str, source: str) -> Seen:
+    """What can be said of a file that may not be readable, or not be there."""
+    try:
+        status = path.lstat()
+        size, mtime_ns = status.st_size, status.st_mtime_ns
+    except OSError:
+        size, mtime_ns = 0, 0
+    return Seen(source=source, name=name, size_bytes=size, mtime_ns=mtime_ns)
 
 
 def _judged(head: bytes, name: str) -> tuple[MediaKind, InputError | None]:

@@ -1,27 +1,28 @@
 """The ingest process: scans the bucket and keeps queue and database in step.
 
-Of several processes one watches a bucket folder and one reconciles; the others stand by and take over at once
+Of several processes one watches the bucket and one reconciles; the others stand by and take over at once
 where it ends, however it ends (storage.duty). The sweep has a lock of its own, in the store.
 """
 
 import signal
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 import structlog
 from sqlalchemy import Engine
 
 from core import metrics
-from core.errors import FacewardenError, Unreadable
+from core.errors import FacewardenError
 from core.settings import Settings
-from ingest.bucket import BucketWatcher
 from ingest.reconciler import Reconciler
 from ingest.registration import Registrar
+from ingest.source import Look, watched
 from ingest.sweeping import DailySweep
-from storage import videos
 from storage.duty import Duty
-from storage.engine import connect, transaction
+from storage.engine import connect
 from storage.objects.choice import open_store
 from storage.objects.store import ObjectStore
 from storage.signs.server import shown
@@ -29,6 +30,7 @@ from storage.signs.server import shown
 log = structlog.get_logger()
 
 LONGEST_PAUSE_SECONDS = 30.0  # between retries while the database is down
+STOP_SECONDS = 10.0  # for a thread to end; what it does may be broken off
 
 
 def watch(settings: Settings) -> None:
@@ -46,30 +48,25 @@ def watch(settings: Settings) -> None:
 
 
 def _watch(settings: Settings, stop: threading.Event) -> None:
-    settings.bucket.mkdir(parents=True, exist_ok=True)
+    if isinstance(settings.bucket, Path):
+        settings.bucket.mkdir(parents=True, exist_ok=True)
     engine = connect(settings.sql_url)
     objects = open_store(settings)
     upkeep = _Upkeep(settings, engine, objects)
-    try:
-        if swept := objects.sweep():
-            log.info("swept half-written objects", files=swept)
-    except FacewardenError as error:
-        log.warning("half-written objects are not swept", reason=str(error))
+    upkeep.start()
     registrar = Registrar(settings, engine, objects)
-    watcher: BucketWatcher | None = None
-    duty = Duty(engine, f"watch {BucketWatcher.source(settings)}")
+    look: Look | None = None
+    duty = Duty(engine, f"watch bucket:{settings.bucket_name}")
     pause = settings.ingest.poll_seconds
     while not stop.is_set():
-        upkeep.run_if_due()
         began = time.monotonic()
         try:
             # Made anew whenever it is our turn again: another has taken files in meanwhile.
-            watcher = (watcher or _watcher(settings, registrar)) if duty.mine() else None
-            for _ in watcher.look(time.time_ns()) if watcher else ():
-                # The first scan of a large bucket takes hours: neither may wait for its end.
+            look = (look or _look(settings, registrar, objects)) if duty.mine() else None
+            for _ in look() if look else ():
+                # The first look at a large bucket takes hours: this must not wait for its end.
                 if stop.is_set() or not duty.mine():
                     break
-                upkeep.run_if_due()
             # Scanning a bucket of very many files must not keep a core busy all the time.
             pause = max(settings.ingest.poll_seconds, time.monotonic() - began)
         except FacewardenError as error:
@@ -85,37 +82,60 @@ def _watch(settings: Settings, stop: threading.Event) -> None:
 
 
 class _Upkeep:
-    """Reconciles, sweeps and writes metrics whenever due. Its errors are logged, never raised."""
+    """Reconciles, sweeps and writes metrics whenever due. Its errors are logged, never raised.
+
+    In threads of its own: neither a source nor an object store that does not answer keeps the reconciler
+    waiting, nor does the first look at a large bucket.
+    """
 
     def __init__(self, settings: Settings, engine: Engine, objects: ObjectStore) -> None:
-        self._settings, self._reconciler = settings, Reconciler(settings, engine)
+        self._settings, self._objects = settings, objects
+        self._reconciler = Reconciler(settings, engine)
         self._duty = Duty(engine, "reconcile")
         self._sweep = DailySweep(settings, engine, objects)
-        self._due = 0.0  # time.monotonic()
+        self._cleaned = False
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(once,), name=name, daemon=True)
+            for name, once in (("reconcile", self._reconcile), ("sweep if due", self._sweep_if_due))
+        ]
 
-    def run_if_due(self) -> None:
-        if time.monotonic() < self._due:
-            return
-        try:
-            self._sweep.run_if_due()
-            if self._duty.mine():
-                self._reconciler.run_once()
-            else:
-                self._reconciler.stand_by()
-            metrics.write(self._settings, "ingest")
-        except FacewardenError as error:
-            log.warning("not reconciled", reason=str(error))
-        except Exception:
-            log.exception("not reconciled")
-        self._due = time.monotonic() + self._settings.ingest.reconcile_seconds
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
         self._sweep.stop()
         self._duty.leave()
 
+    def _repeat(self, once: Callable[[], None]) -> None:
+        while not self._stop.is_set():
+            try:
+                once()
+            except FacewardenError as error:
+                log.warning("upkeep waits", reason=str(error))
+            except Exception:
+                log.exception("upkeep goes on")
+            self._stop.wait(self._settings.ingest.reconcile_seconds)
 
-def _watcher(settings: Settings, registrar: Registrar) -> BucketWatcher:
-    log.info("watching", bucket=str(settings.bucket.resolve()))
-    with transaction(registrar.engine) as session:
-        known = list(videos.seen_in(session, BucketWatcher.source(settings), but=Unreadable.code))
-    return BucketWatcher(settings, registrar, iter(known))
+    def _reconcile(self) -> None:
+        if self._duty.mine():
+            self._reconciler.run_once()
+        else:
+            self._reconciler.stand_by()
+        metrics.write(self._settings, "ingest")
+
+    def _sweep_if_due(self) -> None:
+        if not self._cleaned:
+            self._cleaned = True
+            if swept := self._objects.sweep():
+                log.info("swept half-written objects", files=swept)
+        self._sweep.run_if_due()
+
+
+def _look(settings: Settings, registrar: Registrar, objects: ObjectStore) -> Look:
+    log.info("watching", bucket=settings.bucket_name)
+    return watched(settings, registrar, objects)

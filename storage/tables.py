@@ -134,6 +134,18 @@ class Sighting(Base):
     seen_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class SourceCursor(Base):
+    """How far a listing has come (storage.source_cursors)."""
+
+    __tablename__ = "source_cursor"
+
+    name: Mapped[str] = mapped_column(primary_key=True)  # who lists what: "watch s3://bucket/"
+    after: Mapped[str]  # the last key that has been dealt with, URL-encoded
+    listed: Mapped[int] = mapped_column(BigInteger)  # keys that have been dealt with in this round
+    began_at: Mapped[datetime] = mapped_column(default=utc_now)  # the round
+    ended_at: Mapped[datetime | None]
+
+
 class ModelVersionRow(Base):
     __tablename__ = "model_version"
 

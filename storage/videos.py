@@ -1,7 +1,7 @@
 """Videos by content, and the names under which files were seen."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import CompoundSelect, Select, or_, select, union
@@ -89,6 +89,33 @@ def seen_in(session: Session, source: str, *, but: str | None = None) -> Iterato
     rows = session.execute(statement)
     for name, size_bytes, mtime_ns in rows:
         yield Seen(source=source, name=name, size_bytes=size_bytes, mtime_ns=mtime_ns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighted:
+    """What became of a file that was seen before."""
+
+    seen: Seen
+    video_id: int | None  # None where it was refused
+    error_code: str | None  # of the refusal
+
+
+def sighted(session: Session, source: str, names: Sequence[str]) -> list[Sighted]:
+    """Every look at files of these names in a source, some thousand at most: by the index, whatever else was
+    seen there."""
+    rows = session.execute(
+        select(
+            Sighting.name, Sighting.size_bytes, Sighting.mtime_ns, Sighting.video_id, Sighting.error_code
+        ).where(Sighting.source == source, Sighting.name.in_(names))
+    )
+    return [
+        Sighted(
+            seen=Seen(source=source, name=name, size_bytes=size_bytes, mtime_ns=mtime_ns),
+            video_id=video_id,
+            error_code=error_code,
+        )
+        for name, size_bytes, mtime_ns, video_id, error_code in rows
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,13 +29,13 @@ from core import queues
 from core.errors import FacewardenError, QueueServerFailed, SettingsError
 from core.model_version import read_model_version
 from core.settings import Settings
-from ingest.bucket import BucketWatcher, untaken
 from ingest.registration import register_version
-from storage import videos
+from ingest.source import untaken
 from storage.engine import connect, transaction
 from storage.migrate import upgrade
 from storage.people import accounts
 from storage.read import workload
+from storage.tables import utc_now
 from worker.decoder.sandbox import lockdown
 
 log = structlog.get_logger()
@@ -136,7 +136,8 @@ class Supervisor:
 
     def _prepare(self, *, reviewed: bool) -> None:
         for folder in (self._run_folder, self.settings.home / "logs", self.settings.bucket):
-            folder.mkdir(parents=True, exist_ok=True)
+            if isinstance(folder, Path):  # nobody but its owner makes a bucket in S3
+                folder.mkdir(parents=True, exist_ok=True)
         self._lock = (self._run_folder / "lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -148,6 +149,7 @@ class Supervisor:
         reap(self._run_folder / "children.json")
         if reviewed:
             self._check_port()
+        self._began = utc_now()
         self._engine = connect(self.settings.sql_url)
         upgrade(self._engine)
         with transaction(self._engine) as session:
@@ -286,7 +288,7 @@ class Supervisor:
         partial.replace(self._run_folder / "children.json")
 
     def _greet(self, *, reviewed: bool) -> None:
-        log.info("up", bucket=str(self.settings.bucket.resolve()), home=str(self.settings.home.resolve()))
+        log.info("up", bucket=self.settings.bucket_name, home=str(self.settings.home.resolve()))
         log.info("drop videos into the bucket; see `facewarden status` and `facewarden results`")
         if reviewed:
             log.info("review", address=self.settings.review.address)
@@ -314,7 +316,7 @@ class Supervisor:
         try:
             with transaction(self._engine) as session:
                 busy = workload.counts(session).busy
-                waiting = untaken(self.settings, videos.seen_in(session, BucketWatcher.source(self.settings)))
+                waiting = untaken(session, self.settings, since=self._began)
         except FacewardenError as error:
             log.warning("idleness not known", reason=str(error))
             return None

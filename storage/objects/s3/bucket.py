@@ -20,10 +20,12 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, Inc
 from botocore.exceptions import ConnectionError as NoConnection
 
 from core import metrics
-from core.errors import BucketRefused, BucketUnavailable, FileVanished, ObjectStoreError
+from core.errors import BucketRefused, BucketUnavailable, Conflict, FileVanished, ObjectStoreError
 from core.settings import S3Settings
 
 READ_ATTEMPTS = 3  # of a body that breaks off: botocore repeats only what comes before it
+QUOTE = '"'  # around tags, except by some servers
+PAGE_KEYS = 1000  # in one answer, S3's most
 CONNECTIONS = 16  # kept open by one process
 THROTTLED = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestTimeout"}
 LOST_RACE = {409, 412}  # how a conditional request is answered if something else came first
@@ -38,6 +40,14 @@ class Entry:
     modified: float  # seconds of the server's clock
     etag: str = ""
     asked: float = 0.0  # when the server answered, by its clock; 0 in a list
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Part of a list, in the server's order."""
+
+    entries: list[Entry]
+    more: bool  # after these
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +132,11 @@ class Bucket:
             asked=_answered(found),
         )
 
-    def read(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
-        """Raises FileVanished. Past the end there is nothing."""
+    def read(self, name: str, *, start: int = 0, length: int | None = None, etag: str = "") -> bytes:
+        """Raises FileVanished, and Conflict where a tag is given and the object has another one by now.
+
+        Past the end there is nothing.
+        """
         if length == 0:
             return b""
         ranged = {}
@@ -135,6 +148,9 @@ class Bucket:
                 try:
                     found = self._client.get_object(Bucket=self.name, Key=name, **ranged)
                     with closing(found["Body"]) as body:
+                        # Compared here, not by the server: not every one knows the condition.
+                        if etag and found.get("ETag", "").strip(QUOTE) != etag.strip(QUOTE):
+                            raise Conflict(what="Object", key=name, reason="it was replaced meanwhile")
                         return bytes(body.read())
                 except ClientError as error:
                     if _status(error) == 416:
@@ -166,12 +182,21 @@ class Bucket:
             if page is None:
                 return
             for found in page.get("Contents", ()):
-                yield Entry(
-                    name=found["Key"],
-                    size_bytes=found["Size"],
-                    modified=found["LastModified"].timestamp(),
-                    etag=found.get("ETag", ""),
-                )
+                yield _entry(found)
+
+    def page(self, prefix: str, *, after: str = "", most: int = PAGE_KEYS) -> Page:
+        """The next objects whose names begin with `prefix`, after that name.
+
+        After a name, not by a token: it may be asked days later, and by another process. boto3 asks for names
+        that are URL-encoded, so that XML can carry them all, and decodes them.
+        """
+        asked = {"Bucket": self.name, "Prefix": prefix, "MaxKeys": most}
+        with self._asking("the list", prefix or "the bucket"):
+            found = self._client.list_objects_v2(**asked, **({"StartAfter": after} if after else {}))
+        return Page(
+            entries=[_entry(each) for each in found.get("Contents", ())],
+            more=bool(found.get("IsTruncated")),
+        )
 
     def copy(self, source: str, target: str) -> None:
         with self._asking("copying", target):
@@ -280,6 +305,15 @@ class Bucket:
         if unavailable:
             return BucketUnavailable(**place, reason=reason)
         return BucketRefused(**place, operation=operation, reason=reason)
+
+
+def _entry(listed: dict[str, Any]) -> Entry:
+    return Entry(
+        name=listed["Key"],
+        size_bytes=listed["Size"],
+        modified=listed["LastModified"].timestamp(),
+        etag=listed.get("ETag", ""),
+    )
 
 
 def _status(error: ClientError) -> int:

@@ -11,6 +11,7 @@ from core.priorities import Priority
 from core.settings import Settings
 from ingest.bucket import BucketWatcher
 from ingest.registration import Receipt, Registrar
+from ingest.source import untaken
 from storage import videos
 from storage.engine import transaction
 from storage.objects.folder import FolderStore
@@ -31,7 +32,7 @@ class Site:
 
     @property
     def bucket(self) -> Path:
-        return self.settings.bucket
+        return self.settings.bucket_folder
 
     def watcher(self) -> BucketWatcher:
         """A watcher as a fresh process makes it."""
@@ -49,6 +50,10 @@ class Site:
         return self.registrar.register(
             self.bucket / name, name=name, source=source, root=self.bucket, priority=priority
         )
+
+    def untaken(self) -> int:
+        with transaction(self.engine) as session:
+            return untaken(session, self.settings)
 
     def screenings(self) -> list[Screening]:
         with transaction(self.engine) as session:

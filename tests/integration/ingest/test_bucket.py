@@ -8,9 +8,9 @@ import pytest
 
 from core.errors import ServiceUnavailable
 from ingest import bucket
-from ingest.bucket import ingest_paths, untaken
+from ingest.bucket import ingest_paths
 from ingest.registration import Intake, Receipt, Registrar
-from storage import videos
+from ingest.source import untaken
 from storage.engine import connect, transaction
 from tests.integration.ingest.site import LATER, MP4, SECOND, Site
 
@@ -84,7 +84,7 @@ def test_what_a_network_store_keeps_and_what_lies_beside_a_film_is_left_alone(si
         path = site.bucket / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(MP4 + bytes([number]))
-    assert untaken(site.settings, iter([])) == len(taken)
+    assert site.untaken() == len(taken)
     assert sorted(receipt.name for receipt in site.take()) == sorted(taken)
     assert {receipt.intake for receipt in ingest_paths([site.bucket], site.registrar, site.settings)} == {
         Intake.KNOWN
@@ -100,7 +100,8 @@ def test_what_is_left_alone_is_a_setting(site: Site) -> None:
     for name in ("a.mp4", "b.SECRET", "drafts/c.mp4", "d.srt"):
         (site.bucket / name).parent.mkdir(exist_ok=True)
         (site.bucket / name).write_bytes(MP4)
-    assert untaken(settings, iter([])) == 2
+    with transaction(site.engine) as session:
+        assert untaken(session, settings) == 2
 
 
 def test_a_file_that_still_grows_is_not_taken(site: Site) -> None:
@@ -150,9 +151,7 @@ def test_a_restart_reads_no_file_again(site: Site, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Registrar, "register", refuse)
     assert not site.take()
-    with transaction(site.engine) as session:
-        known = videos.seen_in(session, bucket.BucketWatcher.source(site.settings))
-        assert untaken(site.settings, known) == 0
+    assert site.untaken() == 0
 
 
 def test_new_content_under_an_old_name_is_taken(site: Site) -> None:

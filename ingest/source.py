@@ -1,0 +1,61 @@
+"""What the ingest process watches: a folder, or a bucket in S3."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from core.errors import Unreadable
+from core.s3_address import S3Address
+from core.settings import Settings
+from ingest.bucket import BucketWatcher, bucket_files, text_name
+from ingest.registration import Registrar
+from storage import source_cursors, videos
+from storage.engine import transaction
+from storage.objects.store import ObjectStore
+
+# One look: takes in what is new, and comes back after each file and now and then between.
+Look = Callable[[], Iterator[object]]
+
+
+def watched(settings: Settings, registrar: Registrar, objects: ObjectStore) -> Look:
+    """A source, for a process that begins to watch it. Raises RetryableError if the database is down."""
+    if not isinstance(settings.bucket, S3Address):
+        return _folder(settings, registrar)
+    # Only who watches S3 waits for boto3 to load.
+    from ingest.s3.keys import Keys  # noqa: PLC0415
+    from ingest.s3.listing import S3Watcher  # noqa: PLC0415
+    from storage.objects.s3.bucket import Bucket  # noqa: PLC0415
+
+    bucket = Bucket(settings.bucket.bucket, settings.s3)
+    keys = Keys(settings, registrar, objects, bucket)
+    return S3Watcher(settings, settings.bucket, keys, registrar.engine).look
+
+
+def _folder(settings: Settings, registrar: Registrar) -> Look:
+    with transaction(registrar.engine) as session:
+        known = list(videos.seen_in(session, BucketWatcher.source(settings), but=Unreadable.code))
+    watcher = BucketWatcher(settings, registrar, iter(known))
+    return lambda: watcher.look(time.time_ns())
+
+
+def untaken(session: Session, settings: Settings, *, since: datetime | None = None) -> int:
+    """How many files have not been taken in yet.
+
+    Of a bucket in S3 that is not known before it has been listed: 1 until a listing has ended, after `since`.
+    """
+    if isinstance(settings.bucket, S3Address):
+        cursor = source_cursors.find(session, source_cursors.watching(settings.bucket))
+        ended = None if cursor is None else cursor.ended_at
+        return int(ended is None or (since is not None and ended < since))
+    return _untaken_files(session, settings, settings.bucket.resolve())
+
+
+def _untaken_files(session: Session, settings: Settings, root: Path) -> int:
+    known = videos.seen_in(session, BucketWatcher.source(settings))
+    done = {(seen.name, seen.size_bytes, seen.mtime_ns) for seen in known}
+    files = bucket_files(root, settings.ingest.left_alone_names)
+    looks = ((text_name(inner), look) for inner, look in files)
+    return sum((name, look.size_bytes, look.mtime_ns) not in done for name, look in looks)
