@@ -107,25 +107,42 @@ def screen(
 
 @app.command()
 def ingest(
-    paths: Annotated[
-        list[str] | None, typer.Argument(help="Files, folders of files, or addresses (https://…).")
+    places: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files, folders of files, s3://bucket/prefix, or addresses (https://…)."),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Watch the bucket until stopped.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on where an interrupted run stopped; read nothing that is known."),
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the verdicts.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="What became of each file, as .csv or .json, written at the end.")
+    ] = None,
+    priority: Annotated[
+        Priority | None,
+        typer.Option(help="In which queue they wait; backfill for s3:// and --resume, else normal."),
+    ] = None,
 ) -> None:
-    """Queue files for screening, or watch the bucket folder."""
+    """Queue files for screening, or watch the bucket.
+
+    Exit code: 0 all taken in, 3 some were refused or, with --wait, could not be screened.
+    """
     from cli.by_url import is_address, take_in_by_url
-    from cli.intake import take_in, watch_bucket
+    from cli.intake import Wish, take_in, watch_bucket
 
     settings = _settings()
     if watch:
         watch_bucket(settings)
-    elif not paths:
-        raise typer.BadParameter("give files or folders, or --watch")
+    elif not places:
+        raise typer.BadParameter("give files, folders or s3://bucket/prefix, or --watch")
     else:
-        addresses = [each for each in paths if is_address(each)]
-        files = [Path(each) for each in paths if not is_address(each)]
+        addresses = [each for each in places if is_address(each)]
+        others = [each for each in places if not is_address(each)]
+        wish = Wish(resume=resume, wait=wait, report=report, priority=priority)
         refused = take_in_by_url(settings, addresses) if addresses else 0
-        refused += take_in(settings, files) if files else 0
+        refused += take_in(settings, others, wish) if others else 0
         raise typer.Exit(EXIT_INPUTS if refused else 0)
 
 

@@ -60,6 +60,11 @@ class IngestSettings(_Section):
     reconcile_seconds: float = Field(
         30.0, gt=0, description="How often the queue is compared with the database and repaired."
     )
+    queue_limit: int = Field(
+        10_000,
+        ge=1,
+        description="`facewarden ingest` pauses while so many screenings wait with its priority.",
+    )
     max_file_bytes: int = Field(
         20 * 1024**3, gt=0, description="Larger files are refused with `media_too_large`."
     )

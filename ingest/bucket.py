@@ -139,12 +139,3 @@ def named_files(paths: list[Path], left_alone: re.Pattern[str]) -> Iterator[tupl
             continue
         for inner, _ in bucket_files(top, left_alone):
             yield path / inner, top / inner, top
-
-
-def ingest_paths(paths: list[Path], registrar: Registrar, settings: Settings) -> Iterator[Receipt]:
-    """Register the files that a user names, and all files below the folders that they name.
-
-    Raises RetryableError if the database is down.
-    """
-    for _, file, root in named_files(paths, settings.ingest.left_alone_names):
-        yield registrar.register(file, name=text_name(file), source="path", root=root)

@@ -9,8 +9,18 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from core import gate
-from core.errors import BucketRefused, Conflict, EmptyFile, InputError, MediaTooLarge, Unreadable
+from core.errors import (
+    BucketRefused,
+    Conflict,
+    EmptyFile,
+    FacewardenError,
+    InputError,
+    MediaTooLarge,
+    Unreadable,
+)
 from core.media_signatures import HEAD_BYTES
 from core.priorities import Priority
 from core.s3_address import SCHEME
@@ -22,6 +32,8 @@ from storage.engine import reading
 from storage.objects.s3.bucket import QUOTE, Bucket, Entry
 from storage.objects.store import ObjectStore
 from storage.videos import Seen, Sighted
+
+log = structlog.get_logger()
 
 FETCH_BYTES = 4 * 1024**2  # of one ranged request; each object that is being read holds a few of these
 
@@ -72,11 +84,16 @@ class Keys:
         seen = self.seen(entry)
         try:
             stored = self._stored(entry, seen.name)
+            return self._registrar.register_stored(seen, stored, priority=priority)
         except Conflict:
             return Receipt(name=seen.name, intake=Intake.UNSETTLED)
         except InputError as error:
             return self._registrar.refuse(seen, error)
-        return self._registrar.register_stored(seen, stored, priority=priority)
+        except FacewardenError:
+            raise  # the database, the store or the weights: no object can be taken now
+        except Exception:  # whatever it is, it must not keep the others out
+            log.exception("object not taken", name=seen.name)
+            return Receipt(name=seen.name, intake=Intake.UNSETTLED)
 
     def seen(self, entry: Entry) -> Seen:
         """The tag in place of a file's time."""

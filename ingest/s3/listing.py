@@ -5,11 +5,10 @@ before the process ended is known by its sighting when the page is listed again.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
-import structlog
 from sqlalchemy import Engine
 
 from core.priorities import Priority
@@ -17,23 +16,12 @@ from core.s3_address import S3Address
 from core.settings import Settings
 from ingest.registration import Receipt
 from ingest.s3.keys import Keys
+from ingest.steps import Gate, Step, open_gate
 from storage import source_cursors
-from storage.engine import transaction
+from storage.engine import reading, transaction
 from storage.objects.s3.bucket import Page
 from storage.source_cursors import Cursor
 from storage.tables import utc_now
-from storage.videos import Sighted
-
-log = structlog.get_logger()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """Some keys that have been dealt with."""
-
-    keys: int
-    receipt: Receipt | None = None  # of the one that was taken in
-    known: list[Sighted] = field(default_factory=list)  # as they were taken in before
 
 
 class Listing:
@@ -44,12 +32,8 @@ class Listing:
         self._keys, self._prefix, self._engine = keys, prefix, engine
         self._name, self._at_once = name, at_once
 
-    def steps(
-        self, *, resume: bool, priority: Priority, before: Callable[[], None] = lambda: None
-    ) -> Iterator[Step]:
+    def steps(self, *, resume: bool, priority: Priority, before: Gate = open_gate) -> Iterator[Step]:
         """Go through it once, from where the last process stopped if `resume` is set.
-
-        `before` is called before each object is read, in several threads, and may wait.
 
         Raises RetryableError if a service is down: the next call goes on from there, with `resume`.
         """
@@ -63,23 +47,28 @@ class Listing:
                 with transaction(self._engine) as session:
                     source_cursors.move(session, self._name, cursor)
 
+    def cursor(self) -> Cursor | None:
+        """Where it stands."""
+        with reading(self._engine) as session:
+            return source_cursors.find(session, self._name)
+
     def _taken(
-        self, page: Page, priority: Priority, before: Callable[[], None], pool: ThreadPoolExecutor
+        self, page: Page, priority: Priority, before: Gate, pool: ThreadPoolExecutor
     ) -> Iterator[Step]:
         found = self._keys.sort(page.entries)
-        yield Step(keys=len(page.entries) - len(found.wanted), known=found.known)
-
-        def take(index: int) -> Receipt:
-            before()
-            return self._keys.take(found.wanted[index], priority)
-
-        receipts = [pool.submit(take, index) for index in range(len(found.wanted))]
+        yield Step(files=len(page.entries) - len(found.wanted), known=found.known)
+        taking: deque[Future[Receipt]] = deque()
         try:
-            for receipt in receipts:
-                yield Step(keys=1, receipt=receipt.result())
+            for entry in found.wanted:
+                before()  # in this thread: none of the pool waits for long
+                taking.append(pool.submit(self._keys.take, entry, priority))
+                if len(taking) > self._at_once:
+                    yield Step(files=1, receipt=taking.popleft().result())
+            while taking:
+                yield Step(files=1, receipt=taking.popleft().result())
         finally:  # the caller stops, or a service is down
-            for receipt in receipts:
-                receipt.cancel()
+            for each in taking:
+                each.cancel()
 
 
 def _after(page: Page, cursor: Cursor) -> Cursor:
@@ -89,6 +78,42 @@ def _after(page: Page, cursor: Cursor) -> Cursor:
         listed=cursor.listed + len(page.entries),
         ended_at=utc_now() if last else None,
     )
+
+
+class S3Place:
+    """All that is in a place now."""
+
+    def __init__(
+        self, settings: Settings, address: S3Address, keys: Keys, engine: Engine, *, resume: bool
+    ) -> None:
+        self.name, self.source = str(address), keys.source
+        self._keys, self._prefix, self._resume = keys, address.prefix, resume
+        at_once = settings.s3_source.at_once
+        self._listing = Listing(keys, address.prefix, engine, name=f"ingest {address}", at_once=at_once)
+
+    def done_before(self) -> int:
+        cursor = self._open()
+        return 0 if cursor is None else cursor.listed
+
+    def steps(self, *, priority: Priority, before: Gate = open_gate) -> Iterator[Step]:
+        resume, self._resume = self._resume, True  # if a service is down, and this is called again
+        yield from self._listing.steps(resume=resume, priority=priority, before=before)
+
+    def count(self) -> int:
+        """A thousand keys by each request, so that it is known long before they have been read."""
+        cursor, counted = self._open(), 0
+        after = "" if cursor is None else cursor.after
+        while True:
+            page = self._keys.bucket.page(self._prefix, after=after)
+            counted += len(page.entries)
+            if not page.more or not page.entries:
+                return counted
+            after = page.entries[-1].name
+
+    def _open(self) -> Cursor | None:
+        """Where an interrupted run stopped."""
+        cursor = self._listing.cursor() if self._resume else None
+        return None if cursor is None or cursor.ended_at else cursor
 
 
 class S3Watcher:

@@ -10,6 +10,7 @@ from core import queues
 from core.priorities import Priority
 from core.settings import Settings
 from ingest.bucket import BucketWatcher
+from ingest.folders import Folders
 from ingest.registration import Receipt, Registrar
 from ingest.source import untaken
 from storage import videos
@@ -20,6 +21,11 @@ from storage.tables import Screening, Sighting
 MP4 = b"\x00\x00\x00\x18ftypisom" + bytes(500)
 SECOND = 10**9  # nanoseconds
 LATER = 4_102_444_800 * SECOND  # in 2100: every file has settled by then
+
+
+def ingested(paths: list[Path], registrar: Registrar, settings: Settings) -> list[Receipt]:
+    """What `facewarden ingest` does with files and folders."""
+    return [step.receipt for step in Folders(paths, registrar, settings).steps() if step.receipt]
 
 
 @dataclass

@@ -8,11 +8,10 @@ import pytest
 
 from core.errors import ServiceUnavailable
 from ingest import bucket
-from ingest.bucket import ingest_paths
 from ingest.registration import Intake, Receipt, Registrar
 from ingest.source import untaken
 from storage.engine import connect, transaction
-from tests.integration.ingest.site import LATER, MP4, SECOND, Site
+from tests.integration.ingest.site import LATER, MP4, SECOND, Site, ingested
 
 
 def test_sub_folders_and_names_of_every_kind_are_taken(site: Site) -> None:
@@ -86,11 +85,11 @@ def test_what_a_network_store_keeps_and_what_lies_beside_a_film_is_left_alone(si
         path.write_bytes(MP4 + bytes([number]))
     assert site.untaken() == len(taken)
     assert sorted(receipt.name for receipt in site.take()) == sorted(taken)
-    assert {receipt.intake for receipt in ingest_paths([site.bucket], site.registrar, site.settings)} == {
+    assert {receipt.intake for receipt in ingested([site.bucket], site.registrar, site.settings)} == {
         Intake.KNOWN
     }
     # What a user names is meant, whatever its name.
-    (receipt,) = ingest_paths([site.bucket / "a.json"], site.registrar, site.settings)
+    (receipt,) = ingested([site.bucket / "a.json"], site.registrar, site.settings)
     assert receipt.intake == Intake.QUEUED
 
 
@@ -210,7 +209,7 @@ def test_paths_that_a_user_names(site: Site, tmp_path: Path) -> None:
     (films / "out.mp4").symlink_to("/etc/passwd")
     (tmp_path / "shortcut").symlink_to(films)
     (tmp_path / "b.mp4").write_bytes(MP4 + b"b")
-    receipts = list(ingest_paths([tmp_path / "shortcut", tmp_path / "b.mp4"], site.registrar, site.settings))
+    receipts = ingested([tmp_path / "shortcut", tmp_path / "b.mp4"], site.registrar, site.settings)
     assert [(Path(receipt.name).name, receipt.intake) for receipt in receipts] == [
         ("a.mp4", Intake.QUEUED),
         ("out.mp4", Intake.REFUSED),

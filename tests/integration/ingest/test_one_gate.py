@@ -11,9 +11,9 @@ from PIL import Image
 from cli.screening import screen_one
 from core.media_formats import FORMATS, format_of
 from core.settings import IngestSettings
-from ingest.bucket import ingest_paths, named_files
+from ingest.bucket import named_files
 from ingest.registration import Intake
-from tests.integration.ingest.site import MP4, Site
+from tests.integration.ingest.site import MP4, Site, ingested
 from worker.screening.loading import load_pipeline
 
 LARGEST = 100_000  # bytes
@@ -59,7 +59,7 @@ def outcomes(site: Site, tmp_path: Path, checkpoint: Path) -> tuple[dict[str, ob
     paths = [folder, folder / "gone.mp4", Path("/dev/null"), tmp_path / "loop.jpg"]
     taken = {
         receipt.name: receipt.error and (receipt.error.code, str(receipt.error))
-        for receipt in ingest_paths(paths, site.registrar, settings)
+        for receipt in ingested(paths, site.registrar, settings)
         if receipt.intake != Intake.UNSETTLED
     }
     pipeline = load_pipeline(settings.model_copy(update={"weights": checkpoint, "device": "cpu"}))

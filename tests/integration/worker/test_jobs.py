@@ -15,7 +15,6 @@ from sqlalchemy import Engine
 from core import queues
 from core.model_version import read_model_version
 from core.settings import Settings
-from ingest.bucket import ingest_paths
 from ingest.reconciler import Reconciler
 from ingest.registration import Intake, Receipt, Registrar, register_version
 from models.checkpoint import load_checkpoint, save_checkpoint
@@ -24,6 +23,7 @@ from review import rescreening
 from storage.engine import transaction
 from storage.objects.folder import FolderStore
 from storage.read.detail import ScreeningDetail
+from tests.integration.ingest.site import ingested
 from tests.media import Media
 from tests.screening_results import stored_screenings
 from worker.process import run_worker
@@ -33,7 +33,7 @@ Result = Callable[[Path], ScreeningDetail]
 
 def take_in(system: Settings, engine: Engine, *paths: Path) -> list[Receipt]:
     registrar = Registrar(system, engine, FolderStore(system.objects_folder))
-    return list(ingest_paths(list(paths), registrar, system))
+    return ingested(list(paths), registrar, system)
 
 
 def views(engine: Engine) -> dict[str, ScreeningDetail]:
