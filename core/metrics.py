@@ -29,6 +29,12 @@ DELIVERED = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+BUCKET_EVENTS = Counter(
+    "facewarden_bucket_events_total",
+    "Events of the watched bucket in S3: looks (at a key), removed (noted), ignored (of other places).",
+    ["kind"],
+    registry=REGISTRY,
+)
 REPAIRED = Counter(
     "facewarden_reconciler_repairs_total",
     "Jobs brought back by the reconciler, by kind.",

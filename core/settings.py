@@ -46,6 +46,16 @@ LONGEST_SOCKET_PATH = 100
 SHORTEST_SIGNS_TOKEN = 16  # characters
 
 
+def checked_address(given: str) -> str:
+    """The address of a server. Raises ValueError."""
+    parts = urlsplit(given)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("give http://host:port or https://host")
+    if parts.username or parts.password:
+        raise ValueError("credentials do not belong into the address: see docs/operations.md")
+    return given
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -339,14 +349,7 @@ class S3Settings(_Section):
     @field_validator("endpoint_url", "public_url")
     @classmethod
     def _an_address(cls, given: str | None) -> str | None:
-        if given is None:
-            return None
-        parts = urlsplit(given)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("give http://host:port or https://host")
-        if parts.username or parts.password:
-            raise ValueError("credentials do not belong into the address: see docs/operations.md")
-        return given
+        return given and checked_address(given)
 
 
 class S3SourceSettings(_Section):
@@ -356,6 +359,15 @@ class S3SourceSettings(_Section):
         60.0, gt=0, description="Pause between two listings of a watched bucket in S3."
     )
     at_once: int = Field(4, ge=1, le=32, description="Objects read from it at once, per process.")
+    queue_url: str | None = Field(
+        None,
+        description="Queue of its events (SQS, or a server that speaks like it); unset is none.",
+    )
+
+    @field_validator("queue_url")
+    @classmethod
+    def _an_address(cls, given: str | None) -> str | None:
+        return given and checked_address(given)
 
 
 class WebhookSettings(_Section):

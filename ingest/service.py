@@ -7,7 +7,6 @@ where it ends, however it ends (storage.duty). The sweep has a lock of its own, 
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -17,9 +16,10 @@ from sqlalchemy import Engine
 from core import metrics
 from core.errors import FacewardenError
 from core.settings import Settings
+from ingest.chores import LONGEST_PAUSE_SECONDS, Chore
 from ingest.reconciler import Reconciler
 from ingest.registration import Registrar
-from ingest.source import Look, watched
+from ingest.source import Look, listeners, watched
 from ingest.sweeping import DailySweep
 from storage.duty import Duty
 from storage.engine import connect
@@ -28,9 +28,6 @@ from storage.objects.store import ObjectStore
 from storage.signs.server import shown
 
 log = structlog.get_logger()
-
-LONGEST_PAUSE_SECONDS = 30.0  # between retries while the database is down
-STOP_SECONDS = 10.0  # for a thread to end; what it does may be broken off
 
 
 def watch(settings: Settings) -> None:
@@ -52,9 +49,11 @@ def _watch(settings: Settings, stop: threading.Event) -> None:
         settings.bucket.mkdir(parents=True, exist_ok=True)
     engine = connect(settings.sql_url)
     objects = open_store(settings)
-    upkeep = _Upkeep(settings, engine, objects)
-    upkeep.start()
     registrar = Registrar(settings, engine, objects)
+    upkeep = _Upkeep(settings, engine, objects)
+    chores = [*upkeep.chores(), *listeners(settings, registrar, objects)]
+    for chore in chores:
+        chore.start()
     look: Look | None = None
     duty = Duty(engine, f"watch bucket:{settings.bucket_name}")
     pause = settings.ingest.poll_seconds
@@ -76,17 +75,17 @@ def _watch(settings: Settings, stop: threading.Event) -> None:
             log.exception("ingest goes on")
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         stop.wait(pause)
+    for chore in chores:
+        chore.ask_to_stop()
+    for chore in chores:
+        chore.stop()
     upkeep.stop()
     duty.leave()
     engine.dispose()
 
 
 class _Upkeep:
-    """Reconciles, sweeps and writes metrics whenever due. Its errors are logged, never raised.
-
-    In threads of its own: neither a source nor an object store that does not answer keeps the reconciler
-    waiting, nor does the first look at a large bucket.
-    """
+    """Reconciles, sweeps, and writes metrics."""
 
     def __init__(self, settings: Settings, engine: Engine, objects: ObjectStore) -> None:
         self._settings, self._objects = settings, objects
@@ -94,32 +93,18 @@ class _Upkeep:
         self._duty = Duty(engine, "reconcile")
         self._sweep = DailySweep(settings, engine, objects)
         self._cleaned = False
-        self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._repeat, args=(once,), name=name, daemon=True)
-            for name, once in (("reconcile", self._reconcile), ("sweep if due", self._sweep_if_due))
+
+    def chores(self) -> list[Chore]:
+        """Apart, so that an object store that does not answer keeps nobody waiting."""
+        pause = self._settings.ingest.reconcile_seconds
+        return [
+            Chore("reconciler", self._reconcile, pause),
+            Chore("sweep", self._sweep_if_due, pause),
         ]
 
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
     def stop(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(STOP_SECONDS)
         self._sweep.stop()
         self._duty.leave()
-
-    def _repeat(self, once: Callable[[], None]) -> None:
-        while not self._stop.is_set():
-            try:
-                once()
-            except FacewardenError as error:
-                log.warning("upkeep waits", reason=str(error))
-            except Exception:
-                log.exception("upkeep goes on")
-            self._stop.wait(self._settings.ingest.reconcile_seconds)
 
     def _reconcile(self) -> None:
         if self._duty.mine():

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
@@ -11,10 +12,14 @@ from core.errors import Unreadable
 from core.s3_address import S3Address
 from core.settings import Settings
 from ingest.bucket import BucketWatcher, bucket_files, text_name
+from ingest.chores import Chore
 from ingest.registration import Registrar
-from storage import source_cursors, videos
+from storage import key_looks, source_cursors, videos
 from storage.engine import transaction
 from storage.objects.store import ObjectStore
+
+if TYPE_CHECKING:
+    from ingest.s3.keys import Keys
 
 # One look: takes in what is new, and comes back after each file and now and then between.
 Look = Callable[[], Iterator[object]]
@@ -25,13 +30,33 @@ def watched(settings: Settings, registrar: Registrar, objects: ObjectStore) -> L
     if not isinstance(settings.bucket, S3Address):
         return _folder(settings, registrar)
     # Only who watches S3 waits for boto3 to load.
-    from ingest.s3.keys import Keys  # noqa: PLC0415
     from ingest.s3.listing import S3Watcher  # noqa: PLC0415
+
+    keys = _keys(settings, settings.bucket, registrar, objects)
+    return S3Watcher(settings, settings.bucket, keys, registrar.engine).look
+
+
+def listeners(settings: Settings, registrar: Registrar, objects: ObjectStore) -> list[Chore]:
+    """What every ingest process does with a bucket's events, besides one that lists it."""
+    if not isinstance(settings.bucket, S3Address):
+        return []
+    from ingest.s3.looking import Looker  # noqa: PLC0415
+
+    keys, engine = _keys(settings, settings.bucket, registrar, objects), registrar.engine
+    chores = [Chore("looks at keys", Looker(keys, engine).run_once, settings.ingest.poll_seconds)]
+    if settings.s3_source.queue_url is not None:
+        from ingest.s3.event_queue import EventQueue  # noqa: PLC0415
+
+        queue = EventQueue(settings, settings.bucket, engine, settings.s3_source.queue_url)
+        chores.append(Chore("queue of events", queue.run_once, 0.0, stop_seconds=1.0))
+    return chores
+
+
+def _keys(settings: Settings, address: S3Address, registrar: Registrar, objects: ObjectStore) -> "Keys":
+    from ingest.s3.keys import Keys  # noqa: PLC0415
     from storage.objects.s3.bucket import Bucket  # noqa: PLC0415
 
-    bucket = Bucket(settings.bucket.bucket, settings.s3)
-    keys = Keys(settings, registrar, objects, bucket)
-    return S3Watcher(settings, settings.bucket, keys, registrar.engine).look
+    return Keys(settings, registrar, objects, Bucket(address.bucket, settings.s3))
 
 
 def _folder(settings: Settings, registrar: Registrar) -> Look:
@@ -44,12 +69,14 @@ def _folder(settings: Settings, registrar: Registrar) -> Look:
 def untaken(session: Session, settings: Settings, *, since: datetime | None = None) -> int:
     """How many files have not been taken in yet.
 
-    Of a bucket in S3 that is not known before it has been listed: 1 until a listing has ended, after `since`.
+    Of a bucket in S3 that is not known before it has been listed: 1 until a listing has ended, after `since`,
+    and one more for each key that an event named.
     """
     if isinstance(settings.bucket, S3Address):
         cursor = source_cursors.find(session, source_cursors.watching(settings.bucket))
         ended = None if cursor is None else cursor.ended_at
-        return int(ended is None or (since is not None and ended < since))
+        listing = ended is None or (since is not None and ended < since)
+        return listing + key_looks.waiting(session, settings.bucket.bucket)
     return _untaken_files(session, settings, settings.bucket.resolve())
 
 

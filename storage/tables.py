@@ -146,6 +146,19 @@ class SourceCursor(Base):
     ended_at: Mapped[datetime | None]
 
 
+class KeyLook(Base):
+    """A key of a bucket that is to be looked at (storage.key_looks)."""
+
+    __tablename__ = "key_look"
+    __table_args__ = (Index(None, "bucket", "due_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    bucket: Mapped[str]
+    key: Mapped[str]  # URL-encoded
+    tries: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime]  # by the database's clock
+
+
 class ModelVersionRow(Base):
     __tablename__ = "model_version"
 

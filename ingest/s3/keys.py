@@ -5,7 +5,6 @@ upload in parts, or of an encrypted object, is something else.
 """
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,10 +22,9 @@ from core.errors import (
 )
 from core.media_signatures import HEAD_BYTES
 from core.priorities import Priority
-from core.s3_address import SCHEME
 from core.settings import Settings
-from ingest.bucket import text_name
 from ingest.registration import Intake, Receipt, Registrar, Stored
+from ingest.s3.names import is_wanted, key_name, source_of
 from storage import videos
 from storage.engine import reading
 from storage.objects.s3.bucket import QUOTE, Bucket, Entry
@@ -137,18 +135,3 @@ class Keys:
                 raise Conflict(what="Object", key=entry.name, reason="it became shorter meanwhile")
             yield piece
             start += len(piece)
-
-
-def source_of(bucket: str) -> str:
-    """The name under which a bucket's sightings are stored."""
-    return f"bucket:{SCHEME}{bucket}/"
-
-
-def key_name(key: str) -> str:
-    """A key as text for SQL, and for people."""
-    return text_name(key).replace("\0", "\\x00")
-
-
-def is_wanted(key: str, left_alone: re.Pattern[str]) -> bool:
-    """Neither a folder, which some programs make as a key that ends with a slash, nor left alone."""
-    return not key.endswith("/") and not any(left_alone.match(part) for part in key.split("/"))

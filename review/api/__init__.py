@@ -2,8 +2,18 @@
 
 from fastapi import APIRouter
 
-from review.api import by_url, direct, media, overview, reviewing, submissions, transfers, videos
+from review.api import (
+    bucket_events,
+    by_url,
+    direct,
+    media,
+    overview,
+    reviewing,
+    submissions,
+    transfers,
+    videos,
+)
 
 router = APIRouter(prefix="/v1")
-for part in (videos, submissions, by_url, direct, media, reviewing, transfers, overview):
+for part in (videos, submissions, bucket_events, by_url, direct, media, reviewing, transfers, overview):
     router.include_router(part.router)

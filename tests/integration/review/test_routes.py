@@ -107,6 +107,7 @@ ROUTES: dict[tuple[str, str], Door] = {
     ("POST", "/v1/direct-uploads/{upload_id}:complete"): needs(UPLOAD),
     ("DELETE", "/v1/direct-uploads/{upload_id}"): needs(UPLOAD),
     ("POST", "/v1/videos:by-url"): needs(UPLOAD),
+    ("POST", "/v1/bucket-events"): needs(UPLOAD),
     ("GET", "/v1/counts"): needs(VIEW),
     ("GET", "/v1/videos/{video_id}"): needs(VIEW),
     ("GET", "/v1/videos/{video_id}/media"): needs(VIEW),

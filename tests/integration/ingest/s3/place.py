@@ -6,6 +6,7 @@ from core.s3_address import S3Address
 from ingest.registration import Receipt
 from ingest.s3.keys import Keys
 from ingest.s3.listing import S3Watcher
+from ingest.s3.looking import Looker
 from storage.objects.s3.bucket import Bucket
 from tests.integration.ingest.site import MP4, Site
 from tests.s3_server import S3Server
@@ -35,6 +36,9 @@ class Place:
     def watcher(self, bucket: Bucket | None = None) -> S3Watcher:
         """A watcher as a fresh process makes it."""
         return S3Watcher(self.site.settings, self.address, self.keys(bucket), self.site.engine)
+
+    def looker(self) -> Looker:
+        return Looker(self.keys(), self.site.engine)
 
     def take(self, bucket: Bucket | None = None) -> dict[str, Receipt]:
         """What one listing of a fresh process takes in, by the names below the prefix."""
