@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from core.errors import WeightsError
 from core.families import Family, FamilyCalibration
@@ -135,12 +135,22 @@ def read_model_version(path: Path) -> ModelVersion:
 def _read(path: Path, mtime_ns: int, size: int) -> ModelVersion:
     del mtime_ns, size  # parts of the cache key only
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:  # in pieces: who only names the version needs no more
+            head = _head(file)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size_bytes = file.tell()
     except OSError as error:
         raise WeightsError(path=path, reason=error.strerror) from error
-    digest = hashlib.sha256(content).hexdigest()
     _check_sidecar(path, digest)
-    return parse_model_version(path, content, digest)
+    return parse_model_version(path, head, digest, size_bytes=size_bytes)
+
+
+def _head(file: BinaryIO) -> bytes:
+    """The header and its length, as far as they are there and no longer than they may be."""
+    begin = file.read(8)
+    length = int.from_bytes(begin, "little")
+    return begin + (file.read(length) if length <= LONGEST_HEADER else b"")
 
 
 def _check_sidecar(path: Path, digest: str) -> None:
@@ -155,21 +165,21 @@ def _check_sidecar(path: Path, digest: str) -> None:
         raise WeightsError(path=path, reason=f"its SHA-256 is not the one in {sidecar.name}; fetch it again")
 
 
-def parse_model_version(path: Path, content: bytes, digest: str) -> ModelVersion:
-    """Parse the head of a checkpoint's `content`; `path` only names it in errors."""
+def parse_model_version(path: Path, head: bytes, digest: str, *, size_bytes: int) -> ModelVersion:
+    """Parse the head of a checkpoint of `size_bytes`; `path` only names it in errors."""
     try:
-        (length,) = struct.unpack_from("<Q", content)
-        if length > min(LONGEST_HEADER, len(content) - 8):
+        (length,) = struct.unpack_from("<Q", head)
+        if length > min(LONGEST_HEADER, size_bytes - 8):
             raise WeightsError(
                 path=path, reason="the file is truncated or not a safetensors file; fetch it again"
             )
-        header = json.loads(content[8 : 8 + length])
+        header = json.loads(head[8 : 8 + length])
         version = _from_values(json.loads(header["__metadata__"][METADATA_KEY]), digest)
         end = 8 + length + _tensor_bytes(header)
     except (struct.error, ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
         reason = f"it carries no Facewarden metadata ({type(error).__name__}); train or export it again"
         raise WeightsError(path=path, reason=reason) from error
-    if end != len(content):
+    if end != size_bytes:
         raise WeightsError(path=path, reason="the file is truncated; fetch it again")
     return version
 

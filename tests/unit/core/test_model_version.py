@@ -43,7 +43,7 @@ def values(**changes: Any) -> dict[str, str]:
 
 
 def parse(content: bytes) -> ModelVersion:
-    return parse_model_version(Path("a.safetensors"), content, "0" * 64)
+    return parse_model_version(Path("a.safetensors"), content, "0" * 64, size_bytes=len(content))
 
 
 def test_reads_all_that_a_score_depends_on(make_checkpoint: Callable[..., Path]) -> None:
