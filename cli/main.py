@@ -92,11 +92,15 @@ def screen(
     Exit code: 0 all screened, 3 some could not be screened; with --fail-on-flagged also 10 some flagged,
     else 11 some with faces that could not be judged.
     """
-    from cli.screening import screen_files
+    from core.model_version import read_model_version
 
     settings = _settings()
     if weights is not None:
         settings = settings.model_copy(update={"weights": weights})
+    read_model_version(settings.weights)  # what is wrong with them is said before torch is loaded
+
+    from cli.screening import screen_files
+
     tally = screen_files(settings, paths, as_json=as_json, overlays=overlays)
     if tally.flagged and fail_on_flagged:
         raise typer.Exit(EXIT_FLAGGED)

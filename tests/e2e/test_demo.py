@@ -1,4 +1,4 @@
-"""`facewarden demo` passes with the shipped checkpoint, and fails, saying why, with one that cries wolf."""
+"""`facewarden demo` passes with the shipped checkpoint, and leaves the installation's own data alone."""
 
 import os
 import re
@@ -30,38 +30,22 @@ def overlays(output: str) -> list[Path]:
     ]
 
 
-def test_a_model_that_calls_everything_fake_fails_the_demo(tmp_path: Path, checkpoint: Path) -> None:
-    ended = demo(
-        tmp_path / "demo",
-        FACEWARDEN_WEIGHTS=str(checkpoint),
-        FACEWARDEN_BACKEND="fp32",
-        FACEWARDEN_SAMPLING__MAX_FRAMES="8",
-        FACEWARDEN_LIME__SAMPLES="10",
-        FACEWARDEN_LIME__STABILITY_SEEDS="1",
-        FACEWARDEN_SCORING__FLAGGED_FRAMES="1",
-        FACEWARDEN_DATABASE_URL=f"sqlite:///{tmp_path}/real.sqlite",
-        FACEWARDEN_OBJECTS=str(tmp_path / "real-objects"),
-    )
-    assert ended.returncode == 1, ended.stderr
-    assert "demo: FAILED, genuine.mp4 is fake" in ended.stdout
-    assert "untrained-demo" in ended.stdout
-    pictures = overlays(ended.stdout)
-    assert pictures
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
-    # The installation's own database and objects are kept out of it.
-    assert not (tmp_path / "real.sqlite").exists()
-    assert not (tmp_path / "real-objects").exists()
-
-
 @pytest.mark.skipif(not SHIPPED_WEIGHTS.exists(), reason="the shipped checkpoint is not in this tree")
 def test_the_shipped_model_passes_the_demo(tmp_path: Path) -> None:
     # One explained frame and a third of the samples show what all would; those cost minutes where it is slow.
     ended = demo(
         tmp_path / "demo",
+        FACEWARDEN_BACKEND="openvino",
         FACEWARDEN_SCORING__FLAGGED_FRAMES="1",
         FACEWARDEN_LIME__SAMPLES="100",
         FACEWARDEN_LIME__STABILITY_SEEDS="1",
+        FACEWARDEN_DATABASE_URL=f"sqlite:///{tmp_path}/real.sqlite",
+        FACEWARDEN_OBJECTS=str(tmp_path / "real-objects"),
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.splitlines()[-1].startswith("demo: passed")
-    assert len(overlays(ended.stdout)) >= 4  # three of LIME and one of Grad-CAM
+    pictures = overlays(ended.stdout)
+    assert len(pictures) >= 4  # three of LIME and one of Grad-CAM
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    assert not (tmp_path / "real.sqlite").exists()
+    assert not (tmp_path / "real-objects").exists()

@@ -110,5 +110,5 @@ def test_the_library_screens_the_demos_clip(installed: dict[str, str], tmp_path:
     write_clip(tmp_path / "swapped.mp4", make_photographs()["swapped"], seconds=2)
     python = f"{installed['UV_TOOL_DIR']}/facewarden/bin/python"
     code = "import facewarden; print(facewarden.screen('swapped.mp4').verdict)"
-    ended = run([python, "-c", code], tmp_path, installed)
+    ended = run([python, "-c", code], tmp_path, installed | {"FACEWARDEN_BACKEND": "openvino"})
     assert ended.stdout in {"fake\n", "suspect\n"}, ended.stderr

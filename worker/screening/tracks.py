@@ -44,8 +44,8 @@ def describe(crop: Image) -> Descriptor:
     small = cv2.resize(crop, (12, 12), interpolation=cv2.INTER_AREA)
     gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32).ravel()
     gray -= gray.mean()
-    colours = np.concatenate([np.histogram(crop[..., c], bins=8, range=(0, 256))[0] for c in range(3)])
-    parts = [_unit(gray), _unit(np.sqrt(colours.astype(np.float32)))]
+    colours = [cv2.calcHist([crop], [c], None, [8], [0, 256]).ravel() for c in range(3)]
+    parts = [_unit(gray), _unit(np.sqrt(np.concatenate(colours)))]
     return _unit(np.concatenate(parts))
 
 

@@ -50,7 +50,7 @@ EXPECTED = {
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """The shipped model, loaded once for all of them."""
     home = tmp_path_factory.mktemp("home")
-    return load_pipeline(Settings(home=home, backend="fp32", device="cpu", _env_file=None))
+    return load_pipeline(Settings(home=home, backend="openvino", device="cpu", _env_file=None))
 
 
 def test_every_case_has_an_outcome(corpus: Path) -> None:

@@ -33,7 +33,7 @@ P3_XYZ = [[0.5151, 0.2920, 0.1571], [0.2412, 0.6922, 0.0666], [-0.0011, 0.0419, 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     home = tmp_path_factory.mktemp("home")
-    return load_pipeline(Settings(home=home, backend="fp32", device="cpu", _env_file=None))
+    return load_pipeline(Settings(home=home, backend="openvino", device="cpu", _env_file=None))
 
 
 def pictures(path: Path) -> list[NDArray[np.uint8]]:

@@ -13,9 +13,10 @@ from worker.screening.pipeline import Pipeline
 pytestmark = pytest.mark.corpus
 
 
-@pytest.fixture
-def pipeline(settings: Settings) -> Pipeline:
-    return remembering(load_pipeline(settings.model_copy(update={"device": "cpu"})))
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    home = tmp_path_factory.mktemp("home")
+    return remembering(load_pipeline(Settings(home=home, backend="openvino", device="cpu", _env_file=None)))
 
 
 def test_a_fake_clip_in_a_loop_has_the_verdict_of_the_clip(

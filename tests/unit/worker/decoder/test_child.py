@@ -29,10 +29,21 @@ MANY = SamplingSettings(min_frames=64)  # more than the shared memory holds: the
 STALL = 3.0  # seconds, in which a decoder starts on a busy machine too
 
 
+@pytest.fixture(scope="module")
+def collected() -> Iterator[None]:
+    """What earlier tests left to the collector is gone, and what stays is not looked at again: with torch
+    and all that the tests hold, each look takes a second.
+    """
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
-def nothing_left(new_children: Children) -> Iterator[None]:
+def nothing_left(collected: None, new_children: Children) -> Iterator[None]:
     """Whatever happens, no process and no descriptor stays behind."""
-    gc.collect()  # what earlier tests left to the collector is not ours
+    gc.collect()  # what the test before left to the collector is not this one's
     descriptors = psutil.Process().num_fds()
     yield
     assert new_children() == []
