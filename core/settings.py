@@ -324,7 +324,12 @@ class S3Settings(_Section):
     )
     public_url: str | None = Field(
         None,
-        description="Address under which clients reach it for direct uploads; unset is `endpoint_url`.",
+        description="Address under which clients reach it, for direct uploads and signed addresses; unset is"
+        " `endpoint_url`.",
+    )
+    signed_urls: bool = Field(
+        False,
+        description="Whether players load videos from the server itself, by addresses that work for an hour.",
     )
     region: str | None = Field(None, description="Region of the bucket; unset is what boto3 finds.")
     path_style: bool | None = Field(

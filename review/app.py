@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from core.settings import Settings
 from ingest.by_url import Fetcher
 from review import admin, api, pages
+from review.api.answers import media_origin
 from review.api.document import document
 from review.auth import account, confirmation, sign_in
 from review.auth.access import Viewer
@@ -55,7 +56,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.fetcher = Fetcher(settings, app.state.engine, app.state.objects)
     app.state.stopping = threading.Event()  # ends the streams of live updates
     app.add_middleware(TrustedHosts, review=settings.review)
-    app.add_middleware(SecurityHeaders, https=settings.review.https)
+    origin = media_origin(app.state.objects)
+    app.add_middleware(SecurityHeaders, https=settings.review.https, media_origin=origin)
     add_handlers(app)
     _add_own_routes(app)
     for part in (sign_in, confirmation, account, admin, api, pages):

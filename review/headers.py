@@ -3,21 +3,27 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "media-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-        "base-uri 'none'",
+
+def policy(media_origin: str | None) -> str:
+    """What a page may load, and from where: from here, and media also from `media_origin`."""
+    media = "'self'" if media_origin is None else f"'self' {media_origin}"
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            f"img-src {media}",
+            f"media-src {media}",
+            "connect-src 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        )
     )
-)
+
+
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": policy(None),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -38,8 +44,9 @@ HSTS = "max-age=31536000"
 class SecurityHeaders:
     """Middleware that adds every header that a route has not set itself."""
 
-    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+    def __init__(self, app: ASGIApp, *, https: bool, media_origin: str | None = None) -> None:
         self._app, self._https = app, https
+        self._headers = HEADERS | {"Content-Security-Policy": policy(media_origin)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,7 +58,7 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 if message["status"] == NOT_MODIFIED or _is_file(headers):
                     headers.setdefault("Content-Security-Policy", SANDBOX)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 if self._https or scope["scheme"] == "https":
                     headers.setdefault("Strict-Transport-Security", HSTS)

@@ -1,9 +1,10 @@
 """Answers of the API: entity tags, stored objects."""
 
 import hashlib
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
@@ -11,13 +12,14 @@ from core.errors import FileVanished, HiddenUntilDecided
 from review.api import ranges
 from review.auth.access import Principal
 from review.problem_schema import Responses
-from storage.objects.store import ObjectStore, tag_of
+from storage.objects.store import ObjectStore, key_of, tag_of
 from storage.people import decisions
 
 UNCHANGED: Responses = {304: {"description": "The client already has it."}}
 
 # The content of a key never changes, but who may see it can: a browser caches it and asks each time.
 REVALIDATED = "private, no-cache"
+SIGNED_SECONDS = 3600  # a player asks for more of a video as it plays; then it is sent to a new address
 
 
 def tagged(request: Request, answer: BaseModel) -> Response:
@@ -64,6 +66,38 @@ def stored(
         media_type=media_type,
         headers=headers,
     )
+
+
+def redirected(
+    objects: ObjectStore, key: str, *, media_type: str, filename: str, inline: bool
+) -> Response | None:
+    """To the store itself, where clients load objects from there; None where they do not.
+
+    Raises FileVanished if the object is gone.
+    """
+    kind = "inline" if inline else "attachment"
+    address = objects.signed(
+        key, media_type=media_type, disposition=disposition(kind, filename), seconds=SIGNED_SECONDS
+    )
+    if address is None:
+        return None
+    if not objects.exists(key):
+        raise FileVanished(name=filename)
+    return RedirectResponse(address, status_code=307)
+
+
+def media_origin(objects: ObjectStore) -> str | None:
+    """Scheme, host and port of signed addresses; None where there are none.
+
+    Raises ObjectStoreError where none can be signed.
+    """
+    address = objects.signed(
+        key_of("0" * 64), media_type="video/mp4", disposition="inline", seconds=SIGNED_SECONDS
+    )
+    if address is None:
+        return None
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def disposition(kind: str, filename: str) -> str:

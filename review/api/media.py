@@ -10,7 +10,7 @@ from core import media_formats
 from core.errors import FileVanished, NotFound
 from core.media_signatures import HEAD_BYTES
 from review.api import schemas
-from review.api.answers import REVALIDATED, UNCHANGED, knows, refuse_while_blind, stored, tagged
+from review.api.answers import REVALIDATED, UNCHANGED, knows, redirected, refuse_while_blind, stored, tagged
 from review.auth.access import Viewer
 from review.problem_schema import Responses, problems
 from review.problems import MEDIA_TYPE
@@ -44,6 +44,7 @@ JPEG_QUALITY = 85
             "content": MEDIA,
             "description": "The requested range.",
         },
+        307: {"description": "Where FACEWARDEN_S3__SIGNED_URLS is set: to the object store itself."},
         416: {"content": {"text/plain": {}}, "description": "The range does not exist."},
         **UNCHANGED,
         **problems(404),
@@ -61,14 +62,13 @@ def get_media(
     with reading(engine) as session:
         found = detail.media(session, video_id)
     kind = media_formats.media_type(objects.read(found.object_key, length=HEAD_BYTES))
-    return stored(
-        request,
-        objects,
-        found.object_key,
-        media_type=kind,
-        filename=found.name.rpartition("/")[2] or found.sha256,
-        inline=kind in SHOWN,
-    )
+    shown: dict[str, Any] = {
+        "media_type": kind,
+        "filename": found.name.rpartition("/")[2] or found.sha256,
+        "inline": kind in SHOWN,
+    }
+    elsewhere = redirected(objects, found.object_key, **shown)
+    return elsewhere or stored(request, objects, found.object_key, **shown)
 
 
 @router.get(

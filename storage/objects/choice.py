@@ -16,4 +16,5 @@ def open_store(settings: Settings) -> ObjectStore:
     from storage.objects.scratch import Scratch  # noqa: PLC0415
 
     scratch = Scratch(settings.scratch_folder, settings.s3.scratch_bytes)
-    return S3Store(Bucket(address.bucket, settings.s3), address.prefix, scratch)
+    bucket = Bucket(address.bucket, settings.s3)
+    return S3Store(bucket, address.prefix, scratch, signs=settings.s3.signed_urls)

@@ -185,6 +185,9 @@ class FolderStore:
             raise FileVanished(name=key)
         yield path
 
+    def signed(self, key: str, *, media_type: str, disposition: str, seconds: int) -> None:
+        """A folder has no address."""
+
     def where(self, key: str) -> str:
         return str(self.path(key))
 

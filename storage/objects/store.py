@@ -95,6 +95,12 @@ class ObjectStore(Protocol):
         `heartbeat` is called while content is fetched and may raise to stop.
         """
 
+    def signed(self, key: str, *, media_type: str, disposition: str, seconds: int) -> str | None:
+        """An address from which whoever has it can load the object, with these headers, for so long.
+
+        None where clients are not to load objects from the store.
+        """
+
     def where(self, key: str) -> str:
         """Where people find the object: a path or an address."""
 

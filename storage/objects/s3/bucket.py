@@ -230,6 +230,19 @@ class Bucket:
             address: str = self._signer.generate_presigned_url("upload_part", Params=asked, ExpiresIn=seconds)
         return address
 
+    def signed(self, name: str, *, media_type: str, disposition: str, seconds: int) -> str:
+        """The address from which anybody who has it may GET the object, whole or in ranges, for so long."""
+        asked = {
+            "Bucket": self.name,
+            "Key": name,
+            "ResponseContentType": media_type,
+            "ResponseContentDisposition": disposition,
+            "ResponseCacheControl": "private, no-cache",
+        }
+        with self._asking("signing", name):
+            address: str = self._signer.generate_presigned_url("get_object", Params=asked, ExpiresIn=seconds)
+        return address
+
     def parts(self, name: str, upload: str) -> list[tuple[Part, int]] | None:
         """The parts that have arrived, each with its size in bytes; None where there is no such upload."""
         pages = self._client.get_paginator("list_parts").paginate(Bucket=self.name, Key=name, UploadId=upload)

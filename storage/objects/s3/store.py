@@ -40,8 +40,18 @@ FETCH_BYTES = 8 * 1024**2  # of one ranged request
 class S3Store:
     """An object store below a prefix, which belongs to one installation."""
 
-    def __init__(self, bucket: Bucket, prefix: str, scratch: Scratch, sizes: Sizes = Sizes()) -> None:  # noqa: B008  frozen
+    def __init__(
+        self,
+        bucket: Bucket,
+        prefix: str,
+        scratch: Scratch,
+        sizes: Sizes = Sizes(),  # noqa: B008  frozen
+        *,
+        signs: bool = False,
+    ) -> None:
+        """`signs` is whether anybody is given signed addresses of objects."""
         self._bucket, self._prefix, self._scratch, self._sizes = bucket, prefix, scratch, sizes
+        self._signs = signs
 
     def put_bytes(self, content: bytes, suffix: str = "") -> str:
         key = key_of(hashlib.sha256(content).hexdigest(), suffix)
@@ -106,6 +116,13 @@ class S3Store:
             yield piece
             heartbeat()
             start += len(piece)
+
+    def signed(self, key: str, *, media_type: str, disposition: str, seconds: int) -> str | None:
+        if not self._signs:
+            return None
+        return self._bucket.signed(
+            self._name(key), media_type=media_type, disposition=disposition, seconds=seconds
+        )
 
     def where(self, key: str) -> str:
         return f"s3://{self._bucket.name}/{self._name(key)}"
