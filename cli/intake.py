@@ -105,7 +105,7 @@ def _bucket(
             address.keep_apart(settings.objects_bucket)
     except ValueError as error:
         raise InvalidValue(field="place", reason=str(error)) from error
-    keys = Keys(settings, registrar, objects, Bucket(address.bucket, settings.s3))
+    keys = Keys(settings, address, registrar, objects, Bucket(address.bucket, settings.s3))
     return S3Place(settings, address, keys, registrar.engine, resume=resume)
 
 

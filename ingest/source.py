@@ -56,7 +56,7 @@ def _keys(settings: Settings, address: S3Address, registrar: Registrar, objects:
     from ingest.s3.keys import Keys  # noqa: PLC0415
     from storage.objects.s3.bucket import Bucket  # noqa: PLC0415
 
-    return Keys(settings, registrar, objects, Bucket(address.bucket, settings.s3))
+    return Keys(settings, address, registrar, objects, Bucket(address.bucket, settings.s3))
 
 
 def _folder(settings: Settings, registrar: Registrar) -> Look:

@@ -42,6 +42,7 @@ CONTENTS = 1000  # different ones
 ROWS = 10_000  # inserted at once
 LOOK_SECONDS = 0.2
 TELL_SECONDS = 10.0
+KILL_SECONDS = 0.7  # into the next page: listed and looked up, and some of it taken
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "bench",
     "AWS_SECRET_ACCESS_KEY": "bench",
@@ -132,9 +133,8 @@ def _served(keys: int, counts: Path) -> Iterator[int]:
 def _fill(settings: Settings, engine: Engine, keys: int, new_every: int) -> int:
     """Have all but every so many keys taken in, as an earlier run would have; how many are new."""
     objects = open_store(settings)
-    registered = Keys(
-        settings, Registrar(settings, engine, objects), objects, Bucket(ADDRESS.bucket, settings.s3)
-    )
+    registrar, bucket = Registrar(settings, engine, objects), Bucket(ADDRESS.bucket, settings.s3)
+    registered = Keys(settings, ADDRESS, registrar, objects, bucket)
     object_key = objects.put_bytes(content(0))
     with transaction(engine) as session:
         video_id, _ = videos.add(
@@ -173,6 +173,7 @@ def _ingest(settings: Settings, engine: Engine, kill: int | None) -> tuple[float
             peak = max(peak, _peak(process.pid))
             done = _done(engine)
             if kill is not None and done >= kill:
+                time.sleep(KILL_SECONDS)
                 process.send_signal(signal.SIGKILL)
                 print(f"killed after {done} keys", flush=True)
                 process.wait()

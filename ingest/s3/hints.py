@@ -30,9 +30,7 @@ def keep(
     here = [
         notice
         for notice in found
-        if notice.bucket == address.bucket
-        and notice.key.startswith(address.prefix)
-        and is_wanted(notice.key, left_alone)
+        if notice.bucket == address.bucket and is_wanted(notice.key, address, left_alone)
     ]
     looks = list(dict.fromkeys(notice.key for notice in here if not notice.removed))
     removed = [notice.key for notice in here if notice.removed]

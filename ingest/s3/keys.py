@@ -22,6 +22,7 @@ from core.errors import (
 )
 from core.media_signatures import HEAD_BYTES
 from core.priorities import Priority
+from core.s3_address import S3Address
 from core.settings import Settings
 from ingest.registration import Intake, Receipt, Registrar, Stored
 from ingest.s3.names import is_wanted, key_name, source_of
@@ -46,12 +47,17 @@ class Sorted:
 
 
 class Keys:
-    """The objects of one bucket; threads may share it."""
+    """The objects of one place; threads may share it."""
 
     def __init__(
-        self, settings: Settings, registrar: Registrar, objects: ObjectStore, bucket: Bucket
+        self,
+        settings: Settings,
+        address: S3Address,
+        registrar: Registrar,
+        objects: ObjectStore,
+        bucket: Bucket,
     ) -> None:
-        self.bucket = bucket
+        self.bucket, self._address = bucket, address
         # Without the prefix: what was seen by one listing need not be read again by that of another prefix.
         self.source = source_of(bucket.name)
         self._left_alone = settings.ingest.left_alone_names
@@ -60,7 +66,7 @@ class Keys:
 
     def sort(self, entries: Sequence[Entry]) -> Sorted:
         """One query, however many objects have been seen. Raises RetryableError if the database is down."""
-        fit = [entry for entry in entries if is_wanted(entry.name, self._left_alone)]
+        fit = [entry for entry in entries if is_wanted(entry.name, self._address, self._left_alone)]
         with reading(self._registrar.engine) as session:
             rows = videos.sighted(session, self.source, [key_name(entry.name) for entry in fit])
         # What could not be read may be readable by now.

@@ -2,7 +2,7 @@
 
 import re
 
-from core.s3_address import SCHEME
+from core.s3_address import SCHEME, S3Address
 from ingest.bucket import text_name
 
 
@@ -16,6 +16,11 @@ def key_name(key: str) -> str:
     return text_name(key).replace("\0", "\\x00")
 
 
-def is_wanted(key: str, left_alone: re.Pattern[str]) -> bool:
-    """Neither a folder, which some programs make as a key that ends with a slash, nor left alone."""
-    return not key.endswith("/") and not any(left_alone.match(part) for part in key.split("/"))
+def is_wanted(key: str, address: S3Address, left_alone: re.Pattern[str]) -> bool:
+    """Whether it is in the place, and is neither a folder nor left alone by its name below the prefix.
+
+    Some programs make a folder as a key that ends with a slash.
+    """
+    if not key.startswith(address.prefix) or key.endswith("/"):
+        return False
+    return not any(left_alone.match(part) for part in key.removeprefix(address.prefix).split("/"))

@@ -31,7 +31,7 @@ class Place:
     def keys(self, bucket: Bucket | None = None) -> Keys:
         settings = self.site.settings
         bucket = bucket or Bucket(self.address.bucket, settings.s3)
-        return Keys(settings, self.site.registrar, self.site.objects, bucket)
+        return Keys(settings, self.address, self.site.registrar, self.site.objects, bucket)
 
     def watcher(self, bucket: Bucket | None = None) -> S3Watcher:
         """A watcher as a fresh process makes it."""

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from core.errors import BucketRefused, BucketUnavailable
+from core.s3_address import S3Address
 from core.settings import Settings
 from ingest.registration import Intake
 from ingest.s3 import listing
@@ -64,6 +65,13 @@ def test_what_is_no_video_is_refused_without_a_copy(place: Place) -> None:
     assert codes == {"empty.mp4": "empty_file", "text.mp4": "not_media", "large.mp4": "media_too_large"}
     assert not list(place.site.objects.stored())
     assert place.take() == {}
+
+
+def test_what_is_left_alone_counts_below_the_watched_prefix(place: Place) -> None:
+    place.put(".kept/in/a.mp4")
+    place.put(".kept/in/.b.mp4")
+    place.address = S3Address(bucket=place.address.bucket, prefix=f"{place.address.prefix}.kept/in/")
+    assert list(place.take()) == ["a.mp4"]
 
 
 def test_a_replaced_object_is_another_look_and_a_removed_one_none(place: Place) -> None:
