@@ -10,6 +10,7 @@ from rich.console import Console
 from cli.tables import coloured, note, percent, printed_label, verdict_table
 from core import queues
 from core.errors import NotFound, printable
+from core.known import KnownContent
 from core.results import TrackResult
 from core.settings import Settings
 from storage import explanations
@@ -90,12 +91,21 @@ def as_object(found: ScreeningDetail, objects: ObjectStore) -> dict[str, Any]:
         "family": None if worst is None else worst.family,
         "family_probability": None if worst is None else worst.family_probability,
         "names": found.names,
+        "known": [_known(each) for each in found.known],
         "attempt": found.attempt,
         "looks": found.looks,
         "tracks": [_track(found, track) for track in found.tracks],
         "flagged_frames": [_frame(frame, objects) for frame in found.flagged_frames],
         "timings_seconds": found.timings,
     }
+
+
+def _known(each: KnownContent) -> dict[str, Any]:
+    decision = each.decision
+    decided = None
+    if decision is not None:
+        decided = {**vars(decision), "created_at": decision.created_at.isoformat()}
+    return {**vars(each), "decision": decided}
 
 
 def _track(found: ScreeningDetail, track: TrackResult) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from cli.tables import coloured, note, percent, printed_label, verdict_table
 from core import gate
 from core.errors import FacewardenError, printable
+from core.known import FrameHash
 from core.media_signatures import HEAD_BYTES
 from core.model_version import ModelVersion
 from core.outcomes import Verdict
@@ -100,6 +101,7 @@ def screen_one(
         "turn": 0,
         "model_version": version.id,
         "model_label": version.label,
+        "hashes": [],
         "tracks": [],
         "flagged_frames": [],
         "timings_seconds": {},
@@ -124,11 +126,16 @@ def screen_one(
         "longest_unseen_seconds": screened.report.longest_unseen_seconds,
         "looks": screened.video.looks,
         "turn": screened.turn,
+        "hashes": [_hash(each) for each in screened.hashes],
         "tracks": [vars(track) for track in screened.tracks],
         "flagged_frames": _flagged(pipeline, screened, path, overlays),
         "timings_seconds": screened.timings,
     }
     return row
+
+
+def _hash(found: FrameHash) -> dict[str, Any]:
+    return {"time_seconds": found.time_seconds, "pdq": found.pdq.hex(), "quality": found.quality}
 
 
 def _admitted(path: Path, root: Path, name: str, max_bytes: int) -> str:

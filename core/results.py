@@ -13,6 +13,7 @@ from typing import Any
 
 from core import face_evidence
 from core.face_evidence import FaceEvidence
+from core.known import FrameHash
 from core.outcomes import ExplanationMethod, Verdict
 
 
@@ -117,3 +118,4 @@ class ScreeningResult:
     tracks: Sequence[TrackResult]
     faces: Sequence[FaceResult]
     flagged_frames: Sequence[FlaggedFrameResult]  # the most suspicious first
+    hashes: Sequence[FrameHash] = ()  # of frames, by time: what the video looks like

@@ -417,6 +417,28 @@ class WebhookSettings(_Section):
         )
 
 
+class KnownSettings(_Section):
+    """Known content: hashes by which a video that was seen before is recognised."""
+
+    enabled: bool = Field(True, description="Whether frames are hashed and compared while screening.")
+    distance: int = Field(
+        31, ge=0, le=64, description="Most bits, of 256, in which two frames that look alike differ."
+    )
+    share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Least share of either video's hashes that have their like in the other.",
+    )
+    min_quality: int = Field(
+        50, ge=0, le=100, description="Frames with less to tell them by (black, flat) are left out."
+    )
+    same_bits: int = Field(
+        8, ge=0, le=31, description="Hashes of one video that differ in no more bits are kept once."
+    )
+    max_frames: int = Field(48, ge=1, le=256, description="Most hashes kept of one video.")
+
+
 class ByUrlSettings(_Section):
     """Files that are fetched by their address (`POST /v1/videos:by-url`, `facewarden ingest https://…`)."""
 
@@ -635,6 +657,7 @@ class Settings(BaseSettings):
     shares: SharesSettings = Field(default_factory=SharesSettings)
     sweep: SweepSettings = Field(default_factory=SweepSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
+    known: KnownSettings = Field(default_factory=KnownSettings)
     by_url: ByUrlSettings = Field(default_factory=ByUrlSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     s3: S3Settings = Field(default_factory=S3Settings)

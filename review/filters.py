@@ -39,6 +39,9 @@ class FilterParams(BaseModel):
     family: list[Family] = Field(
         default_factory=list, max_length=16, description="What a flagged face most resembles: any of these."
     )
+    known: bool = Field(
+        False, description="Only what looks like a decided video or an entry of an imported list."
+    )
     score_min: Share | None = Field(None, description="Lowest calibrated score; excludes videos without one.")
     score_max: Share | None = Field(
         None, description="Highest calibrated score; excludes videos without one."
@@ -72,6 +75,7 @@ class FilterParams(BaseModel):
             statuses=tuple(dict.fromkeys(self.status)),
             decision_states=tuple(dict.fromkeys(self.decision_state)),
             families=tuple(dict.fromkeys(self.family)),
+            known=self.known,
             score_min=self.score_min,
             score_max=self.score_max,
             since=self.since,

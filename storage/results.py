@@ -6,17 +6,23 @@ from typing import Any
 from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
+from core.known import Match
 from core.outcomes import ScreeningStatus
 from core.results import FaceResult, FlaggedFrameResult, ScreeningResult
 from storage import audit, screenings
+from storage.known import matching
 from storage.leases import FREE
 from storage.screenings import Claim
 from storage.tables import FaceRow, FaceTrack, FlaggedFrame, FrameScore, utc_now
 from storage.webhooks import outbox
 
 
-def complete(session: Session, claimed: Claim, result: ScreeningResult) -> list[int]:
+def complete(
+    session: Session, claimed: Claim, result: ScreeningResult, matches: Sequence[Match] = ()
+) -> list[int]:
     """Store the result and end the screening; returns the ids of the flagged frames.
+
+    `matches`: what the video looks like.
 
     Replaces the rows of an earlier attempt. Raises StaleAttempt if the claim was lost; roll back then.
     """
@@ -24,7 +30,7 @@ def complete(session: Session, claimed: Claim, result: ScreeningResult) -> list[
         session,
         claimed,
         {
-            **_without(result, "tracks", "faces", "flagged_frames"),
+            **_without(result, "tracks", "faces", "flagged_frames", "hashes"),
             **FREE,
             "status": ScreeningStatus.DONE,
             "partial": result.coverage < 1,
@@ -37,6 +43,7 @@ def complete(session: Session, claimed: Claim, result: ScreeningResult) -> list[
         session.execute(delete(table).where(table.screening_id == screening_id))
     face_ids = _insert_faces(session, screening_id, result)
     flagged = _insert_flagged(session, screening_id, result.flagged_frames, face_ids)
+    matching.store(session, claimed.video_id, matches)
     audit.record(
         session,
         actor=claimed.owner,

@@ -34,6 +34,7 @@ class Claim(leases.Claim):
     """A screening that a worker holds; `name` is the name under which the video was last seen."""
 
     object_key: str
+    video_id: int
 
 
 class _Screenings(Leases[Screening, Claim]):
@@ -46,6 +47,7 @@ class _Screenings(Leases[Screening, Claim]):
         row = session.execute(
             select(
                 Video.object_key,
+                Video.id,
                 Video.sha256,
                 Screening.model_version_id,
                 Screening.priority,
@@ -64,6 +66,7 @@ class _Screenings(Leases[Screening, Claim]):
             name=row.name or row.sha256,
             model_version_id=row.model_version_id,
             object_key=row.object_key,
+            video_id=row.id,
         )
 
     def begun(self, now: datetime | ColumnElement[datetime]) -> dict[str, Any]:

@@ -377,6 +377,55 @@ class ExplanationRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class KnownList(Base):
+    """A list of hashes of known content that was imported."""
+
+    __tablename__ = "known_list"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class FrameHashRow(Base):
+    """What a frame of a video looks like, or an entry of a list (core.known.FrameHash)."""
+
+    __tablename__ = "frame_hash"
+    __table_args__ = (
+        UniqueConstraint("list_id", "pdq"),
+        CheckConstraint("(video_id IS NULL) <> (list_id IS NULL)", name="of_one"),
+        # No number is given out twice: processes keep what they know of it in memory (storage.known.index).
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    video_id: Mapped[int | None] = mapped_column(ForeignKey("video.id", ondelete="CASCADE"), index=True)
+    list_id: Mapped[int | None] = mapped_column(ForeignKey("known_list.id", ondelete="CASCADE"))
+    label: Mapped[str | None]  # what the list calls it
+    pdq: Mapped[bytes] = mapped_column(LargeBinary)
+    mirrored: Mapped[bytes | None] = mapped_column(LargeBinary)  # lists do not tell it
+    quality: Mapped[int]  # 0 to 100
+    time_seconds: Mapped[float | None]
+
+
+class KnownMatch(Base):
+    """A video looks like another one, or like an entry of a list. Those between videos hold both ways."""
+
+    __tablename__ = "known_match"
+    __table_args__ = (CheckConstraint("(other_video_id IS NULL) <> (list_hash_id IS NULL)", name="of_one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    video_id: Mapped[int] = mapped_column(ForeignKey("video.id", ondelete="CASCADE"), index=True)
+    other_video_id: Mapped[int | None] = mapped_column(ForeignKey("video.id", ondelete="CASCADE"), index=True)
+    list_hash_id: Mapped[int | None] = mapped_column(
+        ForeignKey("frame_hash.id", ondelete="CASCADE"), index=True
+    )
+    distance: Mapped[int]  # bits between the two closest frames
+    share: Mapped[float]  # of the video's hashes that have their like there
+    other_share: Mapped[float]  # of the other's hashes that have their like here
+    mirrored: Mapped[bool]
+
+
 class Account(Base):
     """A person who signs in, or a machine that uses tokens. Accounts are disabled, never deleted."""
 

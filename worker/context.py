@@ -18,6 +18,7 @@ from core.settings import Settings
 from models.classifier import Classifier
 from models.detector import FaceDetector
 from storage.engine import connect
+from storage.known.index import HashIndex
 from storage.objects.choice import open_store
 from storage.objects.store import ObjectStore
 from worker.screening.loading import load_classifier, load_detector
@@ -49,6 +50,10 @@ class Context:
     @cached_property
     def redis(self) -> Redis:
         return queues.connect(self.settings.queue_url)
+
+    @cached_property
+    def hash_index(self) -> HashIndex:
+        return HashIndex()
 
     @cached_property
     def classifier(self) -> Classifier:

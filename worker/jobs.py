@@ -32,9 +32,11 @@ from core.errors import (
     ServiceUnavailable,
     StaleAttempt,
 )
-from core.results import ExplanationResult
+from core.known import Match
+from core.results import ExplanationResult, ScreeningResult
 from storage import explanations, screenings
-from storage.engine import transaction
+from storage.engine import reading, transaction
+from storage.known import hashes, matching
 from storage.leases import Claim, Leases, Ticket
 from storage.results import complete
 from worker.context import Context, current
@@ -121,9 +123,11 @@ def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -
         result = to_result(screened, context.objects)
         heartbeat()
 
+        matches = patiently(partial(_recognise, context, claimed, result), heartbeat=heartbeat)
+
         def store() -> list[int]:
             with transaction(context.engine) as session:
-                return complete(session, claimed, result)
+                return complete(session, claimed, result, matches)
 
         flagged = patiently(store, heartbeat=heartbeat)
         stored = time.monotonic()
@@ -137,6 +141,21 @@ def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -
         ticket = Ticket(row_id=frame, attempt=1, priority=claimed.ticket.priority)
         if not _enqueue(context, EXPLAIN, ticket):
             return
+
+
+def _recognise(context: Context, claimed: screenings.Claim, result: ScreeningResult) -> list[Match]:
+    """What the video looks like.
+
+    Its own hashes are committed first: of two like videos at once, at least one sees the other.
+    """
+    if not context.settings.known.enabled:
+        return []
+    with transaction(context.engine) as session:
+        hashes.keep(session, claimed.video_id, result.hashes)
+    with reading(context.engine) as session:
+        return matching.find(
+            session, context.hash_index, claimed.video_id, result.hashes, context.settings.known
+        )
 
 
 @contextmanager

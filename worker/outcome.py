@@ -25,6 +25,7 @@ def to_result(screened: Screened, objects: ObjectStore) -> ScreeningResult:
         tracks=screened.tracks,
         faces=screened.faces,
         flagged_frames=[_flagged(screened, evidence, objects) for evidence in screened.evidence],
+        hashes=screened.hashes,
     )
 
 

@@ -221,6 +221,25 @@ class Model(_Given):
     suspect_threshold: float | None
 
 
+class KnownDecision(_Given):
+    outcome: DecisionOutcome
+    account: str
+    created_at: datetime
+
+
+class KnownContent(_Given):
+    """Another video, or an entry of an imported list, with frames that look the same."""
+
+    video_id: int | None = Field(description="Null: an entry of a list.")
+    name: str
+    list_name: str | None
+    distance: int = Field(description="Bits, of 256, between the two closest frames.")
+    share: float = Field(description="Of this video's hashes, those that have their like there.")
+    other_share: float = Field(description="Of the other's hashes, those that have their like here.")
+    mirrored: bool = Field(description="One is the mirror image of the other.")
+    decision: KnownDecision | None = Field(description="The last answer on the other video.")
+
+
 class VideoDetail(_Given):
     """One video in full."""
 
@@ -243,6 +262,9 @@ class VideoDetail(_Given):
     )
     decisions: list[Decision] = Field(description="Oldest first.")
     sightings: list[Sighting] = Field(description="Oldest first.")
+    known: list[KnownContent] = Field(
+        description="What it looks like: decided videos first, then imported lists, then other videos."
+    )
 
 
 class Segments(BaseModel):

@@ -26,7 +26,7 @@ def visible(params: FilterParams, principal: Principal) -> Filters:
         return params.to_filters()
     by_score = "sort" in params.model_fields_set and params.sort is Sort.SCORE
     by_range = params.score_min is not None or params.score_max is not None
-    if params.verdict or params.family or by_range or by_score:
+    if params.verdict or params.family or params.known or by_range or by_score:
         raise HiddenUntilDecided
     return params.model_copy(update={"sort": Sort.TIME}).to_filters()
 
@@ -93,6 +93,7 @@ def _blinded(answer: schemas.VideoDetail, found: VideoDetail, principal: Princip
             "video": schemas.Video.model_validate(listing.blinded(found.item)),
             "raw_score": None,
             "flagged_frames": [],
+            "known": [],
             "decisions": [each for each in answer.decisions if each.account == principal.name],
         }
     )

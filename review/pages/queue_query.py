@@ -82,6 +82,7 @@ class QueueQuery:
     q: str = ""  # part of a name
     verdict: str = ""
     family: str = ""
+    known: str = ""  # "yes": looks like known content
     source: str = ""
     least: str = ""  # score in percent
     most: str = ""
@@ -103,6 +104,7 @@ class QueueQuery:
             verdicts=self._verdicts() if by_score and self.verdict else tab.verdicts,
             statuses=tab.statuses,
             families=self._families() if by_score and self.family else (),
+            known=by_score and self.known == "yes",
             score_min=_part("min", self.least) if by_score else None,
             score_max=_part("max", self.most) if by_score else None,
             since=_day("since", self.since),
@@ -143,6 +145,7 @@ class QueueQuery:
             "q": self.q,
             "verdict": self.verdict,
             "family": self.family,
+            "known": self.known,
             "source": self.source,
             "min": self.least,
             "max": self.most,
@@ -160,6 +163,7 @@ class QueueQuery:
             "verdict": list(filters.verdicts),
             "status": list(filters.statuses),
             "family": list(filters.families),
+            "known": "true" if filters.known else None,
             "decision_state": list(filters.decision_states),
             "score_min": filters.score_min,
             "score_max": filters.score_max,
@@ -183,6 +187,7 @@ class QueueQuery:
                 self.q,
                 self.verdict,
                 self.family,
+                self.known,
                 self.source,
                 self.least,
                 self.most,
@@ -225,6 +230,7 @@ def _query(
     q: Text = "",
     verdict: Text = "",
     family: Text = "",
+    known: Text = "",
     source: Text = "",
     least: Annotated[str, Query(alias="min", max_length=LONGEST, pattern=NO_NUL)] = "",
     most: Annotated[str, Query(alias="max", max_length=LONGEST, pattern=NO_NUL)] = "",
@@ -239,6 +245,7 @@ def _query(
         q=q,
         verdict=verdict,
         family=family,
+        known=known,
         source=source,
         least=least,
         most=most,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.face_evidence import FaceEvidence
+from core.known import KnownContent, KnownDecision
 from core.model_version import UNTRAINED_LABEL
 from core.outcomes import ExplainStatus, ExplanationMethod, MediaKind, ScreeningStatus
 from core.results import FaceResult, TrackResult
@@ -68,6 +69,16 @@ class Meaning:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alike:
+    """Another video or an entry of a list that this video looks like."""
+
+    href: str | None  # None: an entry of a list
+    name: str
+    said: str  # "distance 12 of 256, share of frames 0.93"
+    decision: KnownDecision | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class VideoPage:
     item: QueueItem  # blinded if necessary
     hidden: bool  # the score is hidden until the reviewer decides
@@ -88,6 +99,7 @@ class VideoPage:
     faces: list[FlaggedFace]
     meaning: Meaning | None
     caveats: list[Caveat]
+    known: list[Alike]  # decided videos first
     facts: list[tuple[str, str]]
     history: list[DecisionView]  # the newest first
 
@@ -124,8 +136,23 @@ def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
         faces=[] if hidden else [_face(frame, colours) for frame in detail.flagged_frames],
         meaning=None if hidden else _meaning(detail, thresholds),
         caveats=_caveats(detail, hidden=hidden),
+        known=[] if hidden else [_alike(each) for each in detail.known],
         facts=_facts(detail),
         history=[] if hidden else detail.decisions[::-1],
+    )
+
+
+def _alike(known: KnownContent) -> Alike:
+    share = f"{percent(known.share)} of this video's frames have their like there"
+    if known.list_name is None:
+        share += f", {percent(known.other_share)} of that one's here"
+    return Alike(
+        href=None if known.video_id is None else f"/videos/{known.video_id}",
+        name=known.name
+        if known.list_name is None
+        else f"{known.name or 'entry'} of the list {known.list_name}",
+        said=f"{'mirrored, ' if known.mirrored else ''}distance {known.distance} of 256; {share}",
+        decision=known.decision,
     )
 
 

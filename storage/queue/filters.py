@@ -25,6 +25,7 @@ class Filters:
     verdicts: tuple[Verdict, ...] = ()
     statuses: tuple[ScreeningStatus, ...] = ()
     families: tuple[Family, ...] = ()  # that a flagged face of it most resembles
+    known: bool = False  # looks like a decided video or an entry of a list
     score_min: float | None = None  # [0, 1], inclusive; excludes videos without a score
     score_max: float | None = None  # [0, 1], inclusive
     since: datetime | None = None  # first seen at this moment or later

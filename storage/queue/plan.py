@@ -16,13 +16,13 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, func, select, true, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, func, or_, select, true, tuple_, union_all
 from sqlalchemy.orm import Session
 
-from core.outcomes import DecisionState, ScreeningStatus, Verdict
+from core.outcomes import DecisionOutcome, DecisionState, ScreeningStatus, Verdict
 from storage.queue import names
 from storage.queue.filters import Filters, Position, Sort
-from storage.tables import FaceTrack, Screening
+from storage.tables import Decision, FaceTrack, KnownMatch, Screening
 
 # Rows: up to this many, fetching and sorting all matches is faster than walking the index until 50 of them
 # have come by (with 1,000,000 rows the two cost about the same here).
@@ -316,7 +316,24 @@ def _scope(filters: Filters) -> list[ColumnElement[bool]]:
             FaceTrack.screening_id == Screening.id, FaceTrack.family.in_(filters.families)
         )
         found.append(alike.exists())
+    if filters.known:
+        found.append(or_(*_looks_known()))
     return found
+
+
+def _looks_known() -> list[ColumnElement[bool]]:
+    """It looks like an entry of a list, or like a video on which somebody decided, whichever came first."""
+
+    def decided(video: Any) -> ColumnElement[bool]:
+        answered = Decision.outcome != DecisionOutcome.SECOND_OPINION
+        return select(Decision.id).where(Decision.video_id == video, answered).exists()
+
+    known = or_(KnownMatch.list_hash_id.is_not(None), decided(KnownMatch.other_video_id))
+    found = select(KnownMatch.id).where(KnownMatch.video_id == Screening.video_id, known)
+    finder = select(KnownMatch.id).where(
+        KnownMatch.other_video_id == Screening.video_id, decided(KnownMatch.video_id)
+    )
+    return [found.exists(), finder.exists()]
 
 
 def _hinted(query: Rows, filters: Filters, order: _Order) -> Rows:

@@ -1,4 +1,4 @@
-"""The pipeline: decode, detect, crop, classify, track, aggregate, on one page.
+"""The pipeline: decode, hash, detect, crop, classify, track, aggregate, on one page.
 
 The decoder runs ahead in a process of its own while this one detects and classifies. Frames are dropped as
 soon as their faces are cropped; only the few most suspicious pictures are kept (worker.screening.evidence).
@@ -34,13 +34,14 @@ from worker.screening.aggregation import (
     score_video,
 )
 from worker.screening.evidence import Candidate, Evidence, in_turn, jpeg, png, worth_keeping
+from worker.screening.frame_hashes import FrameHashes
 from worker.screening.memory import TRIM_EVERY, give_back
 from worker.screening.quality import assess
 from worker.screening.screened import Screened
 from worker.screening.tracks import Tracker, describe
 from worker.screening.turning import Turner
 
-STAGES = ("decode", "detect", "crop", "classify", "track", "aggregate")
+STAGES = ("decode", "hash", "detect", "crop", "classify", "track", "aggregate")
 
 Progress = Callable[[int, int], None]  # samples done, samples expected
 
@@ -49,6 +50,7 @@ Progress = Callable[[int, int], None]  # samples done, samples expected
 class _Run:
     """What one screening collects on its way."""
 
+    hashes: FrameHashes
     turners: dict[int, Turner] = field(default_factory=dict)  # one for each stream
     trackers: dict[int, Tracker] = field(default_factory=dict)  # one for each stream
     numbers: dict[tuple[int, int], int] = field(
@@ -97,10 +99,11 @@ class Pipeline:
         Raises InputError if the file cannot be screened.
         """
         began = time.perf_counter()
-        run = _Run()
+        run = _Run(hashes=FrameHashes(self.settings.known))
         with VideoReader(path, self.settings.decode, self.settings.sampling, name=name) as reader:
             for frames in self._decode(reader, run):
                 heartbeat()
+                self._hash(frames, run)
                 faces = self._detect(frames, run)
                 cropped = self._crop(frames, faces, run)
                 self._classify(run, finish=False)
@@ -125,6 +128,7 @@ class Pipeline:
                 tracks=tracks,
                 video=video,
                 evidence=evidence,
+                hashes=run.hashes.kept,
                 timings={stage: round(seconds, 4) for stage, seconds in run.seconds.items()},
             )
 
@@ -137,6 +141,12 @@ class Pipeline:
             if not batch:
                 return
             yield batch
+
+    def _hash(self, frames: list[Frame], run: _Run) -> None:
+        """What the frames look like, to recognise the video by."""
+        with run.stage("hash"):
+            for frame in frames:
+                run.hashes.add(frame.image, frame.time_seconds)
 
     def _detect(self, frames: list[Frame], run: _Run) -> list[list[Face]]:
         """The faces of each frame, whichever way up its stream is."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.known import FrameHash
 from core.model_version import ModelVersion
 from core.outcomes import Verdict
 from core.results import FaceResult, TrackResult
@@ -23,6 +24,7 @@ class Screened:
     tracks: Sequence[TrackResult]  # by number
     video: VideoScore
     evidence: Sequence[Evidence]  # of each flagged track, the worst track's first; empty unless flagged
+    hashes: Sequence[FrameHash] = ()  # of frames, by time: what the video looks like
     timings: dict[str, float]  # seconds per stage, and "total"
 
     @property

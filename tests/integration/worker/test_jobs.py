@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 from skimage.data import astronaut
@@ -218,3 +219,29 @@ def test_cut_off_damaged_gray_and_crowded_videos(
     assert found["one frame.mp4"].item.verdict == "fake"
     assert found["nobody.mp4"].item.verdict == "no_face"
     assert len(found["crowd.png"].tracks) >= 36
+
+
+def test_a_copy_coded_anew_smaller_and_mirrored_is_recognised(
+    system: Settings, engine: Engine, face_clip: Path, tmp_path: Path, media: Media
+) -> None:
+    frames = [picture[:, ::-1] for picture in pictures(face_clip)]
+    copy = media.video(
+        "copy.mp4",
+        frames=len(frames),
+        size=(480, 360),
+        draw=lambda number, *_: cv2.resize(np.ascontiguousarray(frames[number]), (480, 360)),
+    )
+    take_in(system, engine, face_clip, copy)
+    run_worker(queues.SCREEN, system, burst=True)
+    found = {Path(name).name: video for name, video in views(engine).items()}
+    for name, other in (("copy.mp4", face_clip.name), (face_clip.name, "copy.mp4")):
+        (known,) = found[name].known
+        assert (known.name.rpartition("/")[2], known.mirrored) == (other, True)
+        assert known.distance <= system.known.distance
+        assert max(known.share, known.other_share) >= system.known.share
+
+
+def pictures(clip: Path) -> list[Image]:
+    """Every fifth frame of a clip, RGB."""
+    with av.open(str(clip)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)][::5]

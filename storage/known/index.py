@@ -1,0 +1,149 @@
+"""All stored hashes in memory, searched exactly: every one within so many bits of a query.
+
+Most of them are found by multi-index hashing (Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with
+Multi-Index Hashing", CVPR 2012): of two hashes that differ in at most 31 of 256 bits, cut into 16 parts, one
+part differs in at most one bit. So only those are compared that share a part with the query, or nearly. The
+latest ones, which are not in those tables yet, are compared one and all.
+
+SQL is the truth. The index follows the table by its numbers, which are given out once; a row that is gone
+since stays in memory until the tables are built again, so whoever searches looks the rows up (or finds none).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.known import HASH_BITS, HASH_BYTES
+from storage.tables import FrameHashRow
+
+PARTS = 16  # of 16 bits each
+KEYS = 1 << 16
+READ_ROWS = 20_000  # fetched at a time
+# Numbers are given out before their transactions commit: a lower one may appear after a higher one. So the
+# last ones are read again each time. A transaction takes some fifty numbers, that of an import ADDED_ROWS.
+UNSETTLED = 4000
+ADDED_ROWS = 1000
+LATEST_ROWS = 20_000  # that are compared one and all: a third of a millisecond
+LATEST_PART = 8  # or one in so many of those in the tables
+
+Ids = NDArray[np.int64]
+Words = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hits:
+    """What is near the queries, one entry for each pair."""
+
+    query: NDArray[np.int64]  # which one
+    ids: Ids  # of the row in `frame_hash`
+    distance: NDArray[np.int64]  # bits
+
+
+class HashIndex:
+    """The hashes of the table `frame_hash`, for one process; not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._ids: Ids = np.empty(0, np.int64)
+        self._words: Words = np.empty((0, 4), np.uint64)
+        self._order: NDArray[np.int32] = np.empty((PARTS, 0), np.int32)
+        self._starts: NDArray[np.int64] = np.zeros((PARTS, KEYS + 1), np.int64)
+        self._late_ids: Ids = np.empty(0, np.int64)
+        self._late_words: Words = np.empty((0, 4), np.uint64)
+        self._highest = 0  # number read so far
+
+    def __len__(self) -> int:
+        return len(self._ids) + len(self._late_ids)
+
+    def follow(self, session: Session) -> None:
+        """Read what was added to the table since."""
+        floor = max(0, self._highest - UNSETTLED)
+        recent = {id_ for ids in (self._ids, self._late_ids) for id_ in ids[ids > floor].tolist()}
+        query = select(FrameHashRow.id, FrameHashRow.pdq).where(FrameHashRow.id > floor)
+        rows = session.execute(query.order_by(FrameHashRow.id).execution_options(yield_per=READ_ROWS))
+        ids: list[int] = []
+        packed: list[bytes] = []
+        for id_, pdq in rows:
+            if id_ not in recent:
+                ids.append(id_)
+                packed.append(pdq)
+        if ids:
+            self.add(np.array(ids, np.int64), np.frombuffer(b"".join(packed), np.uint8))
+
+    def add(self, ids: Ids, hashes: NDArray[np.uint8]) -> None:
+        """Take rows in.
+
+        Args:
+            ids: their numbers, n of them.
+            hashes: n x 32 bytes, in one row.
+        """
+        words = hashes.reshape(len(ids), HASH_BYTES).view(np.uint64)
+        self._highest = max(self._highest, int(ids.max()))
+        self._late_ids = np.concatenate([self._late_ids, ids])
+        self._late_words = np.concatenate([self._late_words, words])
+        if len(self._late_ids) > max(LATEST_ROWS, len(self._ids) // LATEST_PART):
+            self._build()
+
+    def _build(self) -> None:
+        self._ids = np.concatenate([self._ids, self._late_ids])
+        self._words = np.ascontiguousarray(np.concatenate([self._words, self._late_words]))
+        self._late_ids, self._late_words = self._late_ids[:0], self._late_words[:0]
+        parts = self._words.view(np.uint16)
+        order = np.empty((PARTS, len(self._ids)), np.int32)
+        for part in range(PARTS):
+            order[part] = np.argsort(parts[:, part], kind="stable")
+            counts = np.bincount(parts[:, part], minlength=KEYS)
+            np.cumsum(counts, out=self._starts[part, 1:])
+        self._order = order
+
+    def search(self, queries: list[bytes], within: int) -> Hits:
+        """Every stored hash that differs from a query in at most `within` bits."""
+        if not 0 <= within <= HASH_BITS:
+            raise ValueError(f"{within} bits of {HASH_BITS}")
+        found = [
+            self._near(number, np.frombuffer(query, np.uint64), within)
+            for number, query in enumerate(queries)
+        ]
+        none: tuple[Ids, Ids, Ids] = (np.empty(0, np.int64),) * 3
+        query, ids, distance = (np.concatenate(each) for each in zip(none, *found, strict=True))
+        return Hits(query=query, ids=ids, distance=distance)
+
+    def _near(self, number: int, query: Words, within: int) -> tuple[Ids, Ids, Ids]:
+        places = self._candidates(query, within)
+        words, ids = self._words, self._ids
+        if places is not None:
+            words, ids = words[places], ids[places]
+        near, bits = _within(words, query, within)
+        late, late_bits = _within(self._late_words, query, within)
+        # The same row can share several parts with the query.
+        found, first = np.unique(ids[near], return_index=True)
+        found = np.concatenate([found, self._late_ids[late]])
+        return np.full(len(found), number), found, np.concatenate([bits[first], late_bits])
+
+    def _candidates(self, query: Words, within: int) -> NDArray[np.int32] | None:
+        """Places of those that may be near; None: all of them, because it would be no fewer."""
+        if within >= 2 * PARTS:  # a part may differ in two bits
+            return None
+        masks = np.array([0, *(1 << bit for bit in range(16))] if within >= PARTS else [0], np.uint16)
+        keys = query.view(np.uint16)[:, None] ^ masks
+        part = np.arange(PARTS)[:, None]
+        starts, ends = self._starts[part, keys].ravel(), self._starts[part, keys.astype(np.int64) + 1].ravel()
+        sizes = ends - starts
+        total = int(sizes.sum())
+        if total > len(self._ids):
+            return None
+        # All ranges as one list of places, each in the order of its own part.
+        jumps = np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
+        columns = jumps + np.arange(total)
+        parts = np.repeat(np.repeat(np.arange(PARTS), len(masks)), sizes)
+        places: NDArray[np.int32] = self._order[parts, columns]
+        return places
+
+
+def _within(words: Words, query: Words, within: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of the words that are near the query, and how far they are."""
+    bits = np.bitwise_count(words ^ query).sum(axis=1, dtype=np.int64)
+    places = np.flatnonzero(bits <= within)
+    return places, bits[places]
