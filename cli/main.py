@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import accounts
+from cli import accounts, known
 from cli.configuration import read_settings as _settings
 from cli.learning import calibration, evaluation, gpu_training, hold_out, model_card, training
 from core.errors import FacewardenError
@@ -31,6 +31,7 @@ app = typer.Typer(
 app.add_typer(accounts.account)
 app.add_typer(accounts.token)
 app.add_typer(accounts.audit)
+app.add_typer(known.known)
 
 Paths = Annotated[list[Path], typer.Argument(help="Files, or folders of files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]

@@ -28,7 +28,8 @@ with the fields of the error filled in.
     |   |-- InvalidQuery              invalid_query
     |   |-- InvalidValue              invalid_value
     |   |   |-- WeakPassword          weak_password
-    |   |   `-- KeyReused             key_reused
+    |   |   |-- KeyReused             key_reused
+    |   |   `-- BadHashList           bad_hash_list
     |   |-- UnknownHost               unknown_host
     |   |-- Conflict                  conflict
     |   |   `-- HeldByAnother         held_by_another
@@ -267,6 +268,12 @@ class KeyReused(InvalidValue):
     to repeat an upload that may have failed."""
 
     code = "key_reused"
+
+
+class BadHashList(InvalidValue):
+    """{name}, {place}: {reason}. Nothing was imported."""
+
+    code = "bad_hash_list"
 
 
 class UnknownHost(PermanentError):

@@ -4,18 +4,19 @@ Each side is a set of hashes. The shares of both are looked at, so that a part o
 well as a video that holds more. The larger one must reach the setting.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.orm import Session
 
 from core.known import FrameHash, Match
 from core.settings import KnownSettings
+from storage.engine import reading, transaction
 from storage.known import hashes as stored
-from storage.known.index import HashIndex
+from storage.known.index import READ_ROWS, HashIndex
 from storage.tables import FrameHashRow, KnownMatch, Video
 
 MOST_VIDEOS = 200  # that are compared in full, those with the most hits first
@@ -43,16 +44,57 @@ def find(
     found = [
         match
         for other, theirs in others.items()
-        if (match := _compared(hashes, theirs, other, settings)) is not None
+        if (match := compare(hashes, theirs, other, settings)) is not None
     ]
     listed = [(id_, pdq) for id_, (owner, pdq) in rows.items() if owner is None]
     entries = [_entry(hashes, id_, pdq, settings) for id_, pdq in listed]
     return [*_closest(found), *_closest(entries)]
 
 
+def match_entries(engine: Engine, entries: Sequence[tuple[int, bytes]], settings: KnownSettings) -> int:
+    """Find and store which stored videos look like these entries of a list, by number and hash.
+
+    Returns how many do. It reads the hashes of all videos.
+    """
+    plain, mirrored, owners = HashIndex(), HashIndex(), dict[int, int]()
+    query = select(FrameHashRow.id, FrameHashRow.video_id, FrameHashRow.pdq, FrameHashRow.mirrored)
+    with reading(engine) as session:
+        stored_rows = session.execute(
+            query.where(FrameHashRow.video_id.is_not(None)).execution_options(yield_per=READ_ROWS)
+        )
+        for part in stored_rows.partitions(READ_ROWS):
+            ids = np.array([row.id for row in part], np.int64)
+            plain.add(ids, np.frombuffer(b"".join(row.pdq for row in part), np.uint8))
+            mirrored.add(ids, np.frombuffer(b"".join(row.mirrored for row in part), np.uint8))
+            owners |= {row.id: row.video_id for row in part}
+    near: dict[int, dict[int, bytes]] = defaultdict(dict)  # of each video, the entries it looks like
+    for id_, pdq in entries:
+        for index in (plain, mirrored):
+            for owner in index.search([pdq], settings.distance).ids.tolist():
+                near[owners[owner]][id_] = pdq
+    for video_id, found in near.items():
+        with transaction(engine) as session:
+            _store_entries(session, video_id, found, settings)
+    return len(near)
+
+
+def _store_entries(
+    session: Session, video_id: int, found: Mapping[int, bytes], settings: KnownSettings
+) -> None:
+    hashes = stored.of_videos(session, [video_id]).get(video_id, [])
+    known = set(session.scalars(select(KnownMatch.list_hash_id).where(KnownMatch.video_id == video_id)))
+    matches = [_entry(hashes, id_, pdq, settings) for id_, pdq in found.items() if id_ not in known]
+    if hashes:
+        _insert(session, video_id, _closest(matches))
+
+
 def store(session: Session, video_id: int, matches: Sequence[Match]) -> None:
     """Make these the matches that were found for the video."""
     session.execute(delete(KnownMatch).where(KnownMatch.video_id == video_id))
+    _insert(session, video_id, matches)
+
+
+def _insert(session: Session, video_id: int, matches: Sequence[Match]) -> None:
     if not matches:
         return
     # What was removed since it was found is left out.
@@ -87,7 +129,7 @@ def _rows(session: Session, ids: list[int]) -> dict[int, tuple[int | None, bytes
     return found
 
 
-def _compared(
+def compare(
     ours: Sequence[FrameHash], theirs: Sequence[FrameHash], video_id: int, settings: KnownSettings
 ) -> Match | None:
     """The match between two videos, the right way round or mirrored; None if there is none."""

@@ -10,7 +10,7 @@ from storage.known.index import HashIndex
 from storage.people import decisions
 from storage.tables import Account
 from tests.integration.review.house import House
-from tests.known_videos import scenes, screened
+from tests.known_videos import scene, scenes, screened
 from tests.screening_results import register_model
 
 
@@ -69,3 +69,30 @@ def test_who_reviews_blind_is_not_told_what_others_said_of_the_like(seen_before:
         assert client.get("/v1/videos/2", headers=headers).json()["known"] == []
         refused = client.get("/v1/videos?known=true", headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (403, "hidden_until_decided")
+
+
+def test_an_admin_imports_exports_and_removes_lists(seen_before: House) -> None:
+    headers = seen_before.bearer(seen_before.account("bot", Role.SERVICE), [Scope.ADMIN, Scope.READ])
+    data = [
+        {"type": "HASH_PDQ", "indicator": scene(4).pdq.hex(), "description": "<b>case 7</b>"},
+        {"type": "HASH_PDQ", "indicator": "ab" * 32},
+        {"type": "HASH_MD5", "indicator": "ab" * 16},
+    ]
+    with seen_before.browser() as client:
+        made = client.post("/v1/known-lists/shared", headers=headers, json={"data": data})
+        assert made.json() == {"added": 2, "already": 0, "other_types": 1, "videos": 2}
+        (one,) = client.get("/v1/known-lists", headers=headers).json()
+        assert (one["name"], one["hashes"]) == ("shared", 2)
+        page = client.get("/v1/known-lists/shared?limit=1", headers=headers).json()
+        assert page["data"] == data[:1]
+        rest = client.get(f"/v1/known-lists/shared?after={page['next_after']}", headers=headers).json()
+        assert rest == {"data": data[1:2], "next_after": None}
+
+        shown = client.get("/videos/2", headers=seen_before.visit(seen_before.account("ben")).headers).text
+        assert "&lt;b&gt;case 7&lt;/b&gt; of the list shared" in shown
+
+        bad = client.post("/v1/known-lists/shared", headers=headers, json={"data": [{"indicator": "xy"}]})
+        assert bad.json()["code"] == "bad_hash_list"
+        assert "entry 1" in bad.json()["detail"]
+        assert client.delete("/v1/known-lists/shared", headers=headers).status_code == 204
+        assert client.get("/v1/known-lists/shared", headers=headers).status_code == 404

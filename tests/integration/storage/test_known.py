@@ -3,17 +3,19 @@
 import pytest
 from sqlalchemy import Engine, delete, func, select
 
+from core.errors import InvalidValue, NotFound
 from core.known import FrameHash, KnownContent
 from core.outcomes import DecisionOutcome
 from storage.engine import reading, transaction
-from storage.known import hashes, matching
+from storage.known import hashes, lists, matching
 from storage.known.index import HashIndex
+from storage.known.list_files import Entry, ListFile
 from storage.people import decisions
 from storage.queue import listing
 from storage.queue.filters import Filters
 from storage.read import known
 from storage.tables import Account, FrameHashRow, KnownMatch, Video
-from tests.known_videos import SETTINGS, scenes, screened
+from tests.known_videos import SETTINGS, scene, scenes, screened
 from tests.screening_results import register_model
 
 
@@ -127,3 +129,34 @@ def test_what_is_gone_by_the_time_of_storing_is_left_out(house: Engine, index: H
         session.execute(delete(Video).where(Video.id == 50))
         matching.store(session, 1, matches)
     assert alike(house, 1) == []
+
+
+def test_a_list_is_matched_with_what_was_screened_before_and_after_and_goes_with_all(
+    house: Engine, index: HashIndex
+) -> None:
+    screened(house, index, 1, scenes(1, 2, 3))
+    mirrored = Entry(pdq=scene(3).mirrored, label=None)
+    file = ListFile(entries=[Entry(pdq=scene(2, changed=5).pdq, label="case 7"), mirrored], other_types=1)
+    added = lists.add(house, "shared", file, settings=SETTINGS, actor="ada")
+    assert (added.added, added.already, added.other_types, added.videos) == (2, 0, 1, 1)
+    again = lists.add(house, "shared", file, settings=SETTINGS, actor="ada")
+    assert (again.added, again.already, again.videos) == (0, 2, 0)
+    screened(house, index, 2, scenes(2, 50, 51))
+
+    found = {(each.name, each.list_name, each.distance, each.mirrored) for each in alike(house, 1)}
+    assert found == {("case 7", "shared", 5, False), ("", "shared", 0, True)}
+    (later,) = alike(house, 2)
+    assert (later.name, later.distance, later.other_share) == ("case 7", 5, 1.0)
+    assert later.share == pytest.approx(1 / 3)
+    with reading(house) as session:
+        assert listing.count(session, Filters(known=True)).value == 2
+        assert [(each.name, each.hashes) for each in lists.listed(session)] == [("shared", 2)]
+    assert list(lists.every_entry(house, "shared")) == file.entries
+
+    with transaction(house) as session:
+        lists.remove(session, "shared", actor="ada")
+    assert alike(house, 1) == alike(house, 2) == []
+    with transaction(house) as session, pytest.raises(NotFound):
+        lists.remove(session, "shared", actor="ada")
+    with pytest.raises(InvalidValue):
+        lists.add(house, "a/b", file, settings=SETTINGS, actor="ada")
