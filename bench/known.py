@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def _print_hashing(console: Console) -> None:
     table = Table("frame", "ms of CPU per hash")
     for width, height in ((640, 360), (1280, 720), (1920, 1080)):
         picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-        table.add_row(f"{width}x{height}", f"{1000 * _timed(lambda p=picture: hash_frame(p, 0.0), 20):.1f}")
+        table.add_row(f"{width}x{height}", f"{1000 * _timed(partial(hash_frame, picture, 0.0), 20):.1f}")
     console.print(table)
 
 
@@ -86,9 +87,9 @@ def _print_index(console: Console, number: int) -> None:
         built = time.process_time() - since
         queries = [made[place].tobytes() for place in rng.integers(0, number, 2 * QUERIES)]
         words = made.view(np.uint64)
-        one = _timed(lambda i=index, q=queries: i.search(q[:1], SETTINGS.distance), ROUNDS * 9)
-        video = _timed(lambda i=index, q=queries: i.search(q, SETTINGS.distance), ROUNDS)
-        everything = _timed(lambda w=words, q=queries: _all_compared(w, q[0]), ROUNDS)
+        one = _timed(partial(index.search, queries[:1], SETTINGS.distance), ROUNDS * 9)
+        video = _timed(partial(index.search, queries, SETTINGS.distance), ROUNDS)
+        everything = _timed(partial(_all_compared, words, queries[0]), ROUNDS)
         table.add_row(
             f"{number:,}, {name}",
             f"{1000 * one:.2f} ms",
