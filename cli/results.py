@@ -11,6 +11,7 @@ from cli.tables import coloured, note, percent, printed_label, verdict_table
 from core import queues
 from core.errors import NotFound, printable
 from core.known import KnownContent
+from core.provenance import told
 from core.results import TrackResult
 from core.settings import Settings
 from storage import explanations
@@ -94,6 +95,7 @@ def as_object(found: ScreeningDetail, objects: ObjectStore) -> dict[str, Any]:
         "known": [_known(each) for each in found.known],
         "attempt": found.attempt,
         "looks": found.looks,
+        "provenance": told(found.provenance),
         "tracks": [_track(found, track) for track in found.tracks],
         "flagged_frames": [_frame(frame, objects) for frame in found.flagged_frames],
         "timings_seconds": found.timings,

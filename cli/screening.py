@@ -17,6 +17,7 @@ from core.known import FrameHash
 from core.media_signatures import HEAD_BYTES
 from core.model_version import ModelVersion
 from core.outcomes import Verdict
+from core.provenance import told
 from core.results import FaceResult
 from core.settings import Settings
 from ingest.bucket import named_files, text_name
@@ -99,6 +100,7 @@ def screen_one(
         "longest_unseen_seconds": None,
         "looks": None,
         "turn": 0,
+        "provenance": None,
         "model_version": version.id,
         "model_label": version.label,
         "hashes": [],
@@ -127,6 +129,7 @@ def screen_one(
         "looks": screened.video.looks,
         "turn": screened.turn,
         "hashes": [_hash(each) for each in screened.hashes],
+        "provenance": told(screened.provenance),
         "tracks": [vars(track) for track in screened.tracks],
         "flagged_frames": _flagged(pipeline, screened, path, overlays),
         "timings_seconds": screened.timings,

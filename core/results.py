@@ -15,6 +15,7 @@ from core import face_evidence
 from core.face_evidence import FaceEvidence
 from core.known import FrameHash
 from core.outcomes import ExplanationMethod, Verdict
+from core.provenance import Stated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,8 @@ class ScreeningResult:
     looks: float = 1.0  # at faces and stretches, of which the worst decided
     turn: int  # degrees clockwise by which the picture is turned so that most faces are upright
     probe: Mapping[str, Any]  # container, codec, size, duration
+    provenance: Mapping[str, Any]  # as core.provenance.Provenance stores it
+    provenance_stated: Stated
     timings: Mapping[str, float]  # seconds per stage
     tracks: Sequence[TrackResult]
     faces: Sequence[FaceResult]

@@ -136,6 +136,22 @@ class DecodeSettings(_Section):
     )
 
 
+class ProvenanceSettings(_Section):
+    """What a file says about where it comes from; only those with a C2PA manifest cost more than a look."""
+
+    trust_anchors: Path | None = Field(
+        None,
+        description="PEM file with the certificates of those who vouch for signers of C2PA manifests. "
+        "Without it every intact manifest is `valid` and none `trusted`.",
+    )
+    cpu_seconds: int = Field(
+        60, ge=1, description="CPU time for reading one manifest; the whole file is hashed."
+    )
+    memory_bytes: int = Field(
+        2 * 1024**3, gt=0, description="Address space of the process that reads manifests (RLIMIT_AS)."
+    )
+
+
 class SamplingSettings(_Section):
     """Of the three rates, the one that asks for the most frames applies, up to `max_frames`."""
 
@@ -647,6 +663,7 @@ class Settings(BaseSettings):
 
     ingest: IngestSettings = Field(default_factory=IngestSettings)
     decode: DecodeSettings = Field(default_factory=DecodeSettings)
+    provenance: ProvenanceSettings = Field(default_factory=ProvenanceSettings)
     sampling: SamplingSettings = Field(default_factory=SamplingSettings)
     detection: DetectionSettings = Field(default_factory=DetectionSettings)
     quality: QualitySettings = Field(default_factory=QualitySettings)

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from core.families import Family
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
+from core.provenance import Stated
 from storage.queue import names
 from storage.queue.filters import LONGEST_CURSOR, Filters, Sort
 
@@ -42,6 +43,9 @@ class FilterParams(BaseModel):
     known: bool = Field(
         False, description="Only what looks like a decided video or an entry of an imported list."
     )
+    provenance: list[Stated] = Field(
+        default_factory=list, max_length=8, description="What the file states about itself: any of these."
+    )
     score_min: Share | None = Field(None, description="Lowest calibrated score; excludes videos without one.")
     score_max: Share | None = Field(
         None, description="Highest calibrated score; excludes videos without one."
@@ -76,6 +80,7 @@ class FilterParams(BaseModel):
             decision_states=tuple(dict.fromkeys(self.decision_state)),
             families=tuple(dict.fromkeys(self.family)),
             known=self.known,
+            provenance=tuple(dict.fromkeys(self.provenance)),
             score_min=self.score_min,
             score_max=self.score_max,
             since=self.since,

@@ -41,6 +41,14 @@ FAMILIES = {
     "photoshop": "retouched face",
 }
 
+# What a file states about itself, by core.provenance.Stated.
+STATED = {
+    "generated": "AI-made",
+    "broken": "signed, broken",
+    "signed": "signed",
+    "nothing": "nothing",
+}
+
 # Why a face was not scored; not to be confused with a reviewer's "unsure".
 REASONS = {
     "small": "too small",

@@ -239,6 +239,9 @@ class Screening(Base):
     coverage: Mapped[float | None]  # decoded samples / expected samples, [0, 1]
     partial: Mapped[bool] = mapped_column(default=False)  # coverage below 1
     unseen: Mapped[list[str] | None]  # what was not looked at, in words
+    # What the file says about where it comes from (core.provenance). Null: screened by an older release.
+    provenance: Mapped[dict[str, Any] | None]
+    provenance_stated: Mapped[str | None] = mapped_column(String(16))
     # How many faces the quality gate kept from the classifier, by reason: worker.screening.quality.Rejection.
     rejected_faces: Mapped[dict[str, int]] = mapped_column(default=dict, server_default="{}")
     longest_unseen_seconds: Mapped[float | None]  # of the video, without an undamaged sample

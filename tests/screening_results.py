@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from core.outcomes import ExplanationMethod, Verdict
+from core.provenance import Stated
 from core.results import ExplanationResult, FaceResult, FlaggedFrameResult, ScreeningResult, TrackResult
 from storage import model_versions
 from storage.engine import reading
@@ -109,6 +110,8 @@ def screening_result(
         longest_unseen_seconds=1.25,
         looks=3.5,
         unseen=[],
+        provenance={},
+        provenance_stated=Stated.NOTHING,
         rejected_faces=dict(rejected_faces or {}),
         turn=turn,
         probe=dict(probe or {}),

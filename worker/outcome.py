@@ -21,6 +21,8 @@ def to_result(screened: Screened, objects: ObjectStore) -> ScreeningResult:
         looks=screened.video.looks,
         turn=screened.turn,
         probe=asdict(screened.probe),
+        provenance=screened.provenance.stored(),
+        provenance_stated=screened.provenance.stated,
         timings=screened.timings,
         tracks=screened.tracks,
         faces=screened.faces,

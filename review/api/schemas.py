@@ -16,6 +16,7 @@ from core.outcomes import (
     Verdict,
 )
 from core.priorities import Priority
+from core.provenance import ManifestState, Stated
 from ingest.registration import Intake
 from storage import run_length
 from storage.run_length import Runs
@@ -240,6 +241,29 @@ class KnownContent(_Given):
     decision: KnownDecision | None = Field(description="The last answer on the other video.")
 
 
+class Manifest(_Given):
+    """A C2PA manifest: the newest of the file."""
+
+    state: ManifestState = Field(
+        description="Whether it holds. `valid`: intact, but nobody on the trust list vouches for the signer."
+    )
+    signer: str | None = Field(description="The organisation in the signing certificate.")
+    claim_generator: str | None = Field(description="The software that wrote it.")
+    signed_at: str | None = Field(description="As its time stamp says.")
+    actions: list[str] = Field(description="Of it and of what the file was made from.")
+    source_types: list[str] = Field(description="IPTC digital source types of these actions.")
+    problems: list[str] = Field(description="C2PA's codes of what does not hold, or why it is unreadable.")
+
+
+class Provenance(_Given):
+    """What a file states about where it comes from. No score depends on it; its absence says nothing."""
+
+    stated: Stated = Field(description="All of it in one word, as the filter `provenance` takes it.")
+    manifest: Manifest | None
+    source_types: list[str] = Field(description="IPTC digital source types in its XMP packet.")
+    generators: list[str] = Field(description="Tools whose marks it carries.")
+
+
 class VideoDetail(_Given):
     """One video in full."""
 
@@ -254,6 +278,7 @@ class VideoDetail(_Given):
         description="Number of faces and stretches of which the worst gave the score."
     )
     probe: dict[str, Any] | None = Field(description="Container, codec, size, duration.")
+    provenance: Provenance | None = Field(description="Null where it was not looked for yet.")
     timings: dict[str, Any] | None = Field(description="Seconds per stage.")
     tracks: list[Track]
     flagged_frames: list[FlaggedFrame]

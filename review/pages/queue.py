@@ -45,6 +45,7 @@ def queue(request: Request, engine: Database, principal: Viewer, query: Queued) 
         next_cursor=found.next_cursor,
         verdicts=list(Verdict),
         families=words.FAMILIES,
+        provenances=words.STATED,
         **around,
     )
 

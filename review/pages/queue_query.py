@@ -13,6 +13,7 @@ from fastapi import Depends, Query
 from core.errors import InvalidQuery
 from core.families import Family
 from core.outcomes import NEEDS_LOOK, DecisionState, ScreeningStatus, Verdict
+from core.provenance import Stated
 from storage.folding import folded
 from storage.queue import names
 from storage.queue.listing import Filters, QueueCounts, Sort
@@ -83,6 +84,7 @@ class QueueQuery:
     verdict: str = ""
     family: str = ""
     known: str = ""  # "yes": looks like known content
+    provenance: str = ""
     source: str = ""
     least: str = ""  # score in percent
     most: str = ""
@@ -105,6 +107,7 @@ class QueueQuery:
             statuses=tab.statuses,
             families=self._families() if by_score and self.family else (),
             known=by_score and self.known == "yes",
+            provenance=self._provenance() if self.provenance else (),
             score_min=_part("min", self.least) if by_score else None,
             score_max=_part("max", self.most) if by_score else None,
             since=_day("since", self.since),
@@ -133,6 +136,13 @@ class QueueQuery:
         except ValueError as error:
             raise InvalidQuery(parameter="family", reason=f"{self.family} is not a family") from error
 
+    def _provenance(self) -> tuple[Stated, ...]:
+        try:
+            return (Stated(self.provenance),)
+        except ValueError as error:
+            reason = f"{self.provenance} is not what a file can state"
+            raise InvalidQuery(parameter="provenance", reason=reason) from error
+
     def _sort(self) -> Sort:
         if self.sort not in {"", "score", "newest", "oldest"}:
             raise InvalidQuery(parameter="sort", reason="it is score, newest or oldest")
@@ -146,6 +156,7 @@ class QueueQuery:
             "verdict": self.verdict,
             "family": self.family,
             "known": self.known,
+            "provenance": self.provenance,
             "source": self.source,
             "min": self.least,
             "max": self.most,
@@ -164,6 +175,7 @@ class QueueQuery:
             "status": list(filters.statuses),
             "family": list(filters.families),
             "known": "true" if filters.known else None,
+            "provenance": list(filters.provenance),
             "decision_state": list(filters.decision_states),
             "score_min": filters.score_min,
             "score_max": filters.score_max,
@@ -188,6 +200,7 @@ class QueueQuery:
                 self.verdict,
                 self.family,
                 self.known,
+                self.provenance,
                 self.source,
                 self.least,
                 self.most,
@@ -231,6 +244,7 @@ def _query(
     verdict: Text = "",
     family: Text = "",
     known: Text = "",
+    provenance: Text = "",
     source: Text = "",
     least: Annotated[str, Query(alias="min", max_length=LONGEST, pattern=NO_NUL)] = "",
     most: Annotated[str, Query(alias="max", max_length=LONGEST, pattern=NO_NUL)] = "",
@@ -246,6 +260,7 @@ def _query(
         verdict=verdict,
         family=family,
         known=known,
+        provenance=provenance,
         source=source,
         least=least,
         most=most,

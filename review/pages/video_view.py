@@ -12,6 +12,7 @@ from core.outcomes import ExplainStatus, ExplanationMethod, MediaKind, Screening
 from core.results import FaceResult, TrackResult
 from review import addresses, words
 from review.pages import timeline
+from review.pages.provenance_view import statements
 from review.pages.timeline import Lane, Sample, Tick
 from review.words import Judgement, Tone, named, percent
 from storage.people.decisions import DecisionView
@@ -101,6 +102,7 @@ class VideoPage:
     caveats: list[Caveat]
     known: list[Alike]  # decided videos first
     facts: list[tuple[str, str]]
+    statements: list[str]  # what the file states about itself
     history: list[DecisionView]  # the newest first
 
 
@@ -138,6 +140,7 @@ def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
         caveats=_caveats(detail, hidden=hidden),
         known=[] if hidden else [_alike(each) for each in detail.known],
         facts=_facts(detail),
+        statements=statements(detail.provenance),
         history=[] if hidden else detail.decisions[::-1],
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from core.provenance import told
 from core.results import FaceResult
 from storage import run_length
 from storage.read import explanation
@@ -63,6 +64,7 @@ def _file(detail: VideoDetail) -> dict[str, Any]:
         "first_seen_at": _plain(detail.item.added_at),
         "sightings": [_plain(asdict(each)) for each in detail.sightings],
         "probe": detail.probe,
+        "provenance": told(detail.provenance),
     }
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from core.errors import InvalidQuery
 from core.families import Family
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
+from core.provenance import Stated
 
 LONGEST_CURSOR = 500  # characters; ours have about 60
 
@@ -26,6 +27,7 @@ class Filters:
     statuses: tuple[ScreeningStatus, ...] = ()
     families: tuple[Family, ...] = ()  # that a flagged face of it most resembles
     known: bool = False  # looks like a decided video or an entry of a list
+    provenance: tuple[Stated, ...] = ()  # what the file states about itself
     score_min: float | None = None  # [0, 1], inclusive; excludes videos without a score
     score_max: float | None = None  # [0, 1], inclusive
     since: datetime | None = None  # first seen at this moment or later

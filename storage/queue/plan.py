@@ -311,6 +311,8 @@ def _scope(filters: Filters) -> list[ColumnElement[bool]]:
         found.append(Screening.latest == true())
     if filters.source is not None:
         found.append(Screening.source == filters.source)
+    if filters.provenance:
+        found.append(Screening.provenance_stated.in_(filters.provenance))
     if filters.families:
         alike = select(FaceTrack.id).where(
             FaceTrack.screening_id == Screening.id, FaceTrack.family.in_(filters.families)

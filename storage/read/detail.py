@@ -15,6 +15,7 @@ from core.face_evidence import FaceEvidence
 from core.known import KnownContent
 from core.model_version import Calibration
 from core.outcomes import ExplanationMethod
+from core.provenance import Provenance
 from core.results import FaceResult, TrackResult
 from storage import values
 from storage.people import decisions
@@ -97,6 +98,7 @@ class ScreeningDetail:
     unseen: list[str]  # what was not examined, in words
     looks: float | None  # at faces and stretches, of which the worst decided
     probe: dict[str, Any] | None  # container, codec, size, duration
+    provenance: Provenance | None  # what the file states about itself; None: not looked for yet
     timings: dict[str, Any] | None  # seconds per stage
     tracks: Sequence[TrackResult]  # by number
     flagged_frames: list[FlaggedFrameDetail]  # the most suspicious first
@@ -241,6 +243,7 @@ def _details(
             row,
             item=item,
             unseen=row.unseen or [],
+            provenance=None if row.provenance is None else Provenance.of(row.provenance),
             tracks=tracks.get(row.id, []),
             flagged_frames=frames.get(row.id, []),
             sightings=sightings.get(row.video_id, []),

@@ -23,6 +23,7 @@ from models.crop import crop_standing
 from models.detector import FaceDetector
 from models.face import Face
 from worker.decoder.reader import DecodeReport, Frame, VideoReader
+from worker.provenance.reading import read_provenance
 from worker.screening.aggregation import (
     Stretch,
     TrackScore,
@@ -123,6 +124,7 @@ class Pipeline:
             return Screened(
                 model_version=self._classifier.version,
                 probe=reader.probe,
+                provenance=read_provenance(path, self.settings.provenance),
                 report=reader.report,
                 faces=[_face(candidate, self._classifier.version) for candidate in run.candidates],
                 tracks=tracks,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from core.known import FrameHash
 from core.model_version import ModelVersion
 from core.outcomes import Verdict
+from core.provenance import Provenance
 from core.results import FaceResult, TrackResult
 from worker.decoder.reader import DecodeReport, Probe
 from worker.screening.aggregation import VideoScore
@@ -19,6 +20,7 @@ class Screened:
 
     model_version: ModelVersion  # that gave the scores
     probe: Probe  # what the file says about itself
+    provenance: Provenance  # and about where it comes from; no score depends on it
     report: DecodeReport  # what was decoded
     faces: Sequence[FaceResult]  # in the order in which they were found
     tracks: Sequence[TrackResult]  # by number

@@ -22,6 +22,7 @@ from core.errors import (
 )
 from core.model_version import ModelVersion, read_model_version
 from core.outcomes import ScreeningStatus, Verdict
+from core.provenance import Provenance
 from core.settings import Settings
 from ingest.registration import Registrar
 from storage import explanations, screenings
@@ -52,6 +53,7 @@ NOBODY = Screened(
         fake_threshold=0.8,
         suspect_threshold=0.6,
     ),
+    provenance=Provenance(),
     probe=Probe(
         container="mp4",
         codec="h264",

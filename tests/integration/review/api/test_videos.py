@@ -31,6 +31,8 @@ def names(answer: Any) -> list[str]:
         ("status=failed", [FAILED]),
         ("family=swap&family=lipsync", [FLAGGED, SUSPECT]),
         ("family=generate", []),
+        ("provenance=generated", []),
+        ("provenance=generated&provenance=nothing", [FLAGGED, SUSPECT, CLEAR]),
         ("score_min=0.5&score_max=0.9", [SUSPECT]),
         ("text=FLAG", [FLAGGED]),
         ("source=bucket:/in&status=queued", [QUEUED]),
@@ -66,6 +68,7 @@ def test_pages_follow_one_another(shared: Site) -> None:
         "score_min=2",
         "score_min=nan",
         "family=magic",
+        "provenance=magic",
         "since=yesterday",
         "since=0001-01-01T00:00:00%2B14:00",
         "text=ab",
@@ -93,6 +96,8 @@ def test_a_video_in_full(shared: Site) -> None:
     assert track["flagged_ranges"] == [[0.25, 0.75]]
     assert (track["family"], track["family_probability"]) == ("swap", 0.71)
     assert (found["video"]["longest_unseen_seconds"], found["looks"]) == (1.25, 3.5)
+    nothing = {"stated": "nothing", "manifest": None, "source_types": [], "generators": []}
+    assert found["provenance"] == nothing
     assert face["score"] == pytest.approx(shared.version.calibration.probability(2.0))
     (frame,) = found["flagged_frames"]
     assert frame["explanations"][0]["overlays"] == ["heat"]

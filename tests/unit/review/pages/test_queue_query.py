@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from core.errors import InvalidQuery
 from core.families import Family
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
+from core.provenance import Stated
 from review.pages.queue_query import BLIND_TABS, TABS, QueueQuery, tab_counts
 from storage.queue.listing import Count, Filters, QueueCounts, Sort
 
@@ -23,6 +24,7 @@ def test_every_filter_reaches_the_database() -> None:
         q=" clip ",
         verdict="fake",
         family="lipsync",
+        provenance="generated",
         source="bucket:/b",
         least="60",
         most="99,5",
@@ -34,6 +36,7 @@ def test_every_filter_reaches_the_database() -> None:
     assert query.filters(blind=False) == Filters(
         verdicts=(Verdict.FAKE,),
         families=(Family.LIPSYNC,),
+        provenance=(Stated.GENERATED,),
         score_min=0.6,
         score_max=0.995,
         since=datetime(2026, 11, 1, tzinfo=UTC),
@@ -65,6 +68,7 @@ def test_a_blind_reviewer_filters_by_nothing_that_tells_a_score(tab: str) -> Non
         QueueQuery(until="9999-12-31"),
         QueueQuery(verdict="guilty"),
         QueueQuery(family="magic"),
+        QueueQuery(provenance="magic"),
         QueueQuery(sort="beauty"),
     ],
 )
@@ -92,8 +96,16 @@ def test_an_export_has_the_same_filters() -> None:
 
     from review.filters import FilterParams
 
-    query = QueueQuery(tab="review", q="clip", family="swap", least="60", since="2026-11-01", sort="newest")
-    lists = {"verdict", "status", "decision_state", "family"}
+    query = QueueQuery(
+        tab="review",
+        q="clip",
+        family="swap",
+        provenance="signed",
+        least="60",
+        since="2026-11-01",
+        sort="newest",
+    )
+    lists = {"verdict", "status", "decision_state", "family", "provenance"}
     parsed = {
         name: values if name in lists else values[0]
         for name, values in parse_qs(query.export_address(blind=False)).items()
