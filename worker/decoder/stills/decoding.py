@@ -315,7 +315,7 @@ class StillFile:
     def _list_frames(self, content: bytes) -> tuple[list[float], float]:
         if self.format not in ANIMATED:
             return [0.0], FRAME_SECONDS
-        count = min(getattr(self._image, "n_frames", 1), MOST_FRAMES)
+        count = self._frame_count()
         lengths: Sequence[float] = durations(content, self.format)
         if self.format in ("GIF", "PNG"):
             lengths = self._walk(count)
@@ -326,6 +326,16 @@ class StillFile:
             times.append(clock)
             clock += length or FRAME_SECONDS
         return times, clock
+
+    def _frame_count(self) -> int:
+        """How many frames there seem to be. Pillow counts a GIF's by stepping through it, which may fail."""
+        try:
+            return min(getattr(self._image, "n_frames", 1), MOST_FRAMES)
+        except LET_THROUGH:
+            raise
+        except Exception as error:  # as above
+            self.reason = _reason(error)
+            return MOST_FRAMES if self.format == "GIF" else 1  # the walk ends where the counting did
 
     def _walk(self, count: int) -> list[float]:
         """How long each frame is shown, found by stepping through them; up to the first that fails."""

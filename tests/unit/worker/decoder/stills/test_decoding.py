@@ -113,6 +113,18 @@ def test_an_animation_is_sampled_like_a_video(tmp_path: Path, name: str) -> None
     assert frames[-1].time_seconds > 9
 
 
+def test_a_gif_that_ends_within_a_frame(tmp_path: Path) -> None:
+    """Pillow's own count of its frames raises an IndexError there."""
+    pictures = [Image.fromarray(picture(number)) for number in range(20)]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=500)
+    content = (tmp_path / "a.gif").read_bytes()
+    starts = [at for at in range(len(content) - 9) if content[at : at + 5] == b"," + bytes(4)]
+    (tmp_path / "a.gif").write_bytes(content[: starts[len(starts) // 2] + 10])
+    frames, _, report = read(tmp_path / "a.gif")
+    assert 2 <= len(frames) < 20
+    assert report.coverage <= 1.0
+
+
 def test_a_jpeg_with_a_second_picture_behind_the_first(tmp_path: Path) -> None:
     first, second = Image.fromarray(picture(1)), Image.fromarray(picture(2))
     first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[second], quality=95)
