@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from core.errors import FileVanished, HiddenUntilDecided
+from core.media_formats import UNKNOWN_TYPE
 from review.api import ranges
 from review.auth.access import Principal
 from review.problem_schema import Responses
@@ -92,7 +93,7 @@ def media_origin(objects: ObjectStore) -> str | None:
     Raises ObjectStoreError where none can be signed.
     """
     address = objects.signed(
-        key_of("0" * 64), media_type="video/mp4", disposition="inline", seconds=SIGNED_SECONDS
+        key_of("0" * 64), media_type=UNKNOWN_TYPE, disposition="inline", seconds=SIGNED_SECONDS
     )
     if address is None:
         return None
