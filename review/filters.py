@@ -1,10 +1,12 @@
 """The queue's filters as URL parameters."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
+from fastapi import Depends, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from core.errors import InvalidQuery
 from core.families import Family
 from core.outcomes import DecisionState, ScreeningStatus, Verdict
 from core.provenance import Stated
@@ -99,3 +101,16 @@ class ListParams(FilterParams):
     )
     limit: int = Field(50, ge=1, le=200, description="Videos per page.")
     count: bool = Field(False, description="Also count the matches, up to 10,000.")
+
+
+SEVERAL = {name for name, field in FilterParams.model_fields.items() if get_origin(field.annotation) is list}
+
+
+def _given_once(request: Request) -> None:
+    """Raises InvalidQuery: of several values of one filter, the last alone would silently count."""
+    for name in request.query_params:
+        if name not in SEVERAL and len(request.query_params.getlist(name)) > 1:
+            raise InvalidQuery(parameter=name, reason="it is given more than once, and takes one value")
+
+
+GIVEN_ONCE = Depends(_given_once)  # for routes that take filters

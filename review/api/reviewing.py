@@ -8,7 +8,7 @@ from review import rescreening
 from review.api import schemas
 from review.api.videos import visible
 from review.auth.access import Rescreener, Reviewer, Viewer
-from review.filters import FilterParams
+from review.filters import GIVEN_ONCE, FilterParams
 from review.problem_schema import problems
 from review.resources import Configured, Database, Id
 from storage.engine import reading, transaction
@@ -81,6 +81,7 @@ def skip(engine: Database, principal: Reviewer, video_id: Id) -> Response:
 
 @router.post(
     "/claims",
+    dependencies=[GIVEN_ONCE],
     response_model=schemas.Claimed,
     responses={204: {"description": "No matching video is left."}, **problems()},
 )

@@ -14,7 +14,7 @@ from review import uploads
 from review.api import schemas
 from review.api.videos import visible
 from review.auth.access import Exporter, Permission, Uploader
-from review.filters import FilterParams
+from review.filters import GIVEN_ONCE, FilterParams
 from review.problem_schema import problems
 from review.reports.export import MEDIA_TYPES, Format, export
 from review.resources import Configured, Database, Objects
@@ -99,6 +99,7 @@ def taken_in(taken: uploads.Upload, response: Response) -> schemas.Uploaded:
 
 @router.get(
     "/export",
+    dependencies=[GIVEN_ONCE],
     response_class=StreamingResponse,
     responses={
         200: {

@@ -8,7 +8,7 @@ from core.errors import HiddenUntilDecided
 from review.api import schemas
 from review.api.answers import UNCHANGED, tagged
 from review.auth.access import Principal, Viewer
-from review.filters import FilterParams, ListParams, Text
+from review.filters import GIVEN_ONCE, FilterParams, ListParams, Text
 from review.problem_schema import problems
 from review.resources import Database, Id
 from storage.engine import reading
@@ -31,7 +31,7 @@ def visible(params: FilterParams, principal: Principal) -> Filters:
     return params.model_copy(update={"sort": Sort.TIME}).to_filters()
 
 
-@router.get("/videos", responses=problems())
+@router.get("/videos", dependencies=[GIVEN_ONCE], responses=problems())
 def list_videos(
     engine: Database, principal: Viewer, params: Annotated[ListParams, Query()]
 ) -> schemas.VideoPage:

@@ -69,6 +69,8 @@ def test_pages_follow_one_another(shared: Site) -> None:
         "score_min=nan",
         "family=magic",
         "provenance=magic",
+        "score_max=0.1&score_max=0.9",  # the last alone would count
+        "limit=1&limit=",
         "since=yesterday",
         "since=0001-01-01T00:00:00%2B14:00",
         "text=ab",
