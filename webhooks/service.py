@@ -14,6 +14,7 @@ from core.errors import FacewardenError
 from core.settings import Settings
 from storage import migrate
 from storage.engine import connect
+from storage.signs.server import shown
 from webhooks.courier import Courier
 
 log = structlog.get_logger()
@@ -39,8 +40,14 @@ def deliver(settings: Settings) -> None:
     engine = connect(settings.sql_url)
     migrate.require(engine)
     courier = Courier(settings.webhooks, engine, owner=f"{socket.gethostname()}:{os.getpid()}")
-    upkeep = _Upkeep(settings, courier)
-    usual = pause = settings.webhooks.poll_seconds
+    with shown(settings, "deliver"):
+        _send(courier, _Upkeep(settings, courier), settings.webhooks.poll_seconds, stop)
+    courier.stop()
+    engine.dispose()
+
+
+def _send(courier: Courier, upkeep: "_Upkeep", usual: float, stop: threading.Event) -> None:
+    pause = usual
     while not stop.is_set():
         try:
             begun = courier.look()
@@ -56,8 +63,6 @@ def deliver(settings: Settings) -> None:
             log.exception("deliveries go on")
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         stop.wait(pause)
-    courier.stop()
-    engine.dispose()
 
 
 class _Upkeep:
