@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # Tests that run at the same time. More than four gain little: each has servers and networks of its own.
 WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$(( cores > 4 ? 4 : cores )))
 
-.PHONY: demo up test quick browser check bench bench-gpu bench-review bench-backfill fuzz lint types imports settings-docs wheel lock clean
+.PHONY: demo up test quick browser check bench bench-gpu bench-review bench-backfill fuzz lint types imports settings-docs wheel lock secrets clean
 
 demo: $(READY)  ## make two clips, screen them end to end, print the verdicts
 	$(BIN)/facewarden demo
@@ -88,6 +88,9 @@ lock: $(READY)
 $(READY): pyproject.toml uv.lock | .uv/bin/uv
 	.uv/bin/uv sync --frozen --quiet --compile-bytecode --python $(PYTHON)
 	@touch $@
+
+secrets:  ## secrets/: passwords and keys for compose.yaml; what is there is kept
+	@$(PYTHON) deploy/secret_files.py secrets
 
 clean:
 	rm -rf $(VENV) .uv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

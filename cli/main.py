@@ -277,6 +277,23 @@ def sweep(
 
 
 @app.command()
+def health() -> None:
+    """Is the process that shows its signs of life here ready? Exit code 1 if not, with what is missing."""
+    from cli.health import ask
+
+    ask(_settings().signs)
+
+
+@app.command()
+def create_buckets() -> None:
+    """Make the buckets in S3 that the settings name, where they are missing."""
+    from cli.buckets import create_buckets as make_them
+
+    for name, made in make_them(_settings()).items():
+        typer.echo(f"{'made' if made else 'there already'}: s3://{name}")
+
+
+@app.command()
 def migrate() -> None:
     """Migrate the database to this release's schema."""
     from storage.engine import connect

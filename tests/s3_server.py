@@ -70,6 +70,7 @@ def served(folder: Path) -> Iterator[S3Server]:
             "-ip.bind=127.0.0.1",
             "-webdav=false",
             "-admin.ui=false",
+            "-master.telemetry=false",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
             *(f"-{name}.port={port}" for name, port in ports.items()),

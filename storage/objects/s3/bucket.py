@@ -100,6 +100,30 @@ class Bucket:
         with self._asking("the look at", "the bucket"):
             return _answered(self._client.head_bucket(Bucket=self.name))
 
+    def create(self) -> bool:
+        """Make it; False where it is there already and ours."""
+        with self._asking("the look at", "the bucket"):
+            try:
+                self._client.head_bucket(Bucket=self.name)
+            except ClientError as error:
+                if _status(error) != 404:
+                    raise
+            else:
+                return False
+        with self._asking("making", "the bucket"):
+            region = self._client.meta.region_name
+            # us-east-1 is what a bucket has that names no region, and AWS refuses its name.
+            place = {} if region in {None, "us-east-1"} else {"LocationConstraint": region}
+            try:
+                self._client.create_bucket(
+                    Bucket=self.name, **({"CreateBucketConfiguration": place} if place else {})
+                )
+            except ClientError as error:
+                if error.response["Error"].get("Code") != "BucketAlreadyOwnedByYou":
+                    raise
+                return False
+        return True
+
     def put(self, name: str, content: bytes) -> None:
         with self._asking("writing", name):
             self._client.put_object(Bucket=self.name, Key=name, Body=content)
