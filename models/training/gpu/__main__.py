@@ -107,6 +107,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="METHOD",
         help="method left out, to test on; repeat it",
     )
+    add(
+        "--levelled",
+        type=_part,
+        default=DEFAULTS.levelled,
+        help="part of the real pairs whose two get colours and sharpness in common, [0, 1]",
+    )
+    add("--no-graphs", action="store_true", help="on a GPU, launch the network's kernels one by one")
     add("--strength", type=_part, default=DEFAULTS.strength, help="how much pictures are degraded, [0, 1]")
     add("--learning-rate", type=_positive, default=DEFAULTS.learning_rate, help="the highest")
     add("--warmup", type=_natural, default=DEFAULTS.warmup_steps, help="steps")
@@ -224,6 +231,8 @@ def _config(args: argparse.Namespace) -> GpuConfig:
         margin=args.margin,
         shares=dict(args.share) if args.share else None,
         without=tuple(sorted(set(args.without))),
+        levelled=args.levelled,
+        graphs=not args.no_graphs,
         strength=args.strength,
         learning_rate=args.learning_rate,
         warmup_steps=args.warmup,
@@ -233,7 +242,6 @@ def _config(args: argparse.Namespace) -> GpuConfig:
 
 def _device(args: argparse.Namespace) -> str:
     device = choose_device(args.device)
-    torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     return device
 

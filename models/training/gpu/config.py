@@ -17,6 +17,7 @@ class GpuConfig:
     shares: Mapping[str, float] | None = None  # of the batch; None: models.training.gpu.mix.SHARES
     without: tuple[str, ...] = ()  # methods left out, to be tested on
     edges: float = 0.4  # of the pairs, whose crops may reach beyond the picture: there its edge is repeated
+    levelled: float = 0.5  # of the real pairs, whose two get colours and sharpness in common
     strength: float = 0.7  # of what the world does to pictures, [0, 1]
     learning_rate: float = 3e-4
     warmup_steps: int = 100
@@ -26,4 +27,5 @@ class GpuConfig:
     family: float = 0.2  # weight of the loss for the family of a real manipulation
     dropout: float = 0.3  # of the features that the family and the verdict are read from
     ema_decay: float = 0.998
+    graphs: bool = True  # on a GPU, replay the network's kernels as one graph
     seed: int = 0

@@ -23,7 +23,7 @@ from models.training.gpu.forging import Forger
 from models.training.gpu.heads import FAMILIES, Heads
 from models.training.gpu.mix import Draw, Mix
 from models.training.gpu.stock import Stock, View
-from models.training.gpu.wear import Wear
+from models.training.gpu.wear import Wear, levelled
 from models.whole_file import whole
 
 LONGEST_GRADIENT = 2.0  # norm above which a gradient is clipped
@@ -65,6 +65,7 @@ class Run:
             without=frozenset(config.without),
         )
         self._renderers = renderers
+        self._recorded = not config.graphs
         self.step = 0
         self.seconds = 0.0  # of training, over all pieces
         self.history: list[dict[str, float]] = []
@@ -100,6 +101,8 @@ class Run:
         with torch.no_grad():
             images, masks = self._pictures(draw, generator)
         self.heads.train()
+        if self._stock.device == "cuda" and not self._recorded:
+            self._record(images)
         with torch.autocast(self._stock.device, torch.bfloat16, enabled=self._stock.device == "cuda"):
             logits, cells, families = self.heads(images)
         losses = self._losses(draw, masks, logits, cells, families)
@@ -110,6 +113,16 @@ class Run:
         self._follow()
         if self.step % NOTED_EVERY == 0:
             self._note(draw, losses, logits)
+
+    def _record(self, images: torch.Tensor) -> None:
+        """Have the network's kernels replayed as one graph: the CPU launches them one by one more slowly than
+        the GPU computes them. The pictures' kernels differ from step to step and cannot be recorded.
+        """
+        torch.backends.cudnn.benchmark = True  # all of the network's shapes are met here, once
+        with torch.autocast("cuda", torch.bfloat16, cache_enabled=False):
+            torch.cuda.make_graphed_callables(self.heads, (images.clone(),))
+        torch.backends.cudnn.benchmark = False
+        self._recorded = True
 
     def _rate(self) -> float:
         """The learning rate: warm-up, then a cosine over steps or seconds, down to a hundredth."""
@@ -140,10 +153,20 @@ class Run:
             )
             images[2 * pseudo], images[2 * pseudo + 1] = forged.genuine, forged.images
             masks[pseudo] = forged.masks
+        images = self._levelled(images, draw, generator)
         worn = Wear(generator, strength=self.config.strength)(images)
         if side != size:
             worn = F.interpolate(worn, (size, size), mode="area")
         return self._normalise.of_unit(worn), masks
+
+    def _levelled(self, images: torch.Tensor, draw: Draw, generator: torch.Generator) -> torch.Tensor:
+        pairs = len(draw.pseudo)
+        drawn = moved(torch.rand(2, pairs, generator=generator), images.device)
+        real = moved(torch.from_numpy(~draw.pseudo), images.device)
+        chosen = (drawn[0] < self.config.levelled) & real
+        return torch.where(
+            chosen.repeat_interleave(2)[:, None, None, None], levelled(images, drawn[1]), images
+        )
 
     def _view(self, count: int, generator: torch.Generator) -> View:
         def between(low: float, high: float, *shape: int) -> torch.Tensor:

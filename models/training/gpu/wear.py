@@ -148,6 +148,35 @@ class Wear:
         return int(self.uniform(0, BLOCK)), int(self.uniform(0, BLOCK))
 
 
+def levelled(images: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+    """Pairs whose two pictures have colours, contrast and sharpness in common.
+
+    A source's camera, generator and encoder leave these on whole pictures, so they tell its fakes from its
+    genuine faces, and say nothing about any other source.
+
+    Args:
+        images: (2 * pairs, 3, S, S) in [0, 1], genuine and fake in turn.
+        part: (pairs,) in [0, 1]: whose colours both get, from the genuine picture's (0) to the fake's (1).
+    """
+    pairs = images.unflatten(0, (-1, 2))
+    spread, mean = torch.std_mean(pairs, dim=(-2, -1), keepdim=True)
+    between = part[:, None, None, None, None]
+    wanted_mean = torch.lerp(mean[:, :1], mean[:, 1:], between)
+    wanted_spread = torch.lerp(spread[:, :1], spread[:, 1:], between)
+    gain = (wanted_spread / spread.clamp(min=1e-3)).clamp(0.5, 2)
+    images = ((pairs - mean) * gain + wanted_mean).flatten(0, 1)
+    soft = blurred(images, 1.0)
+    detail = images - soft
+    sharp, left = (_strength(each).view(-1, 2) for each in (detail, soft - blurred(soft, 1.0)))
+    # A mixture of a picture and its blurred self: the detail of the less sharp one is what both keep.
+    excess = (sharp - sharp.amin(1, keepdim=True)) / (sharp - left).clamp(min=1e-6)
+    return images - detail * excess.clamp(0, 1).view(-1, 1, 1, 1)
+
+
+def _strength(detail: torch.Tensor) -> torch.Tensor:
+    return detail.square().mean((1, 2, 3)).sqrt()
+
+
 def blurred(images: torch.Tensor, sigma: float) -> torch.Tensor:
     """Gaussian blur of (N, C, H, W); edges are repeated."""
     height, width = images.shape[2:]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.training.gpu.wear import BLOCK, FLAT_TABLE, JPEG_TABLE, Wear, blurred, coded
+from models.training.gpu.wear import BLOCK, FLAT_TABLE, JPEG_TABLE, Wear, blurred, coded, levelled
 
 SIZE = 64
 
@@ -81,3 +81,26 @@ def test_a_blur_keeps_the_light_and_takes_the_detail(sigma: float) -> None:
     assert torch.allclose(spread, spread.flip(0), atol=1e-6)
     across = (torch.arange(41) - 20.0) ** 2
     assert float((spread.sum(0) * across).sum()) == pytest.approx(sigma**2, rel=0.35, abs=0.1)
+
+
+def test_levelled_pairs_have_colours_and_sharpness_in_common() -> None:
+    sharp, other = pictures(2).split(1)
+    soft = (blurred(other, 1.5) * 0.8 * torch.tensor([1.0, 0.8, 0.9])[:, None, None]).clamp(0, 1)
+    for part in (0.0, 0.5, 1.0):
+        genuine, fake = levelled(torch.cat([sharp, soft]), torch.tensor([part]))
+        assert torch.allclose(genuine.mean((1, 2)), fake.mean((1, 2)), atol=0.01)
+        assert detail(genuine) == pytest.approx(detail(fake), rel=0.35)
+    assert detail(sharp[0]) > 3 * detail(soft[0])
+    # Colours are the genuine picture's with 0, the fake's with 1.
+    ends = [levelled(torch.cat([sharp, soft]), torch.tensor([part])) for part in (0.0, 1.0)]
+    assert torch.allclose(ends[0][1].mean((1, 2)), sharp[0].mean((1, 2)), atol=0.01)
+    assert torch.allclose(ends[1][0].mean((1, 2)), soft[0].mean((1, 2)), atol=0.01)
+
+
+def test_a_pair_that_is_level_stays_as_it_is() -> None:
+    pair = pictures(1).repeat_interleave(2, 0)
+    assert torch.allclose(levelled(pair, torch.tensor([0.3])), pair, atol=1e-4)
+
+
+def detail(image: torch.Tensor) -> float:
+    return float((image - blurred(image[None], 1.0)[0]).square().mean().sqrt())
