@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from ingest.source import untaken
 from storage import videos
 from storage.engine import connect, transaction
 from storage.read import workload
+from storage.tables import utc_now
 
 LOOK_SECONDS = 0.5
 
@@ -22,10 +24,11 @@ LOOK_SECONDS = 0.5
 def show_status(settings: Settings, *, as_json: bool, wait: bool, timeout: float) -> bool:
     """Print the status; False if it was not idle within `timeout` seconds of waiting."""
     deadline = time.monotonic() + timeout
-    state = gather(settings)
+    since = utc_now() if wait else None  # what is in a bucket by now is to be taken in
+    state = gather(settings, since)
     while wait and (state["busy"] or state["untaken"]) and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
-        state = gather(settings)
+        state = gather(settings, since)
     if as_json:
         print(json.dumps(state))  # noqa: T201  stdout is this command's output
     else:
@@ -33,11 +36,14 @@ def show_status(settings: Settings, *, as_json: bool, wait: bool, timeout: float
     return not (wait and (state["busy"] or state["untaken"]))
 
 
-def gather(settings: Settings) -> dict[str, Any]:
-    """The status as one object. Raises ServiceUnavailable where the database does not answer."""
+def gather(settings: Settings, since: datetime | None = None) -> dict[str, Any]:
+    """The status as one object; `since` as in `untaken`.
+
+    Raises ServiceUnavailable where the database does not answer.
+    """
     with transaction(connect(settings.sql_url)) as session:
         counts = workload.counts(session)
-        waiting = untaken(session, settings)
+        waiting = untaken(session, settings, since=since)
         refusals = [asdict(refusal) for refusal in videos.refusals(session, limit=20)]
     state: dict[str, Any] = {
         "busy": counts.busy,

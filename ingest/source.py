@@ -69,13 +69,12 @@ def _folder(settings: Settings, registrar: Registrar) -> Look:
 def untaken(session: Session, settings: Settings, *, since: datetime | None = None) -> int:
     """How many files have not been taken in yet.
 
-    Of a bucket in S3 that is not known before it has been listed: 1 until a listing has ended, after `since`,
-    and one more for each key that an event named.
+    Of a bucket in S3 that is not known before it has been listed: 1 until a listing that began after `since`
+    has ended, and one more for each key that an event named.
     """
     if isinstance(settings.bucket, S3Address):
         cursor = source_cursors.find(session, source_cursors.watching(settings.bucket))
-        ended = None if cursor is None else cursor.ended_at
-        listing = ended is None or (since is not None and ended < since)
+        listing = cursor is None or cursor.ended_at is None or (since is not None and cursor.began_at < since)
         return listing + key_looks.waiting(session, settings.bucket.bucket)
     return _untaken_files(session, settings, settings.bucket.resolve())
 

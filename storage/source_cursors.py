@@ -17,6 +17,7 @@ from storage.tables import SourceCursor, utc_now
 class Cursor:
     after: str  # the last key that has been dealt with; empty at the beginning
     listed: int  # keys that have been dealt with
+    began_at: datetime  # the round
     ended_at: datetime | None  # None while there is more
 
 
@@ -35,7 +36,7 @@ def open_round(session: Session, name: str, *, resume: bool) -> Cursor:
     the beginning."""
     row = session.get(SourceCursor, name)
     if row is None:
-        row = SourceCursor(name=name, after="", listed=0)
+        row = SourceCursor(name=name, after="", listed=0, began_at=utc_now())
         session.add(row)
     elif row.ended_at is not None or not resume:
         row.after, row.listed, row.began_at, row.ended_at = "", 0, utc_now(), None
@@ -49,4 +50,4 @@ def move(session: Session, name: str, cursor: Cursor) -> None:
 
 
 def _cursor(row: SourceCursor) -> Cursor:
-    return Cursor(after=unquote(row.after), listed=row.listed, ended_at=row.ended_at)
+    return Cursor(after=unquote(row.after), listed=row.listed, began_at=row.began_at, ended_at=row.ended_at)

@@ -76,6 +76,7 @@ def _after(page: Page, cursor: Cursor) -> Cursor:
     return Cursor(
         after=page.entries[-1].name if page.entries else cursor.after,
         listed=cursor.listed + len(page.entries),
+        began_at=cursor.began_at,
         ended_at=utc_now() if last else None,
     )
 

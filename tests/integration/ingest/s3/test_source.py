@@ -15,9 +15,11 @@ from core.settings import Settings
 from ingest.registration import Intake
 from ingest.s3 import listing
 from ingest.service import _watch
+from ingest.source import untaken
 from storage import source_cursors
 from storage.engine import transaction
 from storage.objects.s3.bucket import Bucket, Page
+from storage.tables import utc_now
 from tests.integration.ingest.s3.place import Place
 from tests.integration.ingest.site import MP4
 from tests.waiting import until
@@ -189,6 +191,19 @@ def test_a_listing_goes_on_where_the_last_process_stopped(
         cursor = source_cursors.find(session, source_cursors.watching(place.address))
     assert cursor is not None
     assert cursor.listed == 7
+
+
+def test_what_is_in_the_bucket_by_now_waits_for_a_listing_that_begins_later(place: Place) -> None:
+    place.take()
+    assert place.site.untaken() == 0
+    place.put("late.mp4")
+    asked = utc_now()
+    with transaction(place.site.engine) as session:
+        assert untaken(session, place.site.settings, since=asked) == 1
+    place.take()
+    with transaction(place.site.engine) as session:
+        assert untaken(session, place.site.settings, since=asked) == 0
+    assert [row.name.rpartition("/")[2] for row in place.site.sightings()] == ["late.mp4"]
 
 
 def test_a_bucket_that_limits_requests_is_asked_again_from_the_page_it_was_at(
