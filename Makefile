@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # Tests that run at the same time. More than four gain little: each has servers and networks of its own.
 WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$(( cores > 4 ? 4 : cores )))
 
-.PHONY: demo up test quick browser check bench bench-gpu bench-review bench-backfill fuzz lint types imports settings-docs wheel lock secrets clean
+.PHONY: demo up test quick browser check bench bench-gpu bench-review bench-backfill bench-queue fuzz lint types imports settings-docs wheel lock secrets clean
 
 demo: $(READY)  ## make two clips, screen them end to end, print the verdicts
 	$(BIN)/facewarden demo
@@ -54,6 +54,11 @@ bench-gpu: $(READY)  ## each stage on this machine's GPU against its CPU; writes
 
 bench-backfill: $(READY)  ## a million keys of a bucket taken in, killed on the way: memory and rate; writes build/bench-backfill.json
 	$(BIN)/python -m bench.backfill
+
+VIDEOS ?= 10000
+bench-queue: WORKERS := 1,2,4
+bench-queue: $(READY)  ## what queue and database cost a video, by workers (VIDEOS=1000 WORKERS=2 for less); writes build/bench-queue.json
+	$(BIN)/python -m bench.queue --videos $(VIDEOS) --workers $(WORKERS)
 
 bench-review: $(READY)  ## the review queue over a million videos in both databases (10 GB, 10 to 60 minutes); writes build/bench-review.json
 	$(BIN)/python -m bench.review

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import structlog
 from redis import Redis
@@ -36,7 +37,7 @@ class Context:
     )  # of another model version that was asked for
 
     @classmethod
-    def of(cls, settings: Settings) -> "Context":
+    def of(cls, settings: Settings) -> Self:
         return cls(settings=settings, owner=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
 
     @cached_property

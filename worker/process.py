@@ -108,19 +108,19 @@ class QueueWorker(SimpleWorker):
                 log.warning("heartbeat missed", reason=str(error))
 
 
-def run_worker(name: str, settings: Settings, *, burst: bool = False) -> int:
+def run_worker(name: str, settings: Settings, *, burst: bool = False, context: Context | None = None) -> int:
     """Do the work called `name`, of all priorities, until told to stop; returns the exit code.
 
     SIGTERM or SIGINT ends it after the running job, with 0; a second one, or `stop_seconds` after the first,
     gives the job back and ends at once. After `recycle_jobs` jobs it ends with RECYCLE_EXIT_CODE. It waits
-    for a Redis that goes down.
+    for a Redis that goes down. `context`: what its jobs use, None is that of the settings.
 
     Raises ServiceUnavailable if the database is not migrated or, in a burst, Redis does not answer, and
     SchemaTooNew if a newer release has migrated it beyond what this one can work with.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit_now)  # until RQ's handlers take over, there is no job to finish
-    context = Context.of(settings)
+    context = Context.of(settings) if context is None else context
     install(context)
     migrate.require(context.engine)
     loaded = threading.Event()

@@ -1,0 +1,1 @@
+"""What a video costs beside looking at it: the queue, the database, the object store."""
