@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from sqlalchemy import Engine
 
 from cli.up.supervisor import read_children
 from core import queues
@@ -25,10 +26,12 @@ def show_status(settings: Settings, *, as_json: bool, wait: bool, timeout: float
     """Print the status; False if it was not idle within `timeout` seconds of waiting."""
     deadline = time.monotonic() + timeout
     since = utc_now() if wait else None  # what is in a bucket by now is to be taken in
-    state = gather(settings, since)
+    engine = connect(settings.sql_url)
+    state = gather(settings, engine, since)
     while wait and (state["busy"] or state["untaken"]) and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
-        state = gather(settings, since)
+        state = gather(settings, engine, since)
+    engine.dispose()
     if as_json:
         print(json.dumps(state))  # noqa: T201  stdout is this command's output
     else:
@@ -36,12 +39,12 @@ def show_status(settings: Settings, *, as_json: bool, wait: bool, timeout: float
     return not (wait and (state["busy"] or state["untaken"]))
 
 
-def gather(settings: Settings, since: datetime | None = None) -> dict[str, Any]:
+def gather(settings: Settings, engine: Engine, since: datetime | None = None) -> dict[str, Any]:
     """The status as one object; `since` as in `untaken`.
 
     Raises ServiceUnavailable where the database does not answer.
     """
-    with transaction(connect(settings.sql_url)) as session:
+    with transaction(engine) as session:
         counts = workload.counts(session)
         waiting = untaken(session, settings, since=since)
         refusals = [asdict(refusal) for refusal in videos.refusals(session, limit=20)]
@@ -67,6 +70,7 @@ def gather(settings: Settings, since: datetime | None = None) -> dict[str, Any]:
             for kind in (queues.SCREEN, queues.EXPLAIN)
             for priority, count in queues.depths(connection, kind).items()
         }
+        connection.close()
     except FacewardenError as error:
         state["queues"] = {"error": str(error)}
     return state
