@@ -614,6 +614,17 @@ class SignsSettings(_Section):
         return self
 
 
+class TracesSettings(_Section):
+    """Traces of each video, from upload to verdict, sent to an OpenTelemetry collector."""
+
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Where spans are sent by OTLP over HTTP, such as `http://collector:4318/v1/traces`; needs"
+        " the extra `otel`. Unset: nowhere; log lines have their `trace_id` all the same.",
+    )
+
+
 class Settings(BaseSettings):
     """The whole configuration of one installation."""
 
@@ -680,6 +691,7 @@ class Settings(BaseSettings):
     s3: S3Settings = Field(default_factory=S3Settings)
     s3_source: S3SourceSettings = Field(default_factory=S3SourceSettings)
     signs: SignsSettings = Field(default_factory=SignsSettings)
+    traces: TracesSettings = Field(default_factory=TracesSettings)
 
     @field_validator("bucket", mode="before")
     @classmethod

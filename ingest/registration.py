@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core import gate, metrics, queues
+from core import gate, metrics, queues, traces
 from core.errors import InputError, ServiceUnavailable
 from core.media_signatures import HEAD_BYTES
 from core.model_version import ModelVersion, read_model_version
@@ -32,6 +32,7 @@ from storage.videos import Seen
 
 log = structlog.get_logger()
 
+SPAN = "take in"  # of core.traces, where the trace of a video begins
 REDIS_PAUSE_SECONDS = 10.0  # without trying to enqueue, once Redis was down: the reconciler does it all later
 
 
@@ -109,13 +110,14 @@ class Registrar:
 
         Raises RetryableError if the database or the object store is down: nothing is lost, try again.
         """
-        try:
-            receipt = self._take(path, root or path.parent, name, source, priority)
-        except _Changed:
-            receipt = Receipt(name=name, intake=Intake.UNSETTLED)
-        except InputError as error:
-            return self.refuse(_seen_at(path, name, source), error)
-        return _told(receipt)
+        with traces.span(SPAN):
+            try:
+                receipt = self._take(path, root or path.parent, name, source, priority)
+            except _Changed:
+                receipt = Receipt(name=name, intake=Intake.UNSETTLED)
+            except InputError as error:
+                return self.refuse(_seen_at(path, name, source), error)
+            return _told(receipt)
 
     def register_stored(
         self, seen: Seen, content: Stored, *, priority: Priority = Priority.NORMAL, also: Also | None = None
@@ -124,9 +126,10 @@ class Registrar:
 
         Raises RetryableError if the database is down: the sweep removes the object, send it again.
         """
-        kind, error = _judged(content.head, seen.name)
-        judged = _Content(sha256=content.sha256, key=content.key, kind=kind, error=error)
-        return _told(self._store(seen, judged, priority, also))
+        with traces.span(SPAN):
+            kind, error = _judged(content.head, seen.name)
+            judged = _Content(sha256=content.sha256, key=content.key, kind=kind, error=error)
+            return _told(self._store(seen, judged, priority, also))
 
     def refuse(self, seen: Seen, error: InputError) -> Receipt:
         """Note a file whose content is not taken, and why. Raises RetryableError if the database is down."""
@@ -223,6 +226,7 @@ class Registrar:
 
 def _told(receipt: Receipt) -> Receipt:
     metrics.SIGHTED.labels(outcome=receipt.error.code if receipt.error else receipt.intake).inc()
+    traces.note(intake=receipt.intake)
     log.info("taken in", name=receipt.name, intake=receipt.intake, sha256=receipt.sha256)
     return receipt
 

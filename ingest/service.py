@@ -13,7 +13,7 @@ from types import FrameType
 import structlog
 from sqlalchemy import Engine
 
-from core import metrics
+from core import metrics, traces
 from core.errors import FacewardenError
 from core.settings import Settings
 from ingest.chores import LONGEST_PAUSE_SECONDS, Chore
@@ -40,7 +40,7 @@ def watch(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
-    with shown(settings, "ingest"):
+    with traces.exported(settings, "ingest"), shown(settings, "ingest"):
         _watch(settings, stop)
 
 

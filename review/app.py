@@ -8,6 +8,7 @@ from importlib.metadata import version
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
+from core import traces
 from core.settings import Settings
 from ingest.by_url import Fetcher
 from review import admin, api, pages
@@ -48,6 +49,13 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=None,  # served below, to those who may see it
         lifespan=lifespan,
         max_body_size=BODY_BYTES,
+        # The spans of requests go where ours go; nothing is read from the environment.
+        telemetry={
+            "tracer_provider": traces.provider(),
+            "metrics": False,
+            "logs": False,
+            "auto_configure": False,
+        },
     )
     app.state.settings = settings
     app.state.engine = connect(settings.sql_url)

@@ -5,6 +5,7 @@ from types import FrameType
 
 import uvicorn
 
+from core import traces
 from core.errors import SettingsError
 from core.settings import Settings
 from review.app import create_app
@@ -22,6 +23,11 @@ def serve(settings: Settings) -> None:
     Raises SettingsError if the database is not migrated, SchemaTooNew if a newer release has migrated it
     beyond what this one can work with, ServiceUnavailable if it does not answer.
     """
+    with traces.exported(settings, "review"):
+        _serve(settings)
+
+
+def _serve(settings: Settings) -> None:
     app = create_app(settings)
     if not is_current(app.state.engine):
         reason = "the schema is not this release's; run `facewarden migrate`"

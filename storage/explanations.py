@@ -36,7 +36,13 @@ class _Explanations(Leases[FlaggedFrame, Claim]):
 
     def describe(self, session: Session, ticket: Ticket, owner: str) -> Claim:
         row = session.execute(
-            select(FlaggedFrame.crop_key, Screening.model_version_id, Screening.priority, FaceRow)
+            select(
+                FlaggedFrame.crop_key,
+                Screening.model_version_id,
+                Screening.priority,
+                Screening.traceparent,
+                FaceRow,
+            )
             .join(Screening, Screening.id == FlaggedFrame.screening_id)
             .join(FaceRow, FaceRow.id == FlaggedFrame.face_id)
             .where(FlaggedFrame.id == ticket.row_id)
@@ -47,6 +53,7 @@ class _Explanations(Leases[FlaggedFrame, Claim]):
             owner=owner,
             name=f"flagged frame {ticket.row_id}",
             model_version_id=row.model_version_id,
+            traceparent=row.traceparent,
             crop_key=row.crop_key,
             box=face.box,
             landmarks=face.landmarks,

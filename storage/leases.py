@@ -45,6 +45,7 @@ class Claim:
     owner: str
     name: str  # what messages call the work
     model_version_id: str  # the model that has to do it
+    traceparent: str | None  # of the trace that it belongs to
 
 
 Row = TypeVar("Row", Screening, FlaggedFrame)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
+from core import traces
 from core.errors import AttemptsExhausted, Cancelled, Conflict, FacewardenError, NotFound
 from core.outcomes import DecisionState, ScreeningStatus
 from core.priorities import Priority
@@ -51,6 +52,7 @@ class _Screenings(Leases[Screening, Claim]):
                 Video.sha256,
                 Screening.model_version_id,
                 Screening.priority,
+                Screening.traceparent,
                 Sighting.name,
             )
             .select_from(Screening)
@@ -65,6 +67,7 @@ class _Screenings(Leases[Screening, Claim]):
             owner=owner,
             name=row.name or row.sha256,
             model_version_id=row.model_version_id,
+            traceparent=row.traceparent,
             object_key=row.object_key,
             video_id=row.id,
         )
@@ -123,6 +126,7 @@ def request(
             video_id=video_id,
             model_version_id=model_version_id,
             priority=priority,
+            traceparent=traces.current(),
             **_of_the_video(session, video_id),
         )
         session.add(row)
@@ -130,7 +134,7 @@ def request(
         return ticket_of(row)
     if not again and row.error_code != Cancelled.code:
         return None
-    row.priority = priority
+    row.priority, row.traceparent = priority, traces.current()
     return LEASES.ask_again(session, row)
 
 

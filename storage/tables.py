@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, synonym
 
+from core import traces
 from core.outcomes import (
     DecisionOutcome,
     DecisionState,
@@ -229,6 +230,7 @@ class Screening(Base):
     priority: Mapped[str] = mapped_column(String(16), default=Priority.NORMAL, server_default=Priority.NORMAL)
     lease_owner: Mapped[str | None]
     lease_expires_at: Mapped[datetime | None]
+    traceparent: Mapped[str | None] = mapped_column(String(traces.LENGTH))  # of what asked for it
     queued_at: Mapped[datetime] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -19,7 +19,7 @@ import structlog
 from prometheus_client import Counter
 from rq.timeouts import JobTimeoutException
 
-from core import metrics, queues
+from core import metrics, queues, traces
 from core.errors import (
     DecoderShot,
     FacewardenError,
@@ -111,7 +111,10 @@ def run(job: Job[Claimed], ticket: Ticket) -> None:
             job.work(context, claimed, lease.check)
 
     number = {job.leases.noun.replace(" ", "_"): ticket.row_id}
-    with structlog.contextvars.bound_contextvars(**number, attempt=ticket.attempt, name=claimed.name):
+    with (
+        traces.span(job.leases.noun, parent=claimed.traceparent, attempt=ticket.attempt, **number),
+        structlog.contextvars.bound_contextvars(**number, attempt=ticket.attempt, name=claimed.name),
+    ):
         _settle(work, partial(_fail, context, job, claimed), partial(_release, context, job, claimed))
 
 
@@ -136,6 +139,9 @@ def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -
         metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
     metrics.STAGE_SECONDS.labels(stage="store").observe(stored - found)
     metrics.FACES.inc(len(result.faces))
+    traces.note(
+        verdict=result.verdict, **{f"{stage}_seconds": took for stage, took in result.timings.items()}
+    )
     log.info("screened", verdict=result.verdict, score=result.score, seconds=result.timings["total"])
     for frame in flagged:
         ticket = Ticket(row_id=frame, attempt=1, priority=claimed.ticket.priority)
@@ -198,6 +204,7 @@ EXPLAIN = Job(
 def _fail(context: Context, job: Job[Claimed], claimed: Claimed, error: FacewardenError) -> None:
     with transaction(context.engine) as session:
         job.leases.fail(session, claimed, error)
+    traces.note(error=error.code)
     job.ended.labels(outcome=error.code).inc()
 
 
@@ -207,6 +214,7 @@ def _release(context: Context, job: Job[Claimed], claimed: Claimed, end: End) ->
         ticket = job.leases.release(
             session, claimed, reason=end.reason, max_attempts=attempts, counts=end.counts
         )
+    traces.note(given_back=end.reason)
     if ticket is not None and end.at_once:
         _enqueue(context, job, ticket)
 

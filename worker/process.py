@@ -22,7 +22,7 @@ from rq import SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from core import metrics, queues
+from core import metrics, queues, traces
 from core.errors import ServiceUnavailable
 from core.priorities import Priority, order, turns
 from core.settings import Settings
@@ -125,7 +125,7 @@ def run_worker(name: str, settings: Settings, *, burst: bool = False, context: C
     migrate.require(context.engine)
     loaded = threading.Event()
     try:
-        with shown(settings, f"worker {name}", loaded=loaded):
+        with traces.exported(settings, f"worker {name}"), shown(settings, f"worker {name}", loaded=loaded):
             # Before the first job.
             _ = context.pipeline if name == queues.SCREEN else context.classifier
             loaded.set()

@@ -10,10 +10,11 @@ from typing import Any
 import anyio
 import pytest
 from fastapi.testclient import TestClient
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
-from core import gate, queues
+from core import gate, queues, traces
 from core.errors import KeyReused
 from core.priorities import Priority
 from core.roles import Role, Scope
@@ -67,6 +68,26 @@ def test_a_file_is_taken_raw_or_as_a_form(site: Site, machine: TestClient) -> No
     again = machine.post("/v1/videos", files={"other": ("b.mp4", MP4 + b"raw")})
     assert (again.status_code, again.json()["video_id"]) == (200, raw.json()["video_id"])
     assert left_behind(site) == []
+
+
+def test_a_request_goes_on_with_the_trace_that_it_names(site: Site) -> None:
+    above = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    kept = InMemorySpanExporter()
+    with (
+        traces.exported(site.settings, "test", exporter=kept),
+        served(site, ReviewSettings(hosts="testserver")) as client,
+    ):
+        answer = client.post("/v1/videos", content=MP4 + b"traced", headers={"traceparent": above})
+    assert answer.status_code == 201, answer.text
+    with reading(site.engine) as session:
+        stored = session.scalar(
+            select(Screening.traceparent).where(Screening.video_id == answer.json()["video_id"])
+        )
+    assert stored is not None
+    assert stored.split("-")[1] == above.split("-")[1]
+    request = next(each for each in kept.get_finished_spans() if "/v1/videos" in each.name)
+    assert "traceparent" not in str(request.attributes)
+    assert {each.name for each in kept.get_finished_spans()} >= {request.name, "take in"}
 
 
 BOUND = {"Content-Type": "multipart/form-data; boundary=b"}
