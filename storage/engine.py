@@ -8,14 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    DatabaseError,
+    InterfaceError,
+    InvalidatePoolError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.errors import ServiceUnavailable, SettingsError
 
 BUSY_TIMEOUT_SECONDS = 30  # SQLite has one writer at a time; others wait this long
 WAL_RETRY_SECONDS = 0.02
+PING_IDLE_SECONDS = 1.0  # no server goes away and comes back within less
+USED = "facewarden_used"  # key in a pooled connection's info: time.monotonic() of its last use
 READS = "facewarden_reads"  # execution option that marks a read-only transaction
 
 
@@ -23,7 +32,7 @@ def connect(url: str) -> Engine:
     """An engine for `url`. Create one per process; never share one across a fork."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
+        return _with_idle_ones_pinged(create_engine(parsed, hide_parameters=True))
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     # Statement parameters may be password or token hashes: keep them out of tracebacks.
@@ -32,6 +41,28 @@ def connect(url: str) -> Engine:
     engine = create_engine(parsed, connect_args=patience, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _with_idle_ones_pinged(engine: Engine) -> Engine:
+    """SQLAlchemy's `pool_pre_ping`, without its round trip for a connection that was just used."""
+
+    def used(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+        del dbapi_connection
+        record.info[USED] = time.monotonic()
+
+    def ping(dbapi_connection: Any, record: ConnectionPoolEntry, proxy: Any) -> None:
+        del proxy
+        if time.monotonic() - record.info[USED] < PING_IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(dbapi_connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error  # it connects anew, and so do the others
+
+    event.listen(engine, "connect", used)
+    event.listen(engine, "checkin", used)
+    event.listen(engine, "checkout", ping)
     return engine
 
 

@@ -39,8 +39,9 @@ def complete(
     )
     screening_id = claimed.ticket.row_id
     screenings.supersede(session, screening_id)
-    for table in (FlaggedFrame, FaceRow, FaceTrack):
-        session.execute(delete(table).where(table.screening_id == screening_id))
+    if claimed.ticket.attempt > 1:  # a first attempt has none before it
+        for table in (FlaggedFrame, FaceRow, FaceTrack):
+            session.execute(delete(table).where(table.screening_id == screening_id))
     face_ids = _insert_faces(session, screening_id, result)
     flagged = _insert_flagged(session, screening_id, result.flagged_frames, face_ids)
     matching.store(session, claimed.video_id, matches)

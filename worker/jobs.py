@@ -157,10 +157,10 @@ def _recognise(context: Context, claimed: screenings.Claim, result: ScreeningRes
     if not context.settings.known.enabled:
         return []
     with transaction(context.engine) as session:
-        hashes.keep(session, claimed.video_id, result.hashes)
+        own = hashes.keep(session, claimed.video_id, result.hashes)
     with reading(context.engine) as session:
         return matching.find(
-            session, context.hash_index, claimed.video_id, result.hashes, context.settings.known
+            session, context.hash_index, claimed.video_id, result.hashes, context.settings.known, own=own
         )
 
 

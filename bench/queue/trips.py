@@ -38,7 +38,7 @@ def count(engine: Engine) -> Trips:
     event.listen(engine, "rollback", counting("commits"))
     if engine.dialect.name == "postgresql":
         event.listen(engine, "begin", counting("begins"))
-        event.listen(engine.pool, "checkout", counting("pings"))
+        _count_pings(engine, trips)
     send: Any = AbstractConnection.send_packed_command
 
     @wraps(send)
@@ -48,3 +48,13 @@ def count(engine: Engine) -> Trips:
 
     AbstractConnection.send_packed_command = counted  # type: ignore[method-assign]
     return trips
+
+
+def _count_pings(engine: Engine, trips: Trips) -> None:
+    ping = engine.dialect.do_ping
+
+    def counted(connection: Any) -> bool:
+        trips.pings += 1
+        return ping(connection)
+
+    engine.dialect.do_ping = counted  # type: ignore[method-assign, assignment]

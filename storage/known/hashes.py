@@ -11,13 +11,19 @@ from storage import values
 from storage.tables import FrameHashRow
 
 
-def keep(session: Session, video_id: int, hashes: Sequence[FrameHash]) -> None:
-    """Make these the hashes of the video. Where they already are, nothing is written."""
-    if of_videos(session, [video_id]).get(video_id, []) == list(hashes):
-        return
-    erase(session, video_id)
-    if hashes:
-        session.execute(insert(FrameHashRow), [{"video_id": video_id, **vars(each)} for each in hashes])
+def keep(session: Session, video_id: int, hashes: Sequence[FrameHash]) -> list[int]:
+    """Make these the hashes of the video, and return their numbers. None is written where all are there."""
+    there = session.scalars(
+        select(FrameHashRow).where(FrameHashRow.video_id == video_id).order_by(FrameHashRow.id)
+    ).all()
+    if [values.of_row(FrameHash, row) for row in there] == list(hashes):
+        return [row.id for row in there]
+    if there:
+        erase(session, video_id)
+    if not hashes:
+        return []
+    added = insert(FrameHashRow).returning(FrameHashRow.id)
+    return list(session.scalars(added, [{"video_id": video_id, **vars(each)} for each in hashes]))
 
 
 def erase(session: Session, video_id: int) -> int:

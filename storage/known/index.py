@@ -22,9 +22,11 @@ from storage.tables import FrameHashRow
 PARTS = 16  # of 16 bits each
 KEYS = 1 << 16
 READ_ROWS = 20_000  # fetched at a time
-# Numbers are given out before their transactions commit: a lower one may appear after a higher one. So the
-# last ones are read again each time. A transaction takes some fifty numbers, that of an import ADDED_ROWS.
+# Numbers are given out before their transactions commit: a lower one may appear after a higher one. So those
+# that are missing among the last ones are looked for each time. A transaction takes some fifty numbers, that
+# of an import ADDED_ROWS.
 UNSETTLED = 4000
+MOST_ASKED = 200  # missing numbers that are asked for by name; of more, all that follow the first are read
 ADDED_ROWS = 1000
 LATEST_ROWS = 20_000  # that are compared one and all: a third of a millisecond
 LATEST_PART = 8  # or one in so many of those in the tables
@@ -53,24 +55,31 @@ class HashIndex:
         self._late_ids: Ids = np.empty(0, np.int64)
         self._late_words: Words = np.empty((0, 4), np.uint64)
         self._highest = 0  # number read so far
+        self._missing: set[int] = set()  # lower numbers that no row has had yet
 
     def __len__(self) -> int:
         return len(self._ids) + len(self._late_ids)
 
     def follow(self, session: Session) -> None:
         """Read what was added to the table since."""
-        floor = max(0, self._highest - UNSETTLED)
-        recent = {id_ for ids in (self._ids, self._late_ids) for id_ in ids[ids > floor].tolist()}
-        query = select(FrameHashRow.id, FrameHashRow.pdq).where(FrameHashRow.id > floor)
-        rows = session.execute(query.order_by(FrameHashRow.id).execution_options(yield_per=READ_ROWS))
+        highest, missing = self._highest, self._missing
+        new = FrameHashRow.id > highest
+        if 0 < len(missing) <= MOST_ASKED:
+            new |= FrameHashRow.id.in_(sorted(missing))
+        elif missing:
+            new = FrameHashRow.id >= min(missing)
+        query = select(FrameHashRow.id, FrameHashRow.pdq).where(new).order_by(FrameHashRow.id)
         ids: list[int] = []
         packed: list[bytes] = []
-        for id_, pdq in rows:
-            if id_ not in recent:
+        for id_, pdq in session.execute(query.execution_options(yield_per=READ_ROWS)):
+            if id_ > highest or id_ in missing:
                 ids.append(id_)
                 packed.append(pdq)
         if ids:
             self.add(np.array(ids, np.int64), np.frombuffer(b"".join(packed), np.uint8))
+            floor = max(0, self._highest - UNSETTLED)
+            passed = range(max(highest, floor) + 1, self._highest)
+            self._missing = {id_ for id_ in missing.union(passed).difference(ids) if id_ > floor}
 
     def add(self, ids: Ids, hashes: NDArray[np.uint8]) -> None:
         """Take rows in.

@@ -30,14 +30,22 @@ def find(
     video_id: int,
     hashes: Sequence[FrameHash],
     settings: KnownSettings,
+    *,
+    own: Sequence[int] = (),
 ) -> list[Match]:
-    """What these hashes of a video look like, the closest first. The index is brought up to date."""
+    """What these hashes of a video look like, the closest first. The index is brought up to date.
+
+    `own`: their numbers, where they are stored; without these they are looked up, to be left out.
+    """
     if not hashes:
         return []
     index.follow(session)
     plain = [each.pdq for each in hashes]
     hits = index.search(plain + [each.mirrored for each in hashes], settings.distance)
-    rows = _rows(session, np.unique(hits.ids).tolist())
+    near = np.setdiff1d(hits.ids, np.array(own, np.int64))
+    if not len(near):
+        return []
+    rows = _rows(session, near.tolist())
     seen = Counter(rows[id_][0] for id_ in hits.ids.tolist() if id_ in rows)
     videos = [one for one, _ in seen.most_common() if one not in (None, video_id)][:MOST_VIDEOS]
     others = stored.of_videos(session, [one for one in videos if one is not None])

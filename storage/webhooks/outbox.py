@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -17,6 +18,9 @@ ID_BYTES = 18  # of randomness in a message's id
 
 def screened(session: Session, screening_id: int) -> None:
     """A screening has just been completed."""
+    endpoints = _endpoints(session)
+    if not endpoints:
+        return
     row = _screening(session, screening_id)
     told = {
         "screening_id": screening_id,
@@ -26,20 +30,23 @@ def screened(session: Session, screening_id: int) -> None:
         "partial": row.partial,
         "model_version": row.model_version_id,
     }
-    _tell(session, Signal.SCREENED, row.video_id, told)
+    _tell(session, endpoints, Signal.SCREENED, row.video_id, told)
     if row.verdict in FLAGGED:
-        _tell(session, Signal.FLAGGED, row.video_id, told)
+        _tell(session, endpoints, Signal.FLAGGED, row.video_id, told)
 
 
 def failed(session: Session, screening_id: int) -> None:
     """A screening has just failed for good."""
+    endpoints = _endpoints(session)
+    if not endpoints:
+        return
     row = _screening(session, screening_id)
     told = {
         "screening_id": screening_id,
         "error": {"code": row.error_code, "message": row.error_message},
         "model_version": row.model_version_id,
     }
-    _tell(session, Signal.FAILED, row.video_id, told)
+    _tell(session, endpoints, Signal.FAILED, row.video_id, told)
 
 
 def decided(
@@ -47,7 +54,13 @@ def decided(
 ) -> None:
     """A reviewer has just decided."""
     told = {"decision_id": decision_id, "account": account, "outcome": outcome, "decision_state": state}
-    _tell(session, Signal.DECIDED, video_id, told)
+    _tell(session, _endpoints(session), Signal.DECIDED, video_id, told)
+
+
+def _endpoints(session: Session) -> Sequence[Any]:
+    """The number of each that is active, and the events that it wants."""
+    query = select(WebhookEndpoint.id, WebhookEndpoint.events).where(WebhookEndpoint.active)
+    return session.execute(query.order_by(WebhookEndpoint.id)).all()
 
 
 def _screening(session: Session, screening_id: int) -> Any:
@@ -56,17 +69,11 @@ def _screening(session: Session, screening_id: int) -> Any:
     return session.execute(select(*columns).where(Screening.id == screening_id)).one()
 
 
-def _tell(session: Session, signal: Signal, video_id: int, told: dict[str, Any]) -> None:
-    endpoints = [
-        endpoint_id
-        for endpoint_id, events in session.execute(
-            select(WebhookEndpoint.id, WebhookEndpoint.events)
-            .where(WebhookEndpoint.active)
-            .order_by(WebhookEndpoint.id)
-        )
-        if signal in events
-    ]
-    if not endpoints:
+def _tell(
+    session: Session, endpoints: Sequence[Any], signal: Signal, video_id: int, told: dict[str, Any]
+) -> None:
+    wanting = [each.id for each in endpoints if signal in each.events]
+    if not wanting:
         return
     now = database_now(session)  # by which deliveries are claimed
     data = {"video_id": video_id, **_names(session, video_id), **told}
@@ -83,7 +90,7 @@ def _tell(session: Session, signal: Signal, video_id: int, told: dict[str, Any])
         insert(WebhookDelivery),
         [
             {"event_id": event.id, "endpoint_id": endpoint_id, "video_id": video_id, "due_at": now}
-            for endpoint_id in endpoints
+            for endpoint_id in wanting
         ],
     )
 

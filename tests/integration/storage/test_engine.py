@@ -6,7 +6,8 @@ from sqlalchemy.exc import DBAPIError
 
 from core.errors import ServiceUnavailable
 from storage import audit
-from storage.engine import reading, transaction
+from storage import engine as module
+from storage.engine import connect, reading, transaction
 from storage.tables import AuditEvent
 
 
@@ -30,6 +31,35 @@ def test_reading_cannot_write_and_leaves_no_trace_of_that(engine: Engine) -> Non
         session.execute(text("DELETE FROM account"))
     with transaction(engine) as session:  # likely on the same connection
         session.execute(text("DELETE FROM account"))
+
+
+def test_a_connection_that_died_while_it_was_idle_is_replaced(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no server")
+    monkeypatch.setattr(module, "PING_IDLE_SECONDS", 0.0)
+    own = select(func.pg_backend_pid())
+    with transaction(engine) as session:
+        before = session.scalar(own)
+    other = connect(engine.url.render_as_string(hide_password=False))
+    with transaction(other) as session:
+        session.execute(select(func.pg_terminate_backend(before, 60_000)))
+    with transaction(engine) as session:
+        assert session.scalar(own) != before
+    other.dispose()
+
+
+def test_a_connection_that_was_just_used_costs_no_ping(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pings: list[object] = []
+    monkeypatch.setattr(engine.dialect, "do_ping", pings.append)
+    monkeypatch.setattr(module, "PING_IDLE_SECONDS", 3600.0)
+    for _ in range(3):
+        with transaction(engine) as session:
+            session.execute(text("SELECT 1"))
+    assert pings == []
 
 
 def test_no_connection_left_is_the_databases_absence(engine: Engine) -> None:

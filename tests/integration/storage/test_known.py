@@ -8,6 +8,7 @@ from core.known import FrameHash, KnownContent
 from core.outcomes import DecisionOutcome
 from storage.engine import reading, transaction
 from storage.known import hashes, lists, matching
+from storage.known import index as module
 from storage.known.index import HashIndex
 from storage.known.list_files import Entry, ListFile
 from storage.people import decisions
@@ -90,6 +91,37 @@ def test_of_two_that_are_screened_at_once_one_sees_the_other(house: Engine) -> N
         assert matching.find(session, theirs, 9, scenes(1, 2), SETTINGS) != []
     screened(house, theirs, 2, scenes(1, 2))  # another process, whose index has to catch up
     assert [each.video_id for each in alike(house, 1)] == [2]
+
+
+@pytest.mark.parametrize("asked", [0, 200])
+def test_what_is_committed_late_with_a_lower_number_is_found(
+    house: Engine, index: HashIndex, monkeypatch: pytest.MonkeyPatch, asked: int
+) -> None:
+    monkeypatch.setattr(module, "MOST_ASKED", asked)
+    with transaction(house) as session:
+        session.add(Video(id=1, sha256="e" * 64, size_bytes=1, media_kind="video", object_key="k"))
+
+    def added(number: int) -> None:
+        with transaction(house) as session:
+            session.add(FrameHashRow(id=number, video_id=1, **vars(scene(number))))
+
+    def known_to_it() -> set[int]:
+        with reading(house) as session:
+            index.follow(session)
+        return {one for one in range(1, 9) if index.search([scene(one).pdq], 0).ids.size == 1}
+
+    added(1)
+    added(5)
+    assert known_to_it() == {1, 5}
+    added(6)
+    added(3)
+    assert known_to_it() == {1, 3, 5, 6}
+    added(4)
+    added(8)
+    added(2)
+    assert known_to_it() == {1, 2, 3, 4, 5, 6, 8}
+    assert known_to_it() == {1, 2, 3, 4, 5, 6, 8}
+    assert len(index) == 7
 
 
 def test_hashes_are_stored_once_and_go_with_their_video(house: Engine, index: HashIndex) -> None:
