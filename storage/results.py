@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from core.known import Match
 from core.outcomes import ScreeningStatus
 from core.results import FaceResult, FlaggedFrameResult, ScreeningResult
-from storage import audit, screenings
+from storage import audit, rows, screenings
 from storage.known import matching
 from storage.leases import FREE
 from storage.screenings import Claim
@@ -61,24 +61,23 @@ def complete(
 def _insert_faces(session: Session, screening_id: int, result: ScreeningResult) -> list[int]:
     if not result.faces:
         return []
-    track_ids = session.scalars(
-        insert(FaceTrack).returning(FaceTrack.id, sort_by_parameter_order=True),
+    track_ids = rows.add(
+        session,
+        FaceTrack,
         [{"screening_id": screening_id, **vars(track)} for track in result.tracks],
-    ).all()
+    )
     by_number = {track.number: id_ for track, id_ in zip(result.tracks, track_ids, strict=True)}
-    face_ids = list(
-        session.scalars(
-            insert(FaceRow).returning(FaceRow.id, sort_by_parameter_order=True),
-            [_face_values(screening_id, by_number[face.track_number], face) for face in result.faces],
-        )
+    face_ids = rows.add(
+        session,
+        FaceRow,
+        [_face_values(screening_id, by_number[face.track_number], face) for face in result.faces],
     )
     scores = [
         {"face_id": id_, "logit": face.logit}
         for id_, face in zip(face_ids, result.faces, strict=True)
         if face.logit is not None
     ]
-    if scores:
-        session.execute(insert(FrameScore), scores)
+    rows.add(session, FrameScore, scores)
     return face_ids
 
 
@@ -100,7 +99,7 @@ def _insert_flagged(
 ) -> list[int]:
     if not flagged:
         return []
-    rows = [
+    values = [
         {
             "screening_id": screening_id,
             "face_id": face_ids[frame.face_number],
@@ -110,7 +109,7 @@ def _insert_flagged(
         for rank, frame in enumerate(flagged)
     ]
     inserted = insert(FlaggedFrame).returning(FlaggedFrame.id, sort_by_parameter_order=True)
-    return list(session.scalars(inserted, rows))
+    return list(session.scalars(inserted, values))
 
 
 def _without(value: object, *names: str) -> dict[str, Any]:
