@@ -277,6 +277,55 @@ def sweep(
 
 
 @app.command()
+def purge(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False, as_json: AsJson = False
+) -> None:
+    """Erase originals and pictures of faces whose days are over (FACEWARDEN_RETENTION__…)."""
+    from cli.keeping import purge as run_purge
+
+    run_purge(_settings(), dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def erase(
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit log.")],
+    video: Annotated[
+        list[str] | None, typer.Argument(help="Numbers, names or SHA-256 of videos.", show_default=False)
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="All videos that were seen in this source alone.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which.")] = False,
+) -> None:
+    """Erase videos for good: files, pictures, results, hashes, decisions. They are not taken in again."""
+    from cli.keeping import erase as run_erase
+
+    run_erase(_settings(), video or [], source=source, reason=reason, dry_run=dry_run)
+
+
+@app.command()
+def hold(
+    video: Annotated[str, typer.Argument(help="Number, name or SHA-256 of a video.")],
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")] = None,
+    lift: Annotated[bool, typer.Option("--lift", help="Lift the hold.")] = False,
+) -> None:
+    """Put a video under legal hold: nothing of it is erased until the hold is lifted."""
+    from cli.keeping import hold as run_hold
+
+    if (reason is None) is not lift:
+        raise typer.BadParameter("give either --reason or --lift")
+    run_hold(_settings(), video, reason=reason)
+
+
+@app.command()
+def readmit(sha256: Annotated[str, typer.Argument(help="Of content that was erased.")]) -> None:
+    """Let content that was erased be taken in again."""
+    from cli.keeping import readmit as run_readmit
+
+    run_readmit(_settings(), sha256)
+
+
+@app.command()
 def health() -> None:
     """Is the process that shows its signs of life here ready? Exit code 1 if not, with what is missing."""
     from cli.health import ask

@@ -181,6 +181,20 @@ class FileVanished(InputError):
     code = "file_vanished"
 
 
+class ContentErased(InputError):
+    """{name}: this content was erased on {at} and is not taken in again. If it should be, run
+    `facewarden readmit {sha256}`."""
+
+    code = "content_erased"
+
+
+class OriginalErased(FileVanished):
+    """{name}: the file was erased on {at}, as its days were over; its verdict is kept. Upload it again to
+    look at it or to screen it again."""
+
+    code = "original_erased"
+
+
 class ObjectDamaged(InputError):
     """{name}: what the object store holds is not what was stored (its SHA-256 differs). Upload the file
     again, or restore the object from a backup."""

@@ -35,6 +35,7 @@ from pydantic_settings import (
 from core.errors import SettingsError
 from core.outgoing import Guard, networks_of, ports_of
 from core.priorities import Priority
+from core.retention import Keeping
 from core.s3_address import S3Address
 from core.secret_files import resolved
 
@@ -614,6 +615,25 @@ class SignsSettings(_Section):
         return self
 
 
+class RetentionSettings(_Section):
+    """Days of life of originals and of pictures of faces; without any, all is kept."""
+
+    hour: int = Field(
+        4,
+        ge=-1,
+        le=23,
+        description="Hour of the daily purge, local time; -1 leaves it to `facewarden purge`.",
+    )
+    originals: dict[Keeping, Annotated[int, Field(ge=0)]] = Field(
+        {},
+        description="Days for which files are kept, as JSON by `clear`, `flagged` (not decided), `failed`,"
+        ' `fake`, `genuine`, `unsure` (decided): `{"clear": 30}`. What is not named is kept.',
+    )
+    faces: dict[Keeping, Annotated[int, Field(ge=0)]] = Field(
+        {}, description="Days for which flagged frames, crops and overlays are kept, in the same form."
+    )
+
+
 class TracesSettings(_Section):
     """Traces of each video, from upload to verdict, sent to an OpenTelemetry collector."""
 
@@ -691,6 +711,7 @@ class Settings(BaseSettings):
     s3: S3Settings = Field(default_factory=S3Settings)
     s3_source: S3SourceSettings = Field(default_factory=S3SourceSettings)
     signs: SignsSettings = Field(default_factory=SignsSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     traces: TracesSettings = Field(default_factory=TracesSettings)
 
     @field_validator("bucket", mode="before")

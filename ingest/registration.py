@@ -3,6 +3,7 @@
 SQL comes first. If Redis is down the commit stands, and the reconciler enqueues later.
 """
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,13 +19,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core import gate, metrics, queues, traces
-from core.errors import InputError, ServiceUnavailable
+from core.errors import ContentErased, InputError, ServiceUnavailable
 from core.media_signatures import HEAD_BYTES
 from core.model_version import ModelVersion, read_model_version
 from core.outcomes import MediaKind
 from core.priorities import Priority
 from core.settings import Settings
-from storage import audit, model_versions, screenings, videos
+from storage import audit, erasure, model_versions, screenings, videos
 from storage.engine import transaction
 from storage.leases import Ticket
 from storage.objects.store import ObjectStore
@@ -157,6 +158,9 @@ class Registrar:
         version = read_model_version(self._settings.weights)
         try:
             done = self._commit(seen, content, version, priority, also)
+        except ContentErased:
+            self._objects.discard(content.key, older_than=math.inf)  # it must not lie there until the sweep
+            raise
         except IntegrityError:
             # Another process stored the same content between our look and our write; now it is there.
             done = self._commit(seen, content, version, priority, also)
@@ -176,6 +180,7 @@ class Registrar:
         """One transaction: video, sighting, screening."""
         sha256 = content.sha256
         with transaction(self.engine) as session:
+            erasure.refuse_erased(session, sha256, seen.name)
             register_version(session, version)
             video_id, new = videos.add(
                 session,

@@ -20,7 +20,8 @@ from ingest.chores import LONGEST_PAUSE_SECONDS, Chore
 from ingest.reconciler import Reconciler
 from ingest.registration import Registrar
 from ingest.source import Look, listeners, watched
-from ingest.sweeping import DailySweep
+from ingest.sweeping import DailySweep, is_due
+from storage import retention
 from storage.duty import Duty
 from storage.engine import connect
 from storage.objects.choice import open_store
@@ -88,11 +89,13 @@ class _Upkeep:
     """Reconciles, sweeps, and writes metrics."""
 
     def __init__(self, settings: Settings, engine: Engine, objects: ObjectStore) -> None:
-        self._settings, self._objects = settings, objects
+        self._settings, self._engine, self._objects = settings, engine, objects
         self._reconciler = Reconciler(settings, engine)
         self._duty = Duty(engine, "reconcile")
         self._sweep = DailySweep(settings, engine, objects)
         self._cleaned = False
+        # What was not done while no process ran is done in the next night.
+        self._purge_duty, self._purged = Duty(engine, "purge"), time.time()
 
     def chores(self) -> list[Chore]:
         """Apart, so that an object store that does not answer keeps nobody waiting."""
@@ -100,11 +103,13 @@ class _Upkeep:
         return [
             Chore("reconciler", self._reconcile, pause),
             Chore("sweep", self._sweep_if_due, pause),
+            Chore("retention", self._purge_if_due, pause),
         ]
 
     def stop(self) -> None:
         self._sweep.stop()
         self._duty.leave()
+        self._purge_duty.leave()
 
     def _reconcile(self) -> None:
         if self._duty.mine():
@@ -112,6 +117,14 @@ class _Upkeep:
         else:
             self._reconciler.stand_by()
         metrics.write(self._settings, "ingest")
+
+    def _purge_if_due(self) -> None:
+        settings, now = self._settings.retention, time.time()
+        if settings.hour < 0 or not is_due(self._purged, now, settings.hour):
+            return
+        if self._purge_duty.mine():
+            retention.purge(self._engine, self._objects, settings)
+        self._purged = now
 
     def _sweep_if_due(self) -> None:
         if not self._cleaned:

@@ -193,7 +193,7 @@ class _Ledger:
                 if not rows:
                     break
                 for number, *values in rows:
-                    for key in _keys(values):
+                    for key in keys_of(values):
                         yield Named(key=key, table=str(table.__tablename__), row=number)
                 after = rows[-1][0]
 
@@ -230,11 +230,13 @@ class _Ledger:
         (entity,) = (each for each in COLUMNS if each.__tablename__ == table)
         with reading(self._engine) as session:
             found = session.get(entity, row)
-            return found is not None and key in _keys([getattr(found, name) for name in COLUMNS[entity]])
+            return found is not None and key in keys_of([getattr(found, name) for name in COLUMNS[entity]])
 
 
-def _keys(values: Sequence[Any]) -> list[str]:
-    return [key for value in values for key in (value.values() if isinstance(value, dict) else (value,))]
+def keys_of(values: Sequence[Any]) -> list[str]:
+    """The keys in columns that refer to objects; an erased one's is empty."""
+    found = (key for value in values for key in (value.values() if isinstance(value, dict) else (value,)))
+    return [key for key in found if key]
 
 
 def _pages(items: Iterator[Item]) -> Iterator[list[Item]]:

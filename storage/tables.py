@@ -113,8 +113,22 @@ class Video(Base):
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     media_kind: Mapped[str] = mapped_column(String(16))
-    object_key: Mapped[str]  # of the content in the object store
+    object_key: Mapped[str]  # of the content in the object store; empty once that was erased
     created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+    hold: Mapped[str | None]  # legal hold: why nothing of it may be erased
+    # By storage.retention.
+    original_erased_at: Mapped[datetime | None]
+    faces_erased_at: Mapped[datetime | None]
+
+
+class Erasure(Base):
+    """Content that was erased for good and is not taken in again (storage.erasure)."""
+
+    __tablename__ = "erasure"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[str]
+    at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class Sighting(Base):

@@ -13,6 +13,7 @@ from storage.queue import names
 from storage.tables import Sighting, Video
 
 DIGITS = re.compile("[0-9a-f]{1,64}")  # of a SHA-256
+SHORTEST_HASH = 12  # digits alone, and fewer, are the number of a video where one is asked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +30,11 @@ def add(
     session: Session, *, sha256: str, size_bytes: int, media_kind: MediaKind, object_key: str
 ) -> tuple[int, bool]:
     """The id of the video with this content, and whether it is new."""
-    known = session.scalar(select(Video.id).where(Video.sha256 == sha256))
+    known = session.scalar(select(Video).where(Video.sha256 == sha256))
     if known is not None:
-        return known, False
+        if not known.object_key:  # its days were over, and here it is again
+            known.object_key, known.original_erased_at = object_key, None
+        return known.id, False
     video = Video(sha256=sha256, size_bytes=size_bytes, media_kind=media_kind, object_key=object_key)
     session.add(video)
     session.flush()

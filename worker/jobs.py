@@ -166,6 +166,8 @@ def _recognise(context: Context, claimed: screenings.Claim, result: ScreeningRes
 
 @contextmanager
 def _content(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -> Iterator[Path]:
+    if not claimed.object_key:  # its days were over before a worker came to it
+        raise FileVanished(name=claimed.name)
     try:
         with context.objects.local_path(claimed.object_key, heartbeat=heartbeat) as path:
             yield path

@@ -6,6 +6,7 @@ from review.api import (
     bucket_events,
     by_url,
     direct,
+    keeping,
     media,
     overview,
     reviewing,
@@ -15,5 +16,16 @@ from review.api import (
 )
 
 router = APIRouter(prefix="/v1")
-for part in (videos, submissions, bucket_events, by_url, direct, media, reviewing, transfers, overview):
+for part in (
+    videos,
+    submissions,
+    bucket_events,
+    by_url,
+    direct,
+    media,
+    reviewing,
+    keeping,
+    transfers,
+    overview,
+):
     router.include_router(part.router)

@@ -12,9 +12,9 @@ from review.filters import GIVEN_ONCE, FilterParams
 from review.problem_schema import problems
 from review.resources import Configured, Database, Id
 from storage.engine import reading, transaction
+from storage.erasure import kept
 from storage.people import claims, decisions
 from storage.queue import listing
-from storage.read import detail
 
 router = APIRouter(tags=["reviewing"])
 
@@ -23,7 +23,7 @@ router = APIRouter(tags=["reviewing"])
 def list_decisions(engine: Database, principal: Viewer, video_id: Id) -> list[schemas.Decision]:
     """All decisions on a video, the oldest first; blind reviewers see only their own until they decide."""
     with reading(engine) as session:
-        detail.media(session, video_id)  # raises NotFound
+        kept(session, video_id)  # raises NotFound
         history = decisions.history(session, video_id)
     mine = [each for each in history if each.account_id == principal.account_id]
     shown = mine if principal.blind and not mine else history

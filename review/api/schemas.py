@@ -264,6 +264,12 @@ class Provenance(_Given):
     generators: list[str] = Field(description="Tools whose marks it carries.")
 
 
+class Kept(_Given):
+    hold: str | None = Field(description="Legal hold: why nothing of it may be erased.")
+    original_erased_at: datetime | None = Field(description="When the file's days were over.")
+    faces_erased_at: datetime | None = Field(description="When the days of its flagged faces were over.")
+
+
 class VideoDetail(_Given):
     """One video in full."""
 
@@ -282,6 +288,7 @@ class VideoDetail(_Given):
     timings: dict[str, Any] | None = Field(description="Seconds per stage.")
     tracks: list[Track]
     flagged_frames: list[FlaggedFrame]
+    kept: Kept
     screenings: list[Screening] = Field(
         description="By all model versions, the most recently requested first."
     )

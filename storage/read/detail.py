@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core import face_evidence
-from core.errors import NotFound
+from core.errors import NotFound, OriginalErased
 from core.face_evidence import FaceEvidence
 from core.known import KnownContent
 from core.model_version import Calibration
@@ -18,6 +18,7 @@ from core.outcomes import ExplanationMethod
 from core.provenance import Provenance
 from core.results import FaceResult, TrackResult
 from storage import values
+from storage.erasure import Kept, kept
 from storage.people import decisions
 from storage.people.decisions import DecisionView
 from storage.queue import listing, plan
@@ -131,7 +132,8 @@ class ScreeningDetail:
 @dataclass(frozen=True, kw_only=True)
 class VideoDetail(ScreeningDetail):
     tracks: Sequence[TrackDetail]
-    object_key: str  # of the video itself
+    object_key: str  # of the video itself; empty once it was erased
+    kept: Kept
     model: ModelDetail
     screenings: list[ScreeningSummary]  # of all model versions, the latest request first
     decisions: list[DecisionView]  # the oldest first
@@ -155,6 +157,7 @@ def video(
     return VideoDetail(
         **(vars(found) | {"tracks": tracks}),
         object_key=video.object_key,
+        kept=kept(session, video_id),
         model=model,
         screenings=_screenings(session, video_id),
         decisions=decisions.history(session, video_id),
@@ -180,9 +183,9 @@ class Media:
 
 
 def media(session: Session, video_id: int) -> Media:
-    """Where the content is stored. Raises NotFound."""
+    """Where the content is stored. Raises NotFound, and OriginalErased where it no longer is."""
     query = (
-        select(Video.sha256, Video.object_key, Sighting.name)
+        select(Video.sha256, Video.object_key, Video.original_erased_at, Sighting.name)
         .outerjoin(Sighting, Sighting.video_id == Video.id)
         .where(Video.id == video_id)
         .order_by(Sighting.id.desc())
@@ -191,7 +194,10 @@ def media(session: Session, video_id: int) -> Media:
     row = session.execute(query).first()
     if row is None:
         raise NotFound(what="Video", key=video_id)
-    return Media(sha256=row.sha256, object_key=row.object_key, name=row.name or row.sha256)
+    name = row.name or row.sha256
+    if row.original_erased_at is not None:
+        raise OriginalErased(name=name, at=f"{row.original_erased_at:%Y-%m-%d}")
+    return Media(sha256=row.sha256, object_key=row.object_key, name=name)
 
 
 def first_frame(session: Session, video_id: int) -> FrameObjects:

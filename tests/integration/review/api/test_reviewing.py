@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from core.priorities import Priority
+from core.roles import Role, Scope
 from storage import audit, screenings
 from storage.engine import reading
 from storage.tables import AuditEvent
@@ -132,3 +133,18 @@ def test_dashboard_and_models(site: Site) -> None:
     assert found["reviewers"] == {"reviewer": 2}
     assert [model["id"] for model in client.get("/v1/models").json()] == [site.version.id]
     assert client.get("/v1/counts").json()["decided"] == {"value": 2, "more": False}
+
+
+def test_a_held_video_is_erased_once_the_hold_is_lifted(site: Site) -> None:
+    site.account("keeper", Role.SERVICE, (Scope.READ, Scope.ADMIN))
+    keeper = site.client("keeper")
+    address = f"/v1/videos/{site.ids[CLEAR]}"
+    assert keeper.put(f"{address}/hold", json={"reason": "case 7"}).status_code == 204
+    assert keeper.get(address).json()["kept"]["hold"] == "case 7"
+    refused = keeper.delete(address, params={"reason": "asked"})
+    assert (refused.status_code, "case 7" in refused.json()["detail"]) == (409, True)
+    assert keeper.delete(address).status_code == 422, "the audit log needs a reason"
+    assert keeper.delete(f"{address}/hold").status_code == 204
+    assert keeper.delete(address, params={"reason": "asked"}).status_code == 204
+    assert keeper.get(address).status_code == 404
+    assert keeper.delete(address, params={"reason": "asked"}).status_code == 404

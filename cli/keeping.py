@@ -1,0 +1,96 @@
+"""`facewarden purge`, `erase`, `hold` and `readmit`: how long data live."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from core.errors import Conflict, NotFound, printable
+from core.settings import Settings
+from storage import erasure, retention, videos
+from storage.engine import connect, reading, transaction
+from storage.objects.choice import open_store
+
+ACTOR = "cli"  # in the audit log: anybody with a shell here
+MIB = 1024**2
+
+
+def purge(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
+    """Erase, or with `dry_run` count, what has outlived its days."""
+    engine = connect(settings.sql_url)
+    found: Sequence[retention.Due] = (
+        retention.due(engine, settings.retention)
+        if dry_run
+        else retention.purge(engine, open_store(settings), settings.retention)
+    )
+    engine.dispose()
+    if as_json:
+        print(json.dumps([vars(each) for each in found]))  # noqa: T201  stdout is this command's output
+        return
+    if not found:
+        Console().print("Nothing has days: FACEWARDEN_RETENTION__ORIGINALS and __FACES name none.")
+        return
+    table = Table("what", "of videos", "days", "videos", *([] if dry_run else ["objects", "MiB"]))
+    for each in found:
+        row = [each.part, each.keeping, str(each.days), str(each.videos)]
+        if isinstance(each, retention.Purged):
+            row += [str(each.objects), f"{each.bytes / MIB:.1f}"]
+        table.add_row(*row)
+    Console().print(table)
+
+
+def erase(
+    settings: Settings, named: Sequence[str], *, source: str | None, reason: str, dry_run: bool
+) -> None:
+    """Erase the videos that these ids, names or hashes call, and those seen in `source` alone.
+
+    Raises NotFound where nothing is called so, and Conflict where several are, or one is under legal hold:
+    then nothing of it is erased, and what came before it is.
+    """
+    engine, objects = connect(settings.sql_url), open_store(settings)
+    with reading(engine) as session:
+        wanted = [_one(session, each) for each in named]
+        wanted += erasure.of_source(session, source) if source is not None else []
+    for number in dict.fromkeys(wanted):
+        if dry_run:
+            _say(f"would erase video {number}")
+            continue
+        gone = erasure.erase(engine, objects, number, reason=reason, actor=ACTOR)
+        _say(f"erased video {number}, {gone.objects} objects, {gone.bytes / MIB:.1f} MiB: {gone.sha256}")
+    engine.dispose()
+
+
+def hold(settings: Settings, named: str, *, reason: str | None) -> None:
+    """Put a video under legal hold, or lift it (None)."""
+    with transaction(connect(settings.sql_url)) as session:
+        number = _one(session, named)
+        erasure.hold(session, number, reason=reason, actor=ACTOR)
+    _say(f"video {number} is {'held' if reason is not None else 'held no longer'}")
+
+
+def readmit(settings: Settings, sha256: str) -> None:
+    """Let erased content be taken in again."""
+    with transaction(connect(settings.sql_url)) as session:
+        erasure.readmit(session, sha256, actor=ACTOR)
+    _say(f"{sha256} may be taken in again")
+
+
+def _one(session: Session, named: str) -> int:
+    """The video of this id, name, or beginning of a SHA-256."""
+    if named.isdecimal() and len(named) < videos.SHORTEST_HASH:
+        return int(named)
+    found: Any = {number for number in session.scalars(videos.called(session, named)) if number is not None}
+    if not found:
+        raise NotFound(what="Video", key=named)
+    if len(found) > 1:
+        reason = f"it calls {len(found)} videos: {', '.join(map(str, sorted(found)[:10]))}; name one"
+        raise Conflict(what="The name", key=named, reason=reason)
+    (number,) = found
+    return int(number)
+
+
+def _say(text: str) -> None:
+    Console().print(printable(text), markup=False, highlight=False)

@@ -1,0 +1,167 @@
+"""How long originals and pictures of faces are kept, by verdict and decision.
+
+A video whose time has come keeps its row, its verdict, scores and decisions; what goes is the file itself, or
+the pictures of its faces (flagged frames, crops, overlays). Legal hold keeps everything.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from sqlalchemy import ColumnElement, Engine, Select, and_, exists, func, select
+from sqlalchemy.orm import Session
+
+from core.outcomes import NEEDS_LOOK, DecisionOutcome, DecisionState, ScreeningStatus
+from core.retention import Keeping
+from core.settings import RetentionSettings
+from storage import audit, clock
+from storage.engine import reading, transaction
+from storage.erasure import discard, erase_faces, locked
+from storage.objects.store import ObjectStore
+from storage.tables import Decision, FlaggedFrame, Screening, Video, utc_now
+
+log = structlog.get_logger()
+
+PAGE = 200  # videos in a transaction, and in an entry of the audit log
+DAY_SECONDS = 86_400
+UNDECIDED = (DecisionState.OPEN, DecisionState.SECOND_OPINION)
+OUTCOMES = {
+    Keeping.FAKE: DecisionOutcome.FAKE,
+    Keeping.GENUINE: DecisionOutcome.GENUINE,
+    Keeping.UNSURE: DecisionOutcome.UNSURE,
+}
+
+
+class Part(StrEnum):
+    """What is erased when its time has come."""
+
+    ORIGINALS = "originals"
+    FACES = "faces"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """Videos of which a part has outlived its days."""
+
+    part: Part
+    keeping: Keeping
+    days: int
+    videos: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purged(Due):
+    objects: int
+    bytes: int
+
+
+def due(engine: Engine, settings: RetentionSettings) -> list[Due]:
+    """What a purge would erase now."""
+    found = []
+    for part, keeping, days in _rules(settings):
+        with reading(engine) as session:
+            query = select(func.count()).select_from(_query(part, keeping, days).subquery())
+            found.append(Due(part=part, keeping=keeping, days=days, videos=session.scalar(query) or 0))
+    return found
+
+
+def purge(engine: Engine, objects: ObjectStore, settings: RetentionSettings) -> list[Purged]:
+    """Erase what has outlived its days, page by page, each with an entry in the audit log."""
+    done = []
+    for part, keeping, days in _rules(settings):
+        videos, sizes = 0, list[int]()
+        for count, page in _pages(engine, objects, part, keeping, days):
+            videos, sizes = videos + count, sizes + page
+        done.append(
+            Purged(part=part, keeping=keeping, days=days, videos=videos, objects=len(sizes), bytes=sum(sizes))
+        )
+        if videos:
+            log.info("purged", part=part, keeping=keeping, videos=videos, objects=len(sizes))
+    return done
+
+
+def _rules(settings: RetentionSettings) -> Iterator[tuple[Part, Keeping, int]]:
+    wanted: dict[Part, Mapping[Keeping, int]] = {
+        Part.ORIGINALS: settings.originals,
+        Part.FACES: settings.faces,
+    }
+    for part, by_keeping in wanted.items():
+        for keeping in Keeping:
+            if keeping in by_keeping:
+                yield part, keeping, by_keeping[keeping]
+
+
+def _pages(
+    engine: Engine, objects: ObjectStore, part: Part, keeping: Keeping, days: int
+) -> Iterator[tuple[int, list[int]]]:
+    """Erase page by page; yields how many videos, and the sizes of the objects that went."""
+    while True:
+        began = objects.now()
+        with transaction(engine) as session:
+            found = session.scalars(_query(part, keeping, days).order_by(Video.id).limit(PAGE)).all()
+            keys = [key for number in found for key in _erase(session, number, part)]
+            if found:
+                audit.record(
+                    session,
+                    actor="retention",
+                    action=f"retention.{part}",
+                    subject=f"{len(found)} videos",
+                    keeping=keeping,
+                    days=days,
+                    videos=list(found),
+                )
+        if not found:
+            return
+        yield len(found), discard(engine, objects, keys, older_than=began)
+
+
+def _erase(session: Session, video_id: int, part: Part) -> list[str]:
+    video = locked(session, video_id)
+    if part is Part.FACES:
+        video.faces_erased_at = utc_now()
+        return erase_faces(session, video_id)
+    key, video.object_key, video.original_erased_at = video.object_key, "", utc_now()
+    return [key]
+
+
+def _query(part: Part, keeping: Keeping, days: int) -> Select[int]:
+    """The ids of the videos of which this part has outlived its days."""
+    there = (
+        Video.object_key != ""
+        if part is Part.ORIGINALS
+        else exists().where(
+            FlaggedFrame.screening_id == Screening.id,
+            Screening.video_id == Video.id,
+        )
+    )
+    matches, since = _kept_as(keeping)
+    old: Any = since < clock.after(-days * DAY_SECONDS)
+    query = select(Video.id).where(Video.hold.is_(None), there, old)
+    return query.where(exists().where(Screening.video_id == Video.id, Screening.latest, matches))
+
+
+def _kept_as(keeping: Keeping) -> tuple[ColumnElement[bool], ColumnElement[Any]]:
+    """A condition on the screening that represents a video, and since when it has held."""
+    if keeping in OUTCOMES:
+        last = (
+            select(Decision.outcome)
+            .where(Decision.video_id == Video.id)
+            .order_by(Decision.id.desc())
+            .limit(1)
+            .correlate(Video)
+            .scalar_subquery()
+        )
+        at: Any = select(func.max(Decision.created_at)).where(Decision.video_id == Video.id)
+        decided = and_(Screening.decision_state == DecisionState.DECIDED, last == OUTCOMES[keeping])
+        return decided, at.correlate(Video).scalar_subquery()
+    ended: Any = select(func.max(Screening.finished_at)).where(Screening.video_id == Video.id)
+    undecided = Screening.decision_state.in_(UNDECIDED)
+    looked_at = Screening.verdict.in_(NEEDS_LOOK)
+    states: dict[Keeping, ColumnElement[bool]] = {
+        Keeping.FAILED: Screening.status == ScreeningStatus.FAILED,
+        Keeping.FLAGGED: and_(Screening.status == ScreeningStatus.DONE, looked_at),
+        Keeping.CLEAR: and_(Screening.status == ScreeningStatus.DONE, ~looked_at),
+    }
+    return and_(undecided, states[keeping]), ended.correlate(Video).scalar_subquery()

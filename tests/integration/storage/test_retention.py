@@ -1,0 +1,127 @@
+"""Files and faces go when their days are over, by verdict and decision; results stay."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select, update
+
+from core.errors import OriginalErased
+from core.outcomes import DecisionOutcome, MediaKind, Verdict
+from core.retention import Keeping
+from core.roles import Role
+from core.settings import RetentionSettings
+from storage import erasure, retention, screenings, videos
+from storage.engine import reading, transaction
+from storage.objects.folder import FolderStore
+from storage.people import accounts, decisions
+from storage.read import detail
+from storage.results import complete
+from storage.retention import Part
+from storage.tables import AuditEvent, Decision, Screening, Video, utc_now
+from tests.screening_results import register_model, screening_result
+
+WEEK = RetentionSettings(originals={Keeping.CLEAR: 7, Keeping.FAKE: 7}, faces={Keeping.FLAGGED: 7})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    return FolderStore(tmp_path / "objects")
+
+
+def screened(
+    engine: Engine,
+    store: FolderStore,
+    name: str,
+    verdict: Verdict,
+    *,
+    days_ago: float,
+    decided: DecisionOutcome | None = None,
+) -> int:
+    """A video with objects of its own, screened, and perhaps decided, so many days ago."""
+    then = utc_now() - timedelta(days=days_ago)
+    keys = {each: store.put_bytes(f"{name} {each}".encode()) for each in ("video", "image", "crop")}
+    with transaction(engine) as session:
+        register_model(session)
+        video_id, _ = videos.add(
+            session, sha256=f"{name:>064}", size_bytes=5, media_kind=MediaKind.VIDEO, object_key=keys["video"]
+        )
+        ticket = screenings.request(session, video_id=video_id, model_version_id="m-1")
+        assert ticket is not None
+        claimed = screenings.LEASES.claim(session, ticket, owner="w", lease_seconds=60)
+        assert claimed is not None
+        complete(session, claimed, screening_result(verdict, image_key=keys["image"], crop_key=keys["crop"]))
+        if decided is not None:
+            anna = accounts.add(
+                session, name=f"a{name}", role=Role.SERVICE, password_hash=None, actor="t", must_change=False
+            )
+            decisions.decide(
+                session, video_id=video_id, account_id=anna.id, outcome=decided, reason=None, note=None
+            )
+    with transaction(engine) as session:
+        session.execute(update(Screening).where(Screening.video_id == video_id).values(finished_at=then))
+        session.execute(update(Decision).where(Decision.video_id == video_id).values(created_at=then))
+    return video_id
+
+
+def test_what_has_outlived_its_days_goes_and_the_rest_stays(engine: Engine, store: FolderStore) -> None:
+    old_clear = screened(engine, store, "1", Verdict.CLEAR, days_ago=8)
+    screened(engine, store, "2", Verdict.CLEAR, days_ago=6)
+    old_flagged = screened(engine, store, "3", Verdict.FAKE, days_ago=8)
+    screened(engine, store, "4", Verdict.FAKE, days_ago=8, decided=DecisionOutcome.GENUINE)
+    old_fake = screened(engine, store, "5", Verdict.CLEAR, days_ago=8, decided=DecisionOutcome.FAKE)
+    held = screened(engine, store, "6", Verdict.CLEAR, days_ago=8)
+    with transaction(engine) as session:
+        erasure.hold(session, held, reason="case", actor="root")
+    expected = {
+        (Part.ORIGINALS, Keeping.FAKE): 1,
+        (Part.ORIGINALS, Keeping.CLEAR): 1,
+        (Part.FACES, Keeping.FLAGGED): 1,
+    }
+    assert {(each.part, each.keeping): each.videos for each in retention.due(engine, WEEK)} == expected
+    objects = sum(1 for _ in store.stored())
+    purged = retention.purge(engine, store, WEEK)
+    assert {(each.part, each.keeping): each.videos for each in purged} == expected
+    assert {(each.part, each.keeping): each.objects for each in purged} == {
+        (Part.ORIGINALS, Keeping.FAKE): 1,
+        (Part.ORIGINALS, Keeping.CLEAR): 1,
+        (Part.FACES, Keeping.FLAGGED): 2,
+    }
+    assert sum(1 for _ in store.stored()) == objects - 4
+    with reading(engine) as session:
+        gone = set(session.scalars(select(Video.id).where(Video.object_key == "")))
+        assert gone == {old_clear, old_fake}
+        told = session.scalars(select(AuditEvent).where(AuditEvent.actor == "retention")).all()
+        assert {(each.action, tuple(each.detail["videos"])) for each in told} == {
+            ("retention.originals", (old_fake,)),
+            ("retention.originals", (old_clear,)),
+            ("retention.faces", (old_flagged,)),
+        }
+        seen = detail.video(session, old_flagged)
+        assert (seen.item.verdict, list(seen.flagged_frames)) == (Verdict.FAKE, [])
+        assert seen.kept.faces_erased_at is not None
+        assert detail.video(session, old_clear).kept.original_erased_at is not None
+        with pytest.raises(OriginalErased):
+            detail.media(session, old_clear)
+    assert [each.videos for each in retention.due(engine, WEEK)] == [0, 0, 0]
+    assert [each.videos for each in retention.purge(engine, store, WEEK)] == [0, 0, 0]
+
+
+def test_a_file_that_comes_again_is_kept_again(engine: Engine, store: FolderStore) -> None:
+    number = screened(engine, store, "1", Verdict.CLEAR, days_ago=8)
+    retention.purge(engine, store, WEEK)
+    key = store.put_bytes(b"1 video")
+    with transaction(engine) as session:
+        added = videos.add(
+            session, sha256=f"{'1':>064}", size_bytes=5, media_kind=MediaKind.VIDEO, object_key=key
+        )
+        assert added == (number, False)
+    with reading(engine) as session:
+        assert detail.media(session, number).object_key == key
+        assert erasure.kept(session, number).original_erased_at is None
+
+
+def test_without_days_nothing_is_due(engine: Engine, store: FolderStore) -> None:
+    screened(engine, store, "1", Verdict.CLEAR, days_ago=4000)
+    assert retention.due(engine, RetentionSettings()) == []
+    assert retention.purge(engine, store, RetentionSettings()) == []
