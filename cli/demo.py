@@ -187,11 +187,11 @@ def write_clip(path: Path, photograph: Image, *, seconds: int = SECONDS) -> None
 def _frames(photograph: Image, seconds: int) -> Iterator[Image]:
     rng = np.random.default_rng(1)
     for number in range(seconds * RATE):
-        seen = _seen(photograph, number / (seconds * RATE))
-        yield grainy(seen, rng.normal(0, 1.5, seen.shape))
+        picture = seen(photograph, number / (seconds * RATE))
+        yield grainy(picture, rng.normal(0, 1.5, picture.shape))
 
 
-def _seen(photograph: Image, moment: float) -> Image:
+def seen(photograph: Image, moment: float) -> Image:
     """What the camera shows at `moment` in [0, 1]."""
     height, width = photograph.shape[:2]
     zoom = (WIDTH / width) * (1.15 + 0.15 * np.sin(2 * np.pi * moment))

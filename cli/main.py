@@ -111,6 +111,32 @@ def screen(
 
 
 @app.command()
+def watch(
+    url: Annotated[str, typer.Argument(help="Address of an HLS playlist (https://….m3u8).")],
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Stop after so many seconds of the stream.")
+    ] = None,
+    as_json: AsJson = False,
+    evidence: Annotated[
+        Path | None, typer.Option(help="Folder for the most suspicious frames of each alert.")
+    ] = None,
+    fail_on_flagged: Annotated[
+        bool, typer.Option("--fail-on-flagged", help="Exit with 10 if there was an alert.")
+    ] = False,
+) -> None:
+    """Watch a live stream here and now, without queue and database, until it ends.
+
+    Exit code: 0 watched, 1 it could not be; with --fail-on-flagged also 10 an alert.
+    """
+    from cli.watching import watch_stream
+
+    watched = watch_stream(_settings(), url, seconds=seconds, as_json=as_json, evidence=evidence)
+    if watched.error is not None:
+        raise watched.error
+    raise typer.Exit(EXIT_FLAGGED if watched.alerts and fail_on_flagged else 0)
+
+
+@app.command()
 def ingest(
     places: Annotated[
         list[str] | None,

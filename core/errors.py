@@ -20,6 +20,7 @@ with the fields of the error filled in.
     |   |   |-- UnsafePath            unsafe_path
     |   |   |-- UnsafeAddress         unsafe_address
     |   |   |-- FetchFailed           fetch_failed
+    |   |   |-- BrokenPlaylist        broken_playlist
     |   |   `-- DecoderKilled         decoder_killed
     |   |       `-- DecoderShot       decoder_shot: killed from outside, worth another try
     |   |-- WeightsError              weights_error
@@ -226,6 +227,13 @@ class FetchFailed(InputError):
     again."""
 
     code = "fetch_failed"
+
+
+class BrokenPlaylist(InputError):
+    """{name}: what its server answers is no playlist of a stream ({reason}). Give the address of an HLS
+    playlist (.m3u8)."""
+
+    code = "broken_playlist"
 
 
 class DecoderKilled(InputError):

@@ -1,8 +1,8 @@
 """Connections to addresses that somebody else chose: only to public ones, however they are written.
 
 A name is resolved once; what it resolves to is checked, and exactly that is connected to, so that a name that
-changes between check and connection (DNS rebinding) gains nothing. No redirect is followed here, no proxy is
-asked, and no credentials are sent.
+changes between check and connection (DNS rebinding) gains nothing. A redirect is followed only by `follow`,
+which checks each address as the first one; no proxy is asked, and no credentials are sent.
 
     guard = Guard(schemes=frozenset({"https"}))
     with ask("GET", guard.target("https://example.com/clip.mp4"), guard, patience) as answer:
@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from time import monotonic
 from urllib.parse import quote, urljoin, urlsplit
 
 from core.errors import FetchFailed, UnsafeAddress
@@ -28,6 +29,7 @@ Network = IPv4Network | IPv6Network
 
 LONGEST_URL = 2000  # characters
 PORTS = {"http": 80, "https": 443}
+REDIRECTS = (301, 302, 303, 307, 308)
 NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?")
 # The last part of a name that C libraries read as (a part of) an IPv4 address: 127.1, 0177.0.0.1, 0x7f000001.
 NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
@@ -51,7 +53,7 @@ REFUSED = tuple(
 class Target:
     """An address that has passed `Guard.target`. Whether its host is public shows when it is connected to."""
 
-    scheme: str  # http or https
+    scheme: str  # of PORTS
     host: str  # ASCII; an IPv6 address without brackets
     port: int
     path: str  # with the query; begins with /
@@ -213,6 +215,42 @@ def ask(
         raise FetchFailed(name=target.name, reason=reason) from error
     if late.is_set():  # an answer without a length ends like a complete one where the connection is cut
         raise FetchFailed(name=target.name, reason=f"no end after {patience.total_seconds:g} s")
+
+
+@contextmanager
+def follow(
+    target: Target,
+    guard: Guard,
+    patience: Patience,
+    *,
+    redirects: int,
+    headers: Mapping[str, str] | None = None,
+    status: int = 200,
+) -> Iterator[tuple[Target, http.client.HTTPResponse]]:
+    """The answer at the end of all redirects, each of which is checked as the first address was, and where
+    it came from.
+
+    Args:
+        redirects: most of them that are followed.
+        status: of the answer that is wanted; another one is a failure.
+
+    Raises UnsafeAddress, and FetchFailed, also inside the `with`; its field `status` tells what the server
+    answered, if it did.
+    """
+    first, ends = target, monotonic() + patience.total_seconds
+    for _ in range(redirects + 1):
+        left = max(ends - monotonic(), 0.001)
+        still = Patience(silence_seconds=patience.silence_seconds, total_seconds=left)
+        with ask("GET", target, guard, still, headers=headers) as answer:
+            if answer.status == status:
+                yield target, answer
+                return
+            if answer.status not in REDIRECTS:
+                reason = f"its server answers {answer.status}"
+                raise FetchFailed(name=target.name, reason=reason, status=answer.status)
+            where = answer.headers.get("Location", "")
+        target = guard.target(where, base=target)
+    raise FetchFailed(name=first.name, reason=f"it redirects more than {redirects} times")
 
 
 def _dial(addresses: list[Address], port: int, patience: Patience) -> socket.socket:

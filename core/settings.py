@@ -33,7 +33,7 @@ from pydantic_settings import (
 )
 
 from core.errors import SettingsError
-from core.outgoing import Guard, networks_of, ports_of
+from core.outgoing import Guard, Patience, networks_of, ports_of
 from core.priorities import Priority
 from core.retention import Keeping
 from core.s3_address import S3Address
@@ -494,6 +494,75 @@ class ByUrlSettings(_Section):
         )
 
 
+class StreamSettings(_Section):
+    """Live streams (`facewarden watch`)."""
+
+    ports: str = Field("80,443", description="Comma-separated ports that may be connected to.")
+    private_networks: str = Field(
+        "",
+        description="Comma-separated networks that are not public but may be watched (`10.1.0.0/16`).",
+    )
+    frames_per_second: float = Field(2.0, gt=0, le=25, description="Frames looked at per second of a stream.")
+    window_seconds: float = Field(
+        30.0, ge=10, le=600, description="A face's score is that of its frames of the last so many seconds."
+    )
+    alert_seconds: float = Field(
+        4.0, ge=0, le=60, description="An alert is raised once a face has looked fake for this long."
+    )
+    calm_seconds: float = Field(
+        10.0, gt=0, le=600, description="An incident ends once its face has not looked fake for this long."
+    )
+    max_delay_seconds: float = Field(
+        20.0,
+        gt=0,
+        le=600,
+        description="What waits longer is dropped, the oldest first, and counted as unseen.",
+    )
+    max_bandwidth: int = Field(
+        8_000_000,
+        gt=0,
+        description="Of several qualities the middle one up to so many bits per second is watched.",
+    )
+    max_segment_bytes: int = Field(64 * 1000**2, gt=0, description="Larger pieces of a stream are left out.")
+    max_segment_seconds: float = Field(60.0, gt=0, description="Longer pieces of a stream are refused.")
+    silence_seconds: float = Field(15.0, gt=0, description="How long a server may stay silent.")
+    total_seconds: float = Field(30.0, gt=0, description="How long fetching one piece may take.")
+    redirects: int = Field(5, ge=0, le=20, description="Most redirects that are followed.")
+    retry_seconds: float = Field(
+        1.0,
+        gt=0,
+        description="Pause before the first reconnect; each later one is twice as long, up to 30 s.",
+    )
+    give_up_seconds: float = Field(
+        300.0, ge=0, description="A stream that cannot be reached for this long has failed."
+    )
+
+    @field_validator("private_networks")
+    @classmethod
+    def _networks(cls, given: str) -> str:
+        networks_of(given)
+        return given
+
+    @field_validator("ports")
+    @classmethod
+    def _ports(cls, given: str) -> str:
+        ports_of(given)
+        return given
+
+    @property
+    def guard(self) -> Guard:
+        return Guard(
+            ports=ports_of(self.ports),
+            networks=networks_of(self.private_networks),
+            remedy="Use a public http or https address without credentials, or allow others with"
+            " FACEWARDEN_STREAMS__PRIVATE_NETWORKS and FACEWARDEN_STREAMS__PORTS.",
+        )
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(silence_seconds=self.silence_seconds, total_seconds=self.total_seconds)
+
+
 class ReviewSettings(_Section):
     host: str = Field("127.0.0.1", description="Address on which the review service listens.")
     port: int = Field(8080, ge=0, le=65535, description="Port on which the review service listens.")
@@ -707,6 +776,7 @@ class Settings(BaseSettings):
     review: ReviewSettings = Field(default_factory=ReviewSettings)
     known: KnownSettings = Field(default_factory=KnownSettings)
     by_url: ByUrlSettings = Field(default_factory=ByUrlSettings)
+    streams: StreamSettings = Field(default_factory=StreamSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     s3: S3Settings = Field(default_factory=S3Settings)
     s3_source: S3SourceSettings = Field(default_factory=S3SourceSettings)

@@ -6,9 +6,7 @@ credentials nor cookies are sent.
 
 import http.client
 from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import BoundedSemaphore
-from time import monotonic
 from urllib.parse import unquote
 
 from sqlalchemy import Engine
@@ -17,7 +15,7 @@ from sqlalchemy.orm import Session
 from core import gate
 from core.errors import ByUrlOff, FetchFailed, MediaTooLarge, TooManyFetches
 from core.media_signatures import HEAD_BYTES
-from core.outgoing import Patience, Target, ask
+from core.outgoing import Patience, Target, follow
 from core.priorities import Priority
 from core.settings import ByUrlSettings, Settings
 from ingest.registration import Intake, Receipt, Registrar, Stored
@@ -25,7 +23,6 @@ from storage import audit
 from storage.objects.store import ObjectStore
 from storage.videos import Seen
 
-REDIRECTS = (301, 302, 303, 307, 308)
 RETRY_SECONDS = 30  # until a fetch may have ended
 # No compression: what arrives is what is hashed, and a small answer cannot become a large file.
 HEADERS = {"User-Agent": "facewarden", "Accept": "video/*, image/*, */*;q=0.1", "Accept-Encoding": "identity"}
@@ -80,7 +77,9 @@ class Fetcher:
         return self._registrar.register_stored(seen, stored, priority=priority, also=also)
 
     def _fetch(self, target: Target, limits: ByUrlSettings) -> tuple[Stored, int]:
-        with _answered(target, limits) as answer:
+        patience = Patience(silence_seconds=limits.silence_seconds, total_seconds=limits.total_seconds)
+        with follow(target, limits.guard, patience, redirects=limits.redirects, headers=HEADERS) as found:
+            target, answer = found
             length = answer.headers.get("Content-Length", "")
             if length.isdecimal():
                 _check_size(int(length), target, limits)
@@ -98,24 +97,6 @@ class Fetcher:
                 if length.isdecimal() and size != int(length):
                     raise FetchFailed(name=target.name, reason=f"it broke off after {size} of {length} bytes")
         return Stored(sha256=sink.sha256, key=sink.key, head=head), size
-
-
-@contextmanager
-def _answered(target: Target, limits: ByUrlSettings) -> Iterator[http.client.HTTPResponse]:
-    """The answer at the end of all redirects, each of which is checked as the first address was."""
-    first, guard, ends = target, limits.guard, monotonic() + limits.total_seconds
-    for _ in range(limits.redirects + 1):
-        left = max(ends - monotonic(), 0.001)
-        patience = Patience(silence_seconds=limits.silence_seconds, total_seconds=left)
-        with ask("GET", target, guard, patience, headers=HEADERS) as answer:
-            if answer.status == 200:
-                yield answer
-                return
-            if answer.status not in REDIRECTS:
-                raise FetchFailed(name=target.name, reason=f"its server answers {answer.status}")
-            where = answer.headers.get("Location", "")
-        target = guard.target(where, base=target)
-    raise FetchFailed(name=first.name, reason=f"it redirects more than {limits.redirects} times")
 
 
 def _pieces(answer: http.client.HTTPResponse) -> Iterator[bytes]:

@@ -136,7 +136,10 @@ class VideoReader:
         *,
         name: str | None = None,
         command: Sequence[str] = COMMAND,
+        opened: int | None = None,
     ) -> None:
+        """With `opened`, the descriptor of an open file that stays the caller's, that is read, not `path`."""
+        self._opened = opened
         self._path, self._decode, self._sampling, self._command = path, decode, sampling, command
         self._name = name or str(path)
         self._child: DecoderChild | None = None
@@ -219,6 +222,8 @@ class VideoReader:
         return max([first, *others])
 
     def _open_file(self) -> int:
+        if self._opened is not None:  # opened anew: two descriptors of one opening share their place
+            return os.open(f"/proc/self/fd/{self._opened}", os.O_RDONLY | os.O_CLOEXEC)
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO must not hold us up
         try:
             file = os.open(self._path, flags)

@@ -12,14 +12,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
-from core.errors import WeightsError
 from core.model_version import ModelVersion
 from core.results import FaceResult, TrackResult
 from core.settings import ScoringSettings, Settings
 from models.classifier import Classifier
-from models.crop import crop_standing
 from models.detector import FaceDetector
 from models.face import Face
 from worker.decoder.reader import DecodeReport, Frame, VideoReader
@@ -35,9 +31,9 @@ from worker.screening.aggregation import (
     score_video,
 )
 from worker.screening.evidence import Candidate, Evidence, in_turn, jpeg, png, worth_keeping
+from worker.screening.faces import classify, cut_out
 from worker.screening.frame_hashes import FrameHashes
 from worker.screening.memory import TRIM_EVERY, give_back
-from worker.screening.quality import assess
 from worker.screening.screened import Screened
 from worker.screening.tracks import Tracker, describe
 from worker.screening.turning import Turner
@@ -169,21 +165,7 @@ class Pipeline:
         with run.stage("crop"):
             cropped = []
             for frame, found in zip(frames, faces, strict=True):
-                candidates = []
-                for face in found:
-                    crop = crop_standing(frame.image, face, version.crop, version.input_size)
-                    quality = assess(face, crop, self.settings.quality)
-                    candidates.append(
-                        Candidate(
-                            frame=frame.index,
-                            time=frame.time_seconds,
-                            stream=frame.stream,
-                            frame_size=frame.size,
-                            face=face,
-                            quality=quality,
-                            crop=crop,
-                        )
-                    )
+                candidates = cut_out(frame, found, version, self.settings.quality)
                 usable = [candidate for candidate in candidates if candidate.quality.rejection is None]
                 if usable:
                     run.pictures[frame.index] = jpeg(frame.image)
@@ -198,15 +180,7 @@ class Pipeline:
         with run.stage("classify"):
             while len(run.unclassified) >= size or (finish and run.unclassified):
                 batch, run.unclassified = run.unclassified[:size], run.unclassified[size:]
-                answers = self._classifier.answers(
-                    np.stack([one.crop for one in batch if one.crop is not None])
-                )
-                if not np.isfinite(answers).all():
-                    # Compared with a threshold it would count as clear.
-                    reason = "a score is not a finite number; try FACEWARDEN_BACKEND=fp32, or other weights"
-                    raise WeightsError(path=self._classifier.version.id, reason=reason)
-                for candidate, (logit, *families) in zip(batch, answers.tolist(), strict=True):
-                    candidate.logit, candidate.families = logit, tuple(families)
+                classify(batch, self._classifier)
 
     def _track(self, frames: list[Frame], cropped: list[list[Candidate]], run: _Run) -> None:
         with run.stage("track"):

@@ -59,7 +59,7 @@ class Tracker:
 
     def __init__(self, settings: TrackSettings) -> None:
         self._settings = settings
-        self._samples = 0
+        self._samples = self._begun = 0
         self.tracks: list[Track] = []
 
     def add(self, time: float, faces: Sequence[tuple[Box, Descriptor]]) -> list[int]:
@@ -76,6 +76,10 @@ class Tracker:
                 if costs[row, column] < FORBIDDEN:
                     assigned[int(column)] = live[int(row)]
         return [self._join(assigned.get(i), time, *face) for i, face in enumerate(faces)]
+
+    def forget(self, time: float) -> None:
+        """Drop the tracks that cannot go on at `time` (seconds): a stream has no end."""
+        self.tracks = [track for track in self.tracks if self._goes_on(track, time)]
 
     def _goes_on(self, track: Track, time: float) -> bool:
         """Whether its person may come back: in a long video the next sample may be far away."""
@@ -99,8 +103,9 @@ class Tracker:
 
     def _join(self, track: Track | None, time: float, box: Box, look: Descriptor) -> int:
         if track is None:
-            track = Track(number=len(self.tracks), box=box, time=time, sample=self._samples, descriptor=look)
+            track = Track(number=self._begun, box=box, time=time, sample=self._samples, descriptor=look)
             self.tracks.append(track)
+            self._begun += 1
         else:
             track.descriptor = _unit(0.7 * track.descriptor + 0.3 * look)
             track.box, track.time, track.sample = box, time, self._samples
