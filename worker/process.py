@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.utils import now
 
 from core import metrics, queues, traces
 from core.errors import ServiceUnavailable
@@ -50,6 +51,8 @@ class QueueWorker(SimpleWorker):
     jobs_done = 0
     stopped = False
     beaten_at = float("-inf")  # time.monotonic() of the last heartbeat of its own
+    suspension_asked_at = float("-inf")  # time.monotonic()
+    said: str | None = None  # the state that Redis was told last
     stop_seconds = 20.0  # WorkerSettings.stop_seconds
 
     def execute_job(self, job: Job, queue: Any) -> None:
@@ -91,6 +94,23 @@ class QueueWorker(SimpleWorker):
         super().heartbeat(WORKER_TTL_SECONDS, pipeline)
         if pipeline is None:
             self.beaten_at = time.monotonic()
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """`rq suspend` is heeded soon: asked before each job it would be a round trip for each."""
+        if time.monotonic() - self.suspension_asked_at >= HEARTBEAT_SECONDS / 2:
+            super().check_for_suspension(burst)
+            self.suspension_asked_at = time.monotonic()
+
+    def set_state(self, state: str, pipeline: Any = None) -> None:
+        """RQ says that it is idle after each job, and once more before the next one."""
+        if state != self.said:
+            super().set_state(state, pipeline)
+            self.said = state
+
+    def handle_execution_ended(self, job: Job, queue: Any, heartbeat_ttl: int) -> None:
+        """Without RQ's heartbeat of a job that is over: its outcome follows at once."""
+        del queue, heartbeat_ttl
+        job.ended_at = now()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         self.stopped = True

