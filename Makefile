@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # Tests that run at the same time. More than four gain little: each has servers and networks of its own.
 WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$(( cores > 4 ? 4 : cores )))
 
-.PHONY: demo up test quick browser check bench bench-gpu bench-review bench-backfill bench-queue fuzz lint types imports settings-docs wheel lock secrets clean
+.PHONY: demo up test quick browser check bench bench-gpu bench-review bench-backfill bench-queue fuzz chaos lint types imports settings-docs wheel lock secrets clean
 
 demo: $(READY)  ## make two clips, screen them end to end, print the verdicts
 	$(BIN)/facewarden demo
@@ -67,6 +67,10 @@ FILES ?= 300
 SEED ?= 0
 fuzz: $(READY)  ## hostile files, screened (FILES=3000 SEED=7 for others); exit code 1 where one did harm
 	$(BIN)/python -m fuzz --files $(FILES) --seed $(SEED)
+
+chaos: VIDEOS := 200
+chaos: $(READY)  ## many processes and servers, each killed once while videos come in (VIDEOS=40 for less); exit code 1 where one is lost or doubled
+	$(BIN)/python -m fuzz.chaos --videos $(VIDEOS)
 
 settings-docs: $(READY)  ## write docs/settings.md, .env.example and docs/formats.md from core/
 	$(BIN)/facewarden config --markdown > docs/settings.md

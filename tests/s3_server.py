@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any
 
 from cli.up.supervisor import die_with_parent
 from core.s3_address import S3Address
-from tests.ports import free_port
+from fuzz.chaos.servers import WEED_PORTS, free_port, weed_command
 from tests.waiting import until
 
 ACCESS_KEY, SECRET_KEY = "facewarden-tests", "no-secret-of-anybody-0123456789"
@@ -57,25 +56,11 @@ class S3Server:
 
 @contextmanager
 def served(folder: Path) -> Iterator[S3Server]:
-    ports = {name: free_port() for name in ("master", "volume", "filer", "s3", "admin")}
-    behind = {name: free_port() for name in ports}
+    ports, behind = ({name: free_port() for name in WEED_PORTS} for _ in range(2))
     server = S3Server(endpoint=f"http://127.0.0.1:{ports['s3']}")
     log = (folder / "weed.log").open("wb")
     process = subprocess.Popen(
-        [
-            Path(sys.executable).with_name("weed"),
-            "mini",
-            f"-dir={folder}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
-            "-webdav=false",
-            "-admin.ui=false",
-            "-master.telemetry=false",
-            "-s3.port.iceberg=0",
-            "-s3.port.lance=0",
-            *(f"-{name}.port={port}" for name, port in ports.items()),
-            *(f"-{name}.port.grpc={port}" for name, port in behind.items()),
-        ],
+        weed_command(folder, ports, behind),
         env=os.environ | ENVIRONMENT,
         stdout=log,
         stderr=subprocess.STDOUT,

@@ -1,0 +1,1 @@
+"""The whole system on several processes and servers, each of which is killed while videos come in."""
