@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -84,8 +84,12 @@ def rampage(
     seed: int,
     crew: Mapping[str, int],
     more: Mapping[str, str],
+    spared: Collection[str] = (),
 ) -> Findings:
-    """Run the system on so many different videos, kill each of its parts once, and look at what is left."""
+    """Run the system on so many different videos, kill each of its parts once, and look at what is left.
+
+    `spared` are not killed; `more` is environment of all our processes.
+    """
     logs.configure(Settings(log_level="error", _env_file=None))
     # For root PostgreSQL runs as another user, to whom its folder must be open.
     with tempfile.TemporaryDirectory(prefix="facewarden-chaos-") as place:
@@ -94,7 +98,7 @@ def rampage(
             system.start()
             putter = threading.Thread(target=_put, args=(system, films, videos), daemon=True)
             putter.start()
-            heads = _kill_each(system, videos, random.Random(seed))
+            heads = _kill_each(system, videos, random.Random(seed), spared)
             putter.join()
             _until_all_is_done(system, videos)
             codes = system.end()
@@ -126,9 +130,10 @@ def _looked(system: System) -> Progress | None:
         return None
 
 
-def _kill_each(system: System, videos: int, order: random.Random) -> list[str]:
+def _kill_each(system: System, videos: int, order: random.Random, spared: Collection[str]) -> list[str]:
     """Each once, spread over the run; the heads of the audit log on the way."""
-    victims, heads = list(system.killable), []
+    victims = [each for each in system.killable if each.name not in spared]
+    heads = []
     order.shuffle(victims)
     for number, victim in enumerate(victims):
         _until_ended(system, videos * (number + 1) // (len(victims) + 1))

@@ -124,7 +124,7 @@ class System:
         """All of it, whatever state it is in."""
         for program in [*self.programs, *self.servers]:
             program.stop()
-        self.__dict__.pop("engine", None)
+        self.engine.dispose()
         self.postgres.stop()
 
     def log(self, name: str) -> str:
