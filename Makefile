@@ -55,6 +55,10 @@ bench-gpu: $(READY)  ## each stage on this machine's GPU against its CPU; writes
 bench-backfill: $(READY)  ## a million keys of a bucket taken in, killed on the way: memory and rate; writes build/bench-backfill.json
 	$(BIN)/python -m bench.backfill
 
+.PHONY: bench-streams
+bench-streams: $(READY)  ## an hour of a live stream, as fast as it is looked at: memory, alerts; writes build/bench-streams.json
+	$(BIN)/python -m bench.streams
+
 VIDEOS ?= 10000
 bench-queue: WORKERS := 1,2,4
 bench-queue: $(READY)  ## what queue and database cost a video, by workers (VIDEOS=1000 WORKERS=2 for less); writes build/bench-queue.json

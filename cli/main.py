@@ -112,7 +112,7 @@ def screen(
 
 @app.command()
 def watch(
-    url: Annotated[str, typer.Argument(help="Address of an HLS playlist (https://….m3u8).")],
+    url: Annotated[str, typer.Argument(help="Address of an HLS playlist (https://….m3u8), or rtmp://….")],
     seconds: Annotated[
         float | None, typer.Option(min=1, help="Stop after so many seconds of the stream.")
     ] = None,
@@ -241,6 +241,14 @@ def deliver() -> None:
     from webhooks.service import deliver as send_events
 
     send_events(_settings())
+
+
+@app.command()
+def streams() -> None:
+    """Watch the live streams that were asked for until stopped. SIGTERM gives them to other processes."""
+    from worker.stream_service import watch_streams
+
+    watch_streams(_settings())
 
 
 @app.command()

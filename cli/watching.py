@@ -118,7 +118,7 @@ def _position(view: StreamView) -> Event:
         "event": "position",
         "position_seconds": round(view.position_seconds, 3),
         "coverage": round(view.coverage, 4),
-        "unseen_seconds": round(view.unseen_seconds, 3),
+        "seen_seconds": round(view.seen_seconds, 3),
         "delay_seconds": round(view.delay_seconds, 3),
         "frames": view.frames,
         "verdict": view.verdict,

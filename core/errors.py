@@ -39,6 +39,7 @@ with the fields of the error filled in.
     |   |   |-- SignInFailed          sign_in_failed
     |   |   |-- NotAllowed            not_allowed
     |   |   |-- ByUrlOff              by_url_off
+    |   |   |-- StreamsOff            streams_off
     |   |   |-- SessionOnly           session_only
     |   |   |-- TokenTooWeak          token_too_weak
     |   |   |-- PasswordNeeded        password_needed
@@ -231,7 +232,7 @@ class FetchFailed(InputError):
 
 class BrokenPlaylist(InputError):
     """{name}: what its server answers is no playlist of a stream ({reason}). Give the address of an HLS
-    playlist (.m3u8)."""
+    playlist (.m3u8), or one that begins with rtmp://."""
 
     code = "broken_playlist"
 
@@ -345,6 +346,12 @@ class ByUrlOff(AccessError):
     """Nothing is fetched by its address here. An operator can allow it: FACEWARDEN_BY_URL__ENABLED=true."""
 
     code = "by_url_off"
+
+
+class StreamsOff(AccessError):
+    """No streams are watched here. An operator can allow it: FACEWARDEN_STREAMS__ENABLED=true."""
+
+    code = "streams_off"
 
 
 class SessionOnly(AccessError):

@@ -28,7 +28,9 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 LONGEST_URL = 2000  # characters
-PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443, "rtmp": 1935, "rtmps": 443}
+WEB = frozenset({"http", "https"})
+ENCRYPTED = frozenset({"https", "rtmps"})
 REDIRECTS = (301, 302, 303, 307, 308)
 NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?")
 # The last part of a name that C libraries read as (a part of) an IPv4 address: 127.1, 0177.0.0.1, 0x7f000001.
@@ -76,7 +78,7 @@ class Patience:
 class Guard:
     """Which addresses may be connected to."""
 
-    schemes: frozenset[str] = frozenset(PORTS)
+    schemes: frozenset[str] = WEB
     ports: frozenset[int] | None = None  # None: any
     networks: tuple[Network, ...] = ()  # allowed though they are not public
     remedy: str = "Use a public address."
@@ -251,6 +253,20 @@ def follow(
             where = answer.headers.get("Location", "")
         target = guard.target(where, base=target)
     raise FetchFailed(name=first.name, reason=f"it redirects more than {redirects} times")
+
+
+def connect(target: Target, guard: Guard, patience: Patience) -> socket.socket:
+    """A connection to what `target` names, encrypted where its scheme says so, for a protocol of its own.
+
+    Each wait for it ends after `silence_seconds`. Raises UnsafeAddress, FetchFailed.
+    """
+    try:
+        dialled = _dial(guard.addresses(target), target.port, patience)
+        if target.scheme not in ENCRYPTED:
+            return dialled
+        return _trust().wrap_socket(dialled, server_hostname=target.host)
+    except OSError as error:
+        raise FetchFailed(name=target.name, reason=_reason(error)) from error
 
 
 def _dial(addresses: list[Address], port: int, patience: Patience) -> socket.socket:

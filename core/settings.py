@@ -33,7 +33,7 @@ from pydantic_settings import (
 )
 
 from core.errors import SettingsError
-from core.outgoing import Guard, Patience, networks_of, ports_of
+from core.outgoing import PORTS, Guard, Patience, networks_of, ports_of
 from core.priorities import Priority
 from core.retention import Keeping
 from core.s3_address import S3Address
@@ -43,6 +43,8 @@ SHIPPED_WEIGHTS = Path(__file__).resolve().parent.parent / "models" / "weights" 
 
 # Linux allows 107 bytes in the path of a Unix socket.
 LONGEST_SOCKET_PATH = 100
+
+STREAM_SCHEMES = frozenset(PORTS)  # HLS by http and https, RTMP plain and encrypted
 
 SHORTEST_SIGNS_TOKEN = 16  # characters
 
@@ -495,9 +497,14 @@ class ByUrlSettings(_Section):
 
 
 class StreamSettings(_Section):
-    """Live streams (`facewarden watch`)."""
+    """Live streams (`facewarden watch`, `POST /v1/streams`)."""
 
-    ports: str = Field("80,443", description="Comma-separated ports that may be connected to.")
+    enabled: bool = Field(
+        False, description="Whether the API takes streams, and `facewarden streams` watches them."
+    )
+    at_once: int = Field(4, ge=1, le=64, description="Most streams that one process watches.")
+
+    ports: str = Field("80,443,1935", description="Comma-separated ports that may be connected to.")
     private_networks: str = Field(
         "",
         description="Comma-separated networks that are not public but may be watched (`10.1.0.0/16`).",
@@ -511,6 +518,9 @@ class StreamSettings(_Section):
     )
     calm_seconds: float = Field(
         10.0, gt=0, le=600, description="An incident ends once its face has not looked fake for this long."
+    )
+    clip_seconds: float = Field(
+        20.0, ge=2, le=120, description="Longest clip that is kept of an alert, from its beginning."
     )
     max_delay_seconds: float = Field(
         20.0,
@@ -552,9 +562,10 @@ class StreamSettings(_Section):
     @property
     def guard(self) -> Guard:
         return Guard(
+            schemes=STREAM_SCHEMES,
             ports=ports_of(self.ports),
             networks=networks_of(self.private_networks),
-            remedy="Use a public http or https address without credentials, or allow others with"
+            remedy="Use a public http, https, rtmp or rtmps address without credentials, or allow others with"
             " FACEWARDEN_STREAMS__PRIVATE_NETWORKS and FACEWARDEN_STREAMS__PORTS.",
         )
 

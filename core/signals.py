@@ -13,6 +13,7 @@ class Signal(StrEnum):
     FLAGGED = "video.flagged"  # ... and the verdict is fake or suspect; follows `video.screened`
     FAILED = "video.failed"  # a screening ended without a verdict
     DECIDED = "decision.made"  # a reviewer decided
+    ALERT = "stream.alert"  # a face of a live stream has looked fake for a while
 
 
 class DeliveryStatus(StrEnum):

@@ -23,7 +23,7 @@ from core.errors import Conflict
 from core.settings import SweepSettings
 from storage.engine import reading
 from storage.objects.store import ObjectStore, StoredObject
-from storage.tables import Base, ExplanationRow, FlaggedFrame, Video
+from storage.tables import Base, ExplanationRow, FlaggedFrame, StreamAlert, StreamEvidence, Video
 
 log = structlog.get_logger()
 
@@ -32,6 +32,8 @@ COLUMNS: dict[type[Base], tuple[str, ...]] = {
     Video: ("object_key",),
     FlaggedFrame: ("image_key", "crop_key"),
     ExplanationRow: ("overlays",),
+    StreamAlert: ("clip_key",),
+    StreamEvidence: ("image_key", "crop_key"),
 }
 PAGE = 1000  # rows read, and objects compared or removed, at a time
 EXAMPLES = 20  # missing objects listed by key

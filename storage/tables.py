@@ -41,6 +41,7 @@ from core.outcomes import (
 from core.priorities import Priority
 from core.roles import Role
 from core.signals import DeliveryStatus
+from core.streams import StreamStatus
 from storage.folding import folded
 
 
@@ -633,12 +634,14 @@ class WebhookDelivery(Base):
         _one_of("status", DeliveryStatus),
         Index(None, "endpoint_id", "status", "id"),
         Index(None, "endpoint_id", "video_id", "status", "id"),
+        Index(None, "endpoint_id", "stream_id", "status", "id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     event_id: Mapped[int] = mapped_column(ForeignKey("webhook_event.id", ondelete="CASCADE"))
     endpoint_id: Mapped[int] = mapped_column(ForeignKey("webhook_endpoint.id", ondelete="CASCADE"))
-    video_id: Mapped[int]  # events of one video go out in order
+    video_id: Mapped[int | None]  # events of one video go out in order,
+    stream_id: Mapped[int | None]  # as do those of one live stream
     status: Mapped[str] = mapped_column(String(16), default=DeliveryStatus.WAITING)
     attempts: Mapped[int] = mapped_column(default=0)  # begun; the fencing token
     failures: Mapped[int] = mapped_column(default=0)  # since it was written, or replayed
@@ -648,6 +651,70 @@ class WebhookDelivery(Base):
     http_status: Mapped[int | None]  # of the last attempt's answer
     error: Mapped[str | None]  # why the last attempt failed
     ended_at: Mapped[datetime | None]  # delivered, or given up
+
+
+class LiveStream(Base):
+    """A live stream that is watched, waits for a worker, or was."""
+
+    __tablename__ = "live_stream"
+    __table_args__ = (_one_of("status", StreamStatus), Index(None, "status", "lease_expires_at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    url: Mapped[str]  # whole, since watching it needs it; its query may hold a key
+    name: Mapped[str]  # as people gave it, or the address without its query
+    status: Mapped[str] = mapped_column(String(16), default=StreamStatus.WAITING)
+    attempt: Mapped[int] = mapped_column(default=1)  # the fencing token
+    lease_owner: Mapped[str | None]
+    lease_expires_at: Mapped[datetime | None]
+    stop_asked: Mapped[bool] = mapped_column(default=False)
+    created_by: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    started_at: Mapped[datetime | None]  # by the first worker that claimed it
+    seen_at: Mapped[datetime | None]  # when a worker last reported
+    ended_at: Mapped[datetime | None]
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error_message: Mapped[str | None]
+    model_version_id: Mapped[str | None]  # of the worker that reported last
+    position_seconds: Mapped[float] = mapped_column(default=0.0)  # stream time, through all workers
+    seen_seconds: Mapped[float] = mapped_column(default=0.0)  # of these, looked at
+    view: Mapped[dict[str, Any] | None]  # how it is: core.streams.StreamNow
+
+
+class StreamAlert(Base):
+    """A face of a live stream that looked fake for a while."""
+
+    __tablename__ = "stream_alert"
+    __table_args__ = (_unit("peak_score"), Index(None, "stream_id", "id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stream_id: Mapped[int] = mapped_column(ForeignKey("live_stream.id", ondelete="CASCADE"))
+    track_number: Mapped[int]
+    start_seconds: Mapped[float]  # stream time, as all of these
+    end_seconds: Mapped[float]  # so far, until it is over
+    raised_seconds: Mapped[float]
+    raised_at: Mapped[datetime] = mapped_column(default=utc_now)
+    over: Mapped[bool] = mapped_column(default=False)
+    peak_score: Mapped[float]
+    model_version_id: Mapped[str]
+    clip_key: Mapped[str | None]  # MP4 of the segments around it
+
+
+class StreamEvidence(Base):
+    """A frame of an alert."""
+
+    __tablename__ = "stream_evidence"
+    __table_args__ = (UniqueConstraint("alert_id", "rank"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    alert_id: Mapped[int] = mapped_column(ForeignKey("stream_alert.id", ondelete="CASCADE"))
+    rank: Mapped[int]  # 0 is the most suspicious
+    time_seconds: Mapped[float]  # stream time
+    score: Mapped[float]  # calibrated frame score, [0, 1]
+    box: Mapped[list[float]]  # x0, y0, x1, y1 in pixels of the frame
+    frame_width: Mapped[int]
+    frame_height: Mapped[int]
+    image_key: Mapped[str]  # JPEG of the whole frame
+    crop_key: Mapped[str]  # PNG of exactly what was classified
 
 
 class AuditEvent(Base):

@@ -243,6 +243,8 @@ class Supervisor:
         if reviewed:
             self._add("deliver", [*THIS, "deliver"])
             self._add("review", [*THIS, "review"])
+        if reviewed and self.settings.streams.enabled:
+            self._add("streams", [*THIS, "streams"])
 
     def _add(self, name: str, command: list[str]) -> None:
         child = Child(name=name, command=command, log_path=self.settings.home / "logs" / f"{name}.log")

@@ -52,7 +52,8 @@ class DeliveryOut(BaseModel):
     id: int
     message_id: str = Field(description="The header `webhook-id`: the same each time it is sent.")
     type: Signal
-    video_id: int
+    video_id: int | None = Field(description="What it tells of; null for a live stream.")
+    stream_id: int | None = Field(description="What it tells of; null for a video.")
     status: DeliveryStatus
     attempts: int
     http_status: int | None = Field(description="Of the last attempt's answer.")

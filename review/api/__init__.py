@@ -10,6 +10,7 @@ from review.api import (
     media,
     overview,
     reviewing,
+    streams,
     submissions,
     transfers,
     videos,
@@ -25,6 +26,7 @@ for part in (
     media,
     reviewing,
     keeping,
+    streams,
     transfers,
     overview,
 ):

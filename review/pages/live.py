@@ -20,6 +20,7 @@ from review.resources import Configured, Database
 from storage.engine import reading
 from storage.queue import listing
 from storage.read import progress
+from storage.streams import requests
 
 router = APIRouter()
 log = structlog.get_logger()
@@ -83,15 +84,16 @@ async def events(
     engine: Database,
     principal: Viewer,
     video: Annotated[list[int] | None, Query(max_length=MOST_VIDEOS)] = None,
+    stream: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Sends `counts` by tab, or `video` for each requested video, whenever they change."""
+    """Sends `counts` by tab, or `video` for each requested video, or `stream`, whenever they change."""
     feed, stopping = _feed(request), request.app.state.stopping
     yield ServerSentEvent(retry=RETRY_MILLISECONDS)
     told: dict[str, ServerSentEvent] = {}
     ends = time.monotonic() + LIFE_SECONDS
     while time.monotonic() < ends and not stopping.is_set():
         try:
-            found = await _look(feed, engine, principal, video or [])
+            found = await _look(feed, engine, principal, video or [], stream)
         except FacewardenError as error:
             log.warning("no live updates", reason=str(error))
             found = {}
@@ -103,9 +105,12 @@ async def events(
 
 
 async def _look(
-    feed: Feed, engine: Engine, principal: Principal, videos: list[int]
+    feed: Feed, engine: Engine, principal: Principal, videos: list[int], stream: int | None
 ) -> dict[str, ServerSentEvent]:
     """The current events, by subject."""
+    if stream is not None:
+        state = await run_in_threadpool(_stream, engine, stream)
+        return {"stream": ServerSentEvent(event="stream", data=state)}
     if videos:
         states = await run_in_threadpool(_states, engine, principal, videos)
         return {f"video {state['video_id']}": ServerSentEvent(event="video", data=state) for state in states}
@@ -113,6 +118,20 @@ async def _look(
     if principal.blind:  # the other counts would tell how many videos are flagged
         counts = {tab.key: counts[tab.key] for tab in BLIND_TABS[1:] if tab.key in counts}
     return {"counts": ServerSentEvent(event="counts", data=counts)}
+
+
+def _stream(engine: Engine, stream_id: int) -> dict[str, Any]:
+    """By what an open page sees that it has to ask for its parts again."""
+    with reading(engine) as session:
+        found = requests.get(session, stream_id)
+        clips = requests.clips(session, stream_id)
+    return {
+        "status": found.status.value,
+        "seen_at": f"{found.seen_at} {found.status} {found.stop_asked}",
+        "alerts": found.alerts,
+        "open_alerts": found.open_alerts,
+        "clips": clips,
+    }
 
 
 def _states(engine: Engine, principal: Principal, videos: list[int]) -> list[dict[str, Any]]:

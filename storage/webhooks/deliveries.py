@@ -1,6 +1,7 @@
 """Deliveries: claimed by a lease, ended, given up, replayed.
 
-Of one video's events only the first that waits may be claimed for an endpoint, so that they arrive in order.
+Of the events of one video or stream only the first that waits may be claimed for an endpoint: they arrive in
+order.
 As in storage.leases, the number of the attempt is the fencing token.
 """
 
@@ -41,7 +42,8 @@ class DeliveryView:
     id: int
     message_id: str
     type: str
-    video_id: int
+    video_id: int | None  # what it tells of: a video,
+    stream_id: int | None  # or a live stream
     status: DeliveryStatus
     attempts: int
     http_status: int | None
@@ -52,7 +54,7 @@ class DeliveryView:
 
 
 def _claimable(now: datetime) -> ColumnElement[bool]:
-    """Due, held by nobody, and the first of its video that waits for this endpoint."""
+    """Due, held by nobody, and the first of its video or stream that waits for this endpoint."""
     earlier = aliased(WebhookDelivery)
     return (
         (WebhookDelivery.status == DeliveryStatus.WAITING)
@@ -60,7 +62,10 @@ def _claimable(now: datetime) -> ColumnElement[bool]:
         & or_(WebhookDelivery.lease_expires_at.is_(None), WebhookDelivery.lease_expires_at < now)
         & ~exists().where(
             earlier.endpoint_id == WebhookDelivery.endpoint_id,
-            earlier.video_id == WebhookDelivery.video_id,
+            or_(
+                earlier.video_id == WebhookDelivery.video_id,
+                earlier.stream_id == WebhookDelivery.stream_id,
+            ),
             earlier.status == DeliveryStatus.WAITING,
             earlier.id < WebhookDelivery.id,
         )
@@ -205,6 +210,7 @@ def page(
             message_id=event.message_id,
             type=event.type,
             video_id=row.video_id,
+            stream_id=row.stream_id,
             status=DeliveryStatus(row.status),
             attempts=row.attempts,
             http_status=row.http_status,

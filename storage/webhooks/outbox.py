@@ -11,7 +11,15 @@ from sqlalchemy.orm import Session
 from core.outcomes import FLAGGED
 from core.signals import Signal
 from storage.clock import database_now
-from storage.tables import Screening, Sighting, Video, WebhookDelivery, WebhookEndpoint, WebhookEvent
+from storage.tables import (
+    Screening,
+    Sighting,
+    StreamAlert,
+    Video,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 
 ID_BYTES = 18  # of randomness in a message's id
 
@@ -57,6 +65,24 @@ def decided(
     _tell(session, _endpoints(session), Signal.DECIDED, video_id, told)
 
 
+def alerted(session: Session, alert: StreamAlert, name: str) -> None:
+    """A face of the live stream called `name` has just been told of; the alert has its id."""
+    wanting = _wanting(_endpoints(session), Signal.ALERT)
+    if not wanting:
+        return
+    told = {
+        "stream_id": alert.stream_id,
+        "name": name,
+        "alert_id": alert.id,
+        "track": alert.track_number,
+        "start_seconds": alert.start_seconds,
+        "raised_seconds": alert.raised_seconds,
+        "score": alert.peak_score,
+        "model_version": alert.model_version_id,
+    }
+    _write(session, wanting, Signal.ALERT, told, stream_id=alert.stream_id)
+
+
 def _endpoints(session: Session) -> Sequence[Any]:
     """The number of each that is active, and the events that it wants."""
     query = select(WebhookEndpoint.id, WebhookEndpoint.events).where(WebhookEndpoint.active)
@@ -72,11 +98,21 @@ def _screening(session: Session, screening_id: int) -> Any:
 def _tell(
     session: Session, endpoints: Sequence[Any], signal: Signal, video_id: int, told: dict[str, Any]
 ) -> None:
-    wanting = [each.id for each in endpoints if signal in each.events]
-    if not wanting:
-        return
+    wanting = _wanting(endpoints, signal)
+    if wanting:
+        data = {"video_id": video_id, **_names(session, video_id), **told}
+        _write(session, wanting, signal, data, video_id=video_id)
+
+
+def _wanting(endpoints: Sequence[Any], signal: Signal) -> list[int]:
+    return [each.id for each in endpoints if signal in each.events]
+
+
+def _write(
+    session: Session, endpoints: Sequence[int], signal: Signal, data: dict[str, Any], **subject: int
+) -> None:
+    """The event, and its delivery to each endpoint; those of one `subject` go out in order."""
     now = database_now(session)  # by which deliveries are claimed
-    data = {"video_id": video_id, **_names(session, video_id), **told}
     body = {"type": signal, "timestamp": now.isoformat(), "data": data}
     event = WebhookEvent(
         message_id=f"msg_{secrets.token_urlsafe(ID_BYTES)}",
@@ -89,8 +125,8 @@ def _tell(
     session.execute(
         insert(WebhookDelivery),
         [
-            {"event_id": event.id, "endpoint_id": endpoint_id, "video_id": video_id, "due_at": now}
-            for endpoint_id in wanting
+            {"event_id": event.id, "endpoint_id": endpoint_id, "due_at": now, **subject}
+            for endpoint_id in endpoints
         ],
     )
 

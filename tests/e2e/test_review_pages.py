@@ -22,12 +22,13 @@ from sqlalchemy import Engine
 
 from core import queues
 from core.roles import Role
-from core.settings import LimeSettings, SamplingSettings, ScoringSettings, Settings
+from core.settings import LimeSettings, SamplingSettings, ScoringSettings, Settings, StreamSettings
 from review.app import create_app
 from review.reports.evidence import content_hash
 from storage.engine import reading, transaction
+from storage.objects.choice import open_store
 from storage.people import accounts, decisions
-from tests import review_data, waiting
+from tests import live_streams, review_data, waiting
 from tests.review_data import FLAGGED, TWO_FACES
 from tests.waiting import PATIENCE_SECONDS
 from worker.process import run_worker
@@ -128,6 +129,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, valkey_url:
         sampling=SamplingSettings(max_frames=6, min_frames=6),
         lime=LimeSettings(samples=12, stability_seeds=2, segments=12),
         scoring=ScoringSettings(flagged_frames=2),
+        streams=StreamSettings(enabled=True),
         _env_file=None,
     )
     made = review_data.build(settings, checkpoint, seconds=CLIP_SECONDS)
@@ -436,12 +438,40 @@ def test_the_evidence_report_stands_alone(visitors: Any, site: Site, tmp_path: P
     assert min(pictures) > 0
 
 
+def test_a_stream_is_asked_for_and_its_page_follows_it(visitors: Any, site: Site, face_clip: Path) -> None:
+    anna = visitors("anna")
+    page = anna.page
+    page.get_by_role("link", name="Live", exact=True).click()
+    page.get_by_label("Address").fill("https://example.com/live.m3u8?key=secret")
+    page.get_by_label("Name", exact=True).fill("The debate")
+    page.get_by_role("button", name="Watch").click()
+    expect(page.get_by_role("heading", name="The debate")).to_be_visible()
+    expect(page.get_by_text("It waits for a worker")).to_be_visible()
+    expect(page.get_by_text("No alerts.")).to_be_visible()
+    page.wait_for_timeout(2000)  # the page has heard how things stand
+    number = int(page.url.rpartition("/")[2])
+    objects = open_store(site.settings)
+    claim = live_streams.watched(site.engine, objects, number, clip=face_clip.read_bytes())
+    # It follows by itself, and an alert comes with a clip that plays, blurred.
+    expect(page.get_by_role("heading", name="Face 0, 0:20.0 to 0:40.0")).to_be_visible()
+    expect(page.locator("#live .live-curve line.curve").first).to_be_attached()
+    until(page, "document.querySelector('.alert video').readyState >= 1")
+    assert "blur" in page.locator(".alert video").evaluate("video => getComputedStyle(video).filter")
+    live_streams.report(site.engine, claim, position=90.0)
+    expect(page.locator("#live")).to_contain_text("1:30.0")
+    assert "secret" not in page.content()
+    page.get_by_role("button", name="Stop watching").click()
+    expect(page.locator("#live .chip")).to_have_text("stopping")
+
+
 PAGES = {
     "queue": "/queue",
     "queue-all": "/queue?tab=all",
     "queue-empty": "/queue?q=nothing-like-this",
     "video": f"{{{TWO_FACES}}}",
     "video-failed": "{archive/damaged.mp4}",
+    "streams": "/streams",
+    "stream": "/streams/1",
     "upload": "/upload",
     "dashboard": "/dashboard?days=7",
     "account": "/account",

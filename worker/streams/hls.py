@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.client import HTTPResponse
+from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import BrokenPlaylist, FetchFailed, MediaTooLarge
@@ -35,8 +36,16 @@ class HlsSource:
         *,
         wait: Callable[[float], bool],
         clock: Callable[[], float] = time.monotonic,
+        folder: Path | None = None,
     ) -> None:
-        """`wait` takes seconds, and returns whether to stop; `clock` gives seconds, to measure outages."""
+        """A stream that nothing is asked of before `pieces`.
+
+        Args:
+            wait: takes seconds, and returns whether to stop.
+            clock: gives seconds, to measure outages.
+            folder: on the disk that takes the segments; by default the system's for temporary files.
+        """
+        self._folder = folder
         self._first, self._settings, self._wait, self._clock = target, settings, wait, clock
         self._next: int | None = None  # number of the segment that is wanted next
         self._time = 0.0  # stream time at which it begins
@@ -108,7 +117,7 @@ class HlsSource:
 
     def _fetched(self, entry: Entry, where: Target) -> Piece:
         """The segment; a gap where the server answers, but not with it. Raises FetchFailed if it is away."""
-        file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  closed by whoever has looked at it
+        file: BinaryIO = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  closed by whoever has looked at it
         try:
             if entry.header is not None:
                 file.write(self._headed(entry.header, where))
@@ -132,7 +141,7 @@ class HlsSource:
         """What stands before each segment's bytes; fetched once."""
         target = self._settings.guard.target(header.uri, base=where)
         if self._header is None or self._header[:2] != (target, header):
-            with tempfile.TemporaryFile() as file:
+            with tempfile.TemporaryFile(dir=self._folder) as file:
                 self._download(header, where, file)
                 file.seek(0)
                 self._header = (target, header, file.read())

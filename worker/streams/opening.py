@@ -4,9 +4,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from core.outgoing import WEB
 from core.settings import Settings
 from worker.streams.feed import Feed
 from worker.streams.hls import HlsSource
+from worker.streams.rtmp import RtmpSource
 
 
 def open_feed(
@@ -27,5 +29,7 @@ def open_feed(
     stopping = threading.Event()
     wait = pause or stopping.wait
     target = settings.streams.guard.target(url)
-    source = HlsSource(target, settings.streams, wait=wait, clock=clock)
+    settings.scratch_folder.mkdir(parents=True, exist_ok=True)
+    kind = HlsSource if target.scheme in WEB else RtmpSource
+    source = kind(target, settings.streams, wait=wait, clock=clock, folder=settings.scratch_folder)
     return Feed(source, settings, stopping=stopping, pause=wait, clock=clock)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from core.model_version import ModelVersion
 from core.outcomes import Verdict
 from core.settings import Settings
+from core.streams import TrackNow
 from worker.decoder.reader import Frame
 from worker.screening.aggregation import (
     TrackScore,
@@ -53,18 +54,6 @@ class LiveTrack:
         return self.looks[-1].time_seconds
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrackView:
-    """A track at one moment."""
-
-    number: int
-    start_seconds: float
-    end_seconds: float
-    score: float | None
-    supported: bool
-    peak_score: float
-
-
 class StreamScores:
     """All faces of one stream; frames must come in order of time."""
 
@@ -77,10 +66,10 @@ class StreamScores:
         self.verdict: Verdict | None = None  # of the window; None before the first frame
 
     @property
-    def tracks(self) -> list[TrackView]:
+    def tracks(self) -> list[TrackNow]:
         """Those of the window, by number."""
         return [
-            TrackView(
+            TrackNow(
                 number=track.number,
                 start_seconds=track.start_seconds,
                 end_seconds=track.end_seconds,

@@ -1,4 +1,4 @@
-"""A stream as pieces in order: the interface; `hls`, beside this, is an implementation.
+"""A stream as pieces in order: the interface; `hls` and `rtmp`, beside this, are its implementations.
 
 Stream time is counted from 0 at the first piece that was watched, and runs on through gaps, whatever the
 clock of the sender does.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from core.errors import FacewardenError
 from core.settings import Settings
+from core.streams import TrackNow
 from models.classifier import Classifier
 from models.detector import FaceDetector
 from worker.decoder.reader import Frame
@@ -15,7 +16,7 @@ from worker.screening.memory import TRIM_EVERY, give_back
 from worker.screening.turning import Turner
 from worker.streams.feed import Feed, FeedState, LiveFrame, Passed
 from worker.streams.incidents import Incident
-from worker.streams.scoring import StreamScores, TrackView
+from worker.streams.scoring import StreamScores
 
 FRAMES_IN_TURN = 4  # of one stream: two seconds of it; more would let the others wait
 
@@ -28,12 +29,12 @@ class StreamView:
     error: FacewardenError | None  # why it has failed, or what it tries to get over
     position_seconds: float  # stream time up to which it was looked at
     coverage: float  # of the time so far, the share that was seen, [0, 1]
-    unseen_seconds: float
+    seen_seconds: float
     delay_seconds: float  # of it, waiting to be decoded
     reconnects: int
     frames: int  # looked at
     verdict: str | None  # of the window
-    tracks: list[TrackView]  # of the window
+    tracks: list[TrackNow]  # of the window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +96,12 @@ class Watcher:
     def view(self, key: int) -> StreamView:
         watched = self._streams[key]
         feed, scores = watched.feed, watched.scores
-        unseen = watched.passed_seconds - watched.seen_seconds
         return StreamView(
             state=feed.state,
             error=feed.error,
             position_seconds=max(scores.now, watched.passed_seconds),
             coverage=watched.seen_seconds / watched.passed_seconds if watched.passed_seconds else 1.0,
-            unseen_seconds=max(0.0, unseen),
+            seen_seconds=watched.seen_seconds,
             delay_seconds=feed.delay_seconds,
             reconnects=feed.reconnects,
             frames=watched.frames,

@@ -15,7 +15,7 @@ from core.settings import SHIPPED_WEIGHTS
 from tests.hls import HlsServer, hls_server, numbered, playlist
 
 RATE, PER_SEGMENT = 2, 4  # a frame for each look
-SECONDS, SWAPPED = 40, range(12, 32)
+SECONDS, SWAPPED = 32, range(8, 28)
 SIZE = (400, 300)
 
 

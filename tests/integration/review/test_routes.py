@@ -114,6 +114,14 @@ ROUTES: dict[tuple[str, str], Door] = {
     ("POST", "/v1/direct-uploads/{upload_id}:complete"): needs(UPLOAD),
     ("DELETE", "/v1/direct-uploads/{upload_id}"): needs(UPLOAD),
     ("POST", "/v1/videos:by-url"): needs(UPLOAD),
+    ("POST", "/v1/streams"): needs(UPLOAD),
+    ("GET", "/v1/streams"): needs(VIEW),
+    ("GET", "/v1/streams/{stream_id}"): needs(VIEW),
+    ("DELETE", "/v1/streams/{stream_id}"): needs(UPLOAD),
+    ("GET", "/v1/streams/{stream_id}/alerts"): needs(VIEW),
+    ("GET", "/v1/alert-frames/{alert_frame_id}/image"): needs(VIEW),
+    ("GET", "/v1/alert-frames/{alert_frame_id}/crop"): needs(VIEW),
+    ("GET", "/v1/stream-alerts/{alert_id}/clip"): needs(VIEW),
     ("POST", "/v1/bucket-events"): needs(UPLOAD),
     ("GET", "/v1/counts"): needs(VIEW),
     ("GET", "/v1/videos/{video_id}"): needs(VIEW),
@@ -144,6 +152,12 @@ ROUTES: dict[tuple[str, str], Door] = {
     ("GET", "/videos/{video_id}/evidence.html"): needs(VIEW, EXPORT),
     ("GET", "/videos/{video_id}/evidence.pdf"): needs(VIEW, EXPORT),
     ("GET", "/videos/{video_id}/evidence.json"): needs(VIEW, EXPORT),
+    ("GET", "/streams"): needs(VIEW),
+    ("POST", "/streams"): needs(UPLOAD),
+    ("GET", "/streams/{stream_id}"): needs(VIEW),
+    ("GET", "/streams/{stream_id}/live"): needs(VIEW),
+    ("GET", "/streams/{stream_id}/alerts"): needs(VIEW),
+    ("POST", "/streams/{stream_id}/stop"): needs(UPLOAD),
     ("GET", "/upload"): needs(UPLOAD),
     ("GET", "/dashboard"): needs(VIEW),
     ("GET", "/events"): Door(needs=frozenset({VIEW}), streams=True),
@@ -166,7 +180,8 @@ def client(house: House) -> Iterator[TestClient]:
 
 def knock(client: TestClient, route: tuple[str, str], headers: dict[str, str] | None = None) -> Any:
     method, path = route
-    for part in ("video_id", "frame_id", "explanation_id", "account_id", "token_id", "webhook_id"):
+    known = ("stream_id", "alert_frame_id", "alert_id")
+    for part in (*known, "video_id", "frame_id", "explanation_id", "account_id", "token_id", "webhook_id"):
         path = path.replace("{" + part + "}", NOBODYS)
     path = path.replace("{overlay}", "heat").replace("{name}", "app.css").replace("{upload_id}", "0" * 32)
     assert "{" not in path, "say above what stands for the new parameter"

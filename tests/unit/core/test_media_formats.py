@@ -93,7 +93,7 @@ def test_there_is_no_second_list() -> None:
     """Signatures, media types and suffixes of media stand in the table, and nowhere else in the product."""
     words = {*(suffix for each in FORMATS for suffix in each.suffixes), *media_types()} - {".hdr"}
     # What we write ourselves, and never to tell what a stranger's file is.
-    own = {"image/jpeg", "image/png", ".jpg", ".png", ".mp4"}
+    own = {"image/jpeg", "image/png", "video/mp4", ".jpg", ".png", ".mp4"}
     signature = re.compile(r"""b"[^"]*(?:ftyp|OggS|WEBP|FLV|\\x1a\\?x?45|\\x1aE|GIF8|\\x89PNG|\\xff\\xd8)""")
     for folder in FOLDERS:
         for path in (ROOT / folder).rglob("*.py"):
@@ -102,7 +102,7 @@ def test_there_is_no_second_list() -> None:
             text = path.read_text()
             found = {word for word in words - own if f'"{word}"' in text or f"{word}," in text}
             assert not found, path
-            assert not signature.search(text), path
+            assert path.name == "flv.py" or not signature.search(text), path  # FLV is what we write
     page = (ROOT / "review" / "templates" / "upload.html").read_text()
     assert not any(re.search(rf"\b{re.escape(each.name)}\b", page) for each in FORMATS)
 

@@ -14,7 +14,7 @@ from tests import compose_file
 from tests.compose_file import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes"
-FOLDERS = ("base", "gpu", "keda")
+FOLDERS = ("base", "gpu", "keda", "streams")
 VERSION = "1.33"
 # Kustomize's own file, and KEDA's kind, have no schema in Kubernetes.
 OTHERS = {"Kustomization", "ScaledObject"}

@@ -1,0 +1,86 @@
+"""Alerts of live streams, with the frames and the clip that are kept of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from storage.tables import StreamAlert, StreamEvidence
+from storage.webhooks import outbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFrame:
+    """A frame of evidence whose pictures are in the object store."""
+
+    time_seconds: float  # stream time
+    score: float  # [0, 1]
+    box: tuple[float, float, float, float]
+    frame_size: tuple[int, int]
+    image_key: str
+    crop_key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raised:
+    """What a worker has to tell of an incident: that it began, goes on or is over."""
+
+    track: int
+    start_seconds: float
+    end_seconds: float
+    raised_seconds: float
+    peak_score: float
+    over: bool
+    frames: Sequence[StoredFrame] = ()
+    clip_key: str | None = None
+
+
+def write(session: Session, stream_id: int, name: str, raised: Raised, *, model_version: str) -> None:
+    """Store an alert and tell the webhooks of it, or bring the one that is stored up to date."""
+    row = session.scalar(
+        select(StreamAlert).where(
+            StreamAlert.stream_id == stream_id,
+            StreamAlert.track_number == raised.track,
+            StreamAlert.raised_seconds == raised.raised_seconds,
+        )
+    )
+    if row is None:
+        row = StreamAlert(
+            stream_id=stream_id,
+            track_number=raised.track,
+            start_seconds=raised.start_seconds,
+            end_seconds=raised.end_seconds,
+            raised_seconds=raised.raised_seconds,
+            peak_score=raised.peak_score,
+            over=raised.over,
+            model_version_id=model_version,
+            clip_key=raised.clip_key,
+        )
+        session.add(row)
+        session.flush()
+        session.add_all(
+            StreamEvidence(
+                alert_id=row.id,
+                rank=rank,
+                time_seconds=frame.time_seconds,
+                score=frame.score,
+                box=list(frame.box),
+                frame_width=frame.frame_size[0],
+                frame_height=frame.frame_size[1],
+                image_key=frame.image_key,
+                crop_key=frame.crop_key,
+            )
+            for rank, frame in enumerate(raised.frames)
+        )
+        outbox.alerted(session, row, name)
+        return
+    row.end_seconds, row.peak_score, row.over = raised.end_seconds, raised.peak_score, raised.over
+    row.clip_key = raised.clip_key or row.clip_key
+
+
+def close_all(session: Session, stream_id: int) -> None:
+    """Nobody watches any more: what was told is over."""
+    session.execute(
+        update(StreamAlert).where(StreamAlert.stream_id == stream_id, ~StreamAlert.over).values(over=True)
+    )

@@ -1,0 +1,167 @@
+"""The process that watches streams, with SQLite, a real server and decoder, and models that are known."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.settings import Settings
+from core.signals import Signal
+from core.streams import StreamStatus
+from storage import migrate
+from storage.engine import connect, reading, transaction
+from storage.streams import requests
+from storage.streams.requests import AlertView, StreamView
+from storage.webhooks import deliveries, endpoints
+from tests.hls import HlsServer, hls_server, numbered, playlist, watched
+from tests.unit.worker.screening.test_pipeline import (
+    HEIGHT,
+    LEFT,
+    WIDTH,
+    BrightnessClassifier,
+    KnownDetector,
+    face,
+)
+from tests.unit.worker.streams.test_watcher import (
+    FORGED,
+    NAMES,
+    PER_SEGMENT,
+    RATE,
+    SECONDS,
+    at_once,
+    forged_between,
+)
+from tests.waiting import until
+from worker import stream_service
+from worker.context import Context
+from worker.decoder.reader import VideoReader
+from worker.stream_service import StreamService
+from worker.streams.feed import Feed
+from worker.streams.opening import open_feed
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HlsServer]:
+    folder = tmp_path_factory.mktemp("stream")
+    parts = numbered(
+        folder, seconds=SECONDS, rate=RATE, per_segment=PER_SEGMENT, size=(WIDTH, HEIGHT), draw=forged_between
+    )
+    with hls_server() as server:
+        server.answers |= {f"/{number}.ts": part for number, part in enumerate(parts)}
+        server.answers["/live.m3u8"] = playlist(NAMES, seconds=PER_SEGMENT, ended=True)
+        server.answers["/going-on.m3u8"] = playlist(NAMES[:4], seconds=PER_SEGMENT)
+        yield server
+
+
+@pytest.fixture
+def house(settings: Settings, server: HlsServer) -> Iterator["House"]:
+    quality = settings.quality.model_copy(update={"min_sharpness": 0.0})
+    made = House(watched(settings.model_copy(update={"quality": quality}), server, enabled=True))
+    yield made
+    made.engine.dispose()
+
+
+def opened(url: str, settings: Settings) -> Feed:
+    return open_feed(url, settings, pause=at_once)
+
+
+class House:
+    """An installation with two processes that could watch."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.engine = settings, connect(settings.sql_url)
+        migrate.upgrade(self.engine)
+
+    def process(self) -> StreamService:
+        context = Context.of(self.settings)
+        context.__dict__ |= {
+            "engine": self.engine,
+            "classifier": BrightnessClassifier(),
+            "detector": KnownDetector(face(LEFT)),
+        }
+        return StreamService(context, opener=opened)
+
+    def ask(self, url: str) -> int:
+        with transaction(self.engine) as session:
+            guard = self.settings.streams.guard
+            return requests.add(session, url=url, name="the stream", guard=guard, actor="ada").id
+
+    def see(self, number: int) -> StreamView:
+        with reading(self.engine) as session:
+            return requests.get(session, number)
+
+    def alerts(self, number: int) -> list[AlertView]:
+        with reading(self.engine) as session:
+            return requests.alerts(session, number)
+
+    def over(self, number: int) -> bool:
+        return self.see(number).status.over
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_service, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(stream_service, "WAIT_SECONDS", 0.02)
+
+
+def test_a_stream_is_watched_to_its_end_and_its_alert_kept_with_frames_and_clip(
+    house: House, server: HlsServer, tmp_path: Path
+) -> None:
+    with transaction(house.engine) as session:
+        guard = house.settings.webhooks.guard
+        endpoints.add(
+            session, url="https://hooks.example.com/", events=[Signal.ALERT], guard=guard, actor="ada"
+        )
+    number, process = house.ask(server.url()), house.process()
+    until(lambda: house.over(number), "the end", moving=lambda: house.see(number), look=process.step)
+    found = house.see(number)
+    assert (found.status, found.position_seconds, found.coverage) == (StreamStatus.ENDED, SECONDS, 1.0)
+    (alert,) = house.alerts(number)
+    assert abs(alert.start_seconds - FORGED.start) <= 0.5
+    assert abs(alert.end_seconds - FORGED.stop) <= 1.0
+    assert alert.raised_seconds - alert.start_seconds <= 10
+    assert (alert.over, alert.has_clip, len(alert.frames)) == (True, True, 3)
+    with reading(house.engine) as session:
+        image, crop = requests.frame_keys(session, alert.frames[0].id)
+        clip = requests.clip_key(session, alert.id)
+        (event,) = deliveries.page(session, 1, status=None, before=None, limit=10)
+    objects = house.process()._context.objects
+    assert objects.read(image, length=2) == b"\xff\xd8"
+    assert objects.read(crop, length=4) == b"\x89PNG"
+    assert (event.type, event.stream_id) == ("stream.alert", number)
+    played = tmp_path / "clip.mp4"
+    played.write_bytes(objects.read(clip))
+    with VideoReader(played, house.settings.decode, house.settings.sampling) as reader:
+        assert 8 <= reader.probe.duration_seconds <= 16
+        assert len(list(reader)) == reader.probe.expected_samples
+    assert found.now is not None
+    points = found.now["points"]
+    assert [point["seconds"] for point in points] == sorted(point["seconds"] for point in points)
+    assert max(point["score"] for point in points) > 0.9
+
+
+def test_one_process_takes_over_from_another_that_gives_back_or_is_gone(
+    house: House, server: HlsServer
+) -> None:
+    number, first, second = house.ask(server.url("/going-on.m3u8")), house.process(), house.process()
+    until(lambda: house.see(number).position_seconds > 0, "a beginning", look=first.step)
+    second.step()
+    assert (len(first), len(second)) == (1, 0)
+    first.close()
+    before = house.see(number)
+    assert before.status is StreamStatus.WAITING
+    until(lambda: house.see(number).position_seconds > before.position_seconds, "more", look=second.step)
+    assert (len(first), len(second)) == (0, 1)
+    with transaction(house.engine) as session:
+        requests.stop(session, number, actor="bob")
+    until(lambda: house.over(number), "the stop", look=second.step)
+    assert house.see(number).status is StreamStatus.STOPPED
+    assert len(second) == 0
+
+
+def test_what_cannot_be_watched_fails_with_its_reason(house: House, server: HlsServer) -> None:
+    number, process = house.ask(server.url("/nothing.m3u8")), house.process()
+    until(lambda: house.over(number), "the end", look=process.step)
+    found = house.see(number)
+    assert (found.status, found.error_code) == (StreamStatus.FAILED, "fetch_failed")
+    assert "its server answers 404" in (found.error_message or "")
