@@ -137,7 +137,7 @@ def not_waiting(connection: Redis, kind: str, tickets: Sequence[tuple[int, int]]
     if not tickets:
         return []
     try:
-        waiting = _listed(connection, kind)
+        waiting = _listed(connection, kind, without_stuck=True)
     except (RedisError, OSError) as error:
         raise unavailable(str(connection), error) from error
     return [ticket for ticket in tickets if _job_id(kind, ticket) not in waiting]
@@ -147,13 +147,29 @@ def _job_id(kind: str, ticket: tuple[int, int]) -> str:
     return f"{kind}-{ticket[0]}-{ticket[1]}"
 
 
-def _listed(connection: Redis, kind: str) -> set[str]:
-    """The jobs that wait, and those that a worker has just popped and not yet marked as started."""
-    lists = [key for each in _all(connection, kind) for key in (each.key, each.intermediate_queue_key)]
+def _listed(connection: Redis, kind: str, *, without_stuck: bool = False) -> set[str]:
+    """The jobs that wait, and those that a worker has just popped and not yet marked as started.
+
+    With `without_stuck`, jobs that were popped a minute ago and never started are dropped from their list:
+    their worker, or their Redis, died then. RQ's own workers look for such jobs every ten minutes only.
+    """
+    places = _all(connection, kind)
     with connection.pipeline(transaction=False) as asked:
-        for key in lists:
-            asked.lrange(key, 0, -1)
-        return {job_id.decode() for listed in asked.execute() for job_id in listed}
+        for each in places:
+            asked.lrange(each.key, 0, -1)
+            asked.lrange(each.intermediate_queue_key, 0, -1)
+        found = [{job_id.decode() for job_id in listed} for listed in asked.execute()]
+    for each, popped in zip(places, found[1::2], strict=True):
+        for job_id in set(popped) if without_stuck else ():
+            if _is_stuck(each, job_id):
+                each.intermediate_queue.remove(job_id)
+                popped.remove(job_id)
+    return set().union(*found)
+
+
+def _is_stuck(place: Queue, job_id: str) -> bool:
+    popped = place.intermediate_queue
+    return not popped.set_first_seen(job_id) and popped.should_be_cleaned_up(job_id)
 
 
 def _is_live(connection: Redis, kind: str, job_id: str) -> bool:

@@ -121,7 +121,7 @@ def watch_stream(
     return Stream(**asdict(view))
 
 
-@router.get("/streams")
+@router.get("/streams", responses=problems())
 def list_streams(engine: Database, principal: Viewer, before: Before = None) -> Streams:
     """All streams, the newest first."""
     del principal

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis
@@ -86,3 +87,22 @@ def test_the_policy_that_may_drop_jobs_is_seen(redis: Redis) -> None:
     assert queues.eviction_policy(redis) == "allkeys-lru"
     redis.config_set("maxmemory-policy", "noeviction")
     assert queues.eviction_policy(redis) == "noeviction"
+
+
+def test_a_popped_job_that_nobody_starts_is_lost_after_a_minute(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Valkey that is killed between pop and start comes back with the job in the list of those popped."""
+    queues.enqueue_explain(redis, 3, 1, job_seconds=60)
+    popped = queues.queue(redis, queues.EXPLAIN).intermediate_queue_key
+    redis.lmove("rq:queue:explain", popped)
+    for _ in range(2):
+        assert queues.not_waiting(redis, queues.EXPLAIN, [(3, 1)]) == [], (
+            "its worker may be about to start it"
+        )
+    later = datetime.now(UTC) + timedelta(seconds=61)
+    monkeypatch.setattr("rq.intermediate_queue.now", lambda: later)
+    assert queues.not_waiting(redis, queues.EXPLAIN, [(3, 1)]) == [(3, 1)]
+    assert queues.enqueue_explain(redis, 3, 1, job_seconds=60)
+    assert queues.depth(redis, queues.EXPLAIN) == 1
+    assert redis.llen(popped) == 0
