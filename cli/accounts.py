@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.configuration import read_settings
+from cli.configuration import ACTOR, read_settings
 from core.errors import InvalidValue
 from core.roles import Role, Scope
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-ACTOR = "cli"  # in the audit log: anybody with a shell here
 EXIT_BROKEN = 1
 
 account = typer.Typer(name="account", help="Who may sign in to review.", no_args_is_help=True)

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from cli.accounts import ACTOR
+from cli.configuration import ACTOR
 from core.errors import InputError, printable
 from core.settings import Settings
 from ingest.by_url import Fetcher

@@ -9,6 +9,8 @@ from pydantic_core import PydanticUndefined
 
 from core.settings import SHIPPED_WEIGHTS, Settings
 
+ACTOR = "cli"  # in the audit log: anybody with a shell here
+
 
 def read_settings() -> Settings:
     """The settings of this process; sets up logging accordingly. Raises SettingsError."""

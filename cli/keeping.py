@@ -8,13 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
+from cli.configuration import ACTOR
 from core.errors import Conflict, NotFound, printable
 from core.settings import Settings
 from storage import erasure, retention, videos
 from storage.engine import connect, reading, transaction
 from storage.objects.choice import open_store
 
-ACTOR = "cli"  # in the audit log: anybody with a shell here
+SHORTEST_HASH = 12  # digits alone, and fewer, are the number of a video
 MIB = 1024**2
 
 
@@ -80,7 +81,7 @@ def readmit(settings: Settings, sha256: str) -> None:
 
 def _one(session: Session, named: str) -> int:
     """The video of this id, name, or beginning of a SHA-256."""
-    if named.isdecimal() and len(named) < videos.SHORTEST_HASH:
+    if named.isdecimal() and len(named) < SHORTEST_HASH:
         return int(named)
     found: Any = {number for number in session.scalars(videos.called(session, named)) if number is not None}
     if not found:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.configuration import read_settings
+from cli.configuration import ACTOR, read_settings
 from core.errors import printable
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-ACTOR = "cli"  # in the audit log: anybody with a shell here
 
 known = typer.Typer(name="known", help="Lists of hashes of known content.", no_args_is_help=True)
 

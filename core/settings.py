@@ -16,6 +16,7 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -47,6 +48,21 @@ LONGEST_SOCKET_PATH = 100
 STREAM_SCHEMES = frozenset(PORTS)  # HLS by http and https, RTMP plain and encrypted
 
 SHORTEST_SIGNS_TOKEN = 16  # characters
+
+
+def _checked_networks(given: str) -> str:
+    networks_of(given)
+    return given
+
+
+def _checked_ports(given: str) -> str:
+    ports_of(given)
+    return given
+
+
+# Kept as text, so that the tables of settings show them as they are written.
+Networks = Annotated[str, AfterValidator(_checked_networks)]
+Ports = Annotated[str, AfterValidator(_checked_ports)]
 
 
 def checked_address(given: str) -> str:
@@ -400,7 +416,7 @@ class WebhookSettings(_Section):
     plain_http: bool = Field(
         False, description="Whether endpoints may begin with `http://`, which anybody on the way can read."
     )
-    private_networks: str = Field(
+    private_networks: Networks = Field(
         "",
         description="Comma-separated networks that are not public but may be sent to (`10.1.0.0/16`).",
     )
@@ -419,12 +435,6 @@ class WebhookSettings(_Section):
         24.0, ge=0, description="How long the old secret signs as well after a new one was made."
     )
     keep_days: float = Field(30.0, gt=0, description="Delivered events and dead letters are kept this long.")
-
-    @field_validator("private_networks")
-    @classmethod
-    def _networks(cls, given: str) -> str:
-        networks_of(given)
-        return given
 
     @property
     def guard(self) -> Guard:
@@ -462,8 +472,8 @@ class ByUrlSettings(_Section):
     """Files that are fetched by their address (`POST /v1/videos:by-url`, `facewarden ingest https://…`)."""
 
     enabled: bool = Field(False, description="Whether anything is fetched by its address.")
-    ports: str = Field("80,443", description="Comma-separated ports that may be connected to.")
-    private_networks: str = Field(
+    ports: Ports = Field("80,443", description="Comma-separated ports that may be connected to.")
+    private_networks: Networks = Field(
         "",
         description="Comma-separated networks that are not public but may be fetched from (`10.1.0.0/16`):"
         " whoever may upload can then read what they serve.",
@@ -473,18 +483,6 @@ class ByUrlSettings(_Section):
     total_seconds: float = Field(600.0, gt=0, description="How long a fetch may take, redirects included.")
     redirects: int = Field(5, ge=0, le=20, description="Most redirects that are followed.")
     at_once: int = Field(4, ge=1, le=16, description="Most fetches at once, per process.")
-
-    @field_validator("private_networks")
-    @classmethod
-    def _networks(cls, given: str) -> str:
-        networks_of(given)
-        return given
-
-    @field_validator("ports")
-    @classmethod
-    def _ports(cls, given: str) -> str:
-        ports_of(given)
-        return given
 
     @property
     def guard(self) -> Guard:
@@ -504,8 +502,8 @@ class StreamSettings(_Section):
     )
     at_once: int = Field(4, ge=1, le=64, description="Most streams that one process watches.")
 
-    ports: str = Field("80,443,1935", description="Comma-separated ports that may be connected to.")
-    private_networks: str = Field(
+    ports: Ports = Field("80,443,1935", description="Comma-separated ports that may be connected to.")
+    private_networks: Networks = Field(
         "",
         description="Comma-separated networks that are not public but may be watched (`10.1.0.0/16`).",
     )
@@ -546,18 +544,6 @@ class StreamSettings(_Section):
     give_up_seconds: float = Field(
         300.0, ge=0, description="A stream that cannot be reached for this long has failed."
     )
-
-    @field_validator("private_networks")
-    @classmethod
-    def _networks(cls, given: str) -> str:
-        networks_of(given)
-        return given
-
-    @field_validator("ports")
-    @classmethod
-    def _ports(cls, given: str) -> str:
-        ports_of(given)
-        return given
 
     @property
     def guard(self) -> Guard:

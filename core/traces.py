@@ -9,7 +9,7 @@ The kept form is the `traceparent` of W3C Trace Context (https://www.w3.org/TR/t
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import structlog
@@ -45,13 +45,12 @@ def span(name: str, *, parent: str | None = None, **attributes: Attribute) -> It
     tracer = trace.get_tracer("facewarden", tracer_provider=_provider)
     context: Context | None = _PROPAGATOR.extract({TRACEPARENT: parent}) if parent else None
     with tracer.start_as_current_span(name, context=context, attributes=attributes) as started:
-        known = started.get_span_context().is_valid
-        # Without a collector nobody makes ids but us.
-        own = started if known else NonRecordingSpan(_fresh())
-        with (
-            trace.use_span(own),
-            structlog.contextvars.bound_contextvars(trace_id=f"{own.get_span_context().trace_id:032x}"),
-        ):
+        own = started.get_span_context()
+        entered: AbstractContextManager[object] = nullcontext()
+        if not own.is_valid:  # without a collector nobody makes ids but us
+            own = _fresh()
+            entered = trace.use_span(NonRecordingSpan(own))
+        with entered, structlog.contextvars.bound_contextvars(trace_id=f"{own.trace_id:032x}"):
             yield
 
 

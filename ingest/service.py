@@ -4,11 +4,9 @@ Of several processes one watches the bucket and one reconciles; the others stand
 where it ends, however it ends (storage.duty). The sweep has a lock of its own, in the store.
 """
 
-import signal
 import threading
 import time
 from pathlib import Path
-from types import FrameType
 
 import structlog
 from sqlalchemy import Engine
@@ -16,6 +14,7 @@ from sqlalchemy import Engine
 from core import metrics, traces
 from core.errors import FacewardenError
 from core.settings import Settings
+from core.stopping import asked_to_stop
 from ingest.chores import LONGEST_PAUSE_SECONDS, Chore
 from ingest.reconciler import Reconciler
 from ingest.registration import Registrar
@@ -33,14 +32,7 @@ log = structlog.get_logger()
 
 def watch(settings: Settings) -> None:
     """Take files in until SIGTERM or SIGINT. No single bad file and no outage ends it."""
-    stop = threading.Event()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask)
+    stop = asked_to_stop()
     with traces.exported(settings, "ingest"), shown(settings, "ingest"):
         _watch(settings, stop)
 

@@ -118,14 +118,14 @@ class Leases(ABC, Generic[Row, Claimed]):
                 **self.begun(clock.after(0, now)),
             )
         )
-        return self.describe(session, ticket, owner) if _changed_one(session, statement) else None
+        return self.describe(session, ticket, owner) if changed_one(session, statement) else None
 
     def renew(
         self, session: Session, claimed: Claimed, *, lease_seconds: float, now: datetime | None = None
     ) -> bool:
         """Extend the lease; False if it was lost."""
         expires = clock.after(lease_seconds, now)
-        return _changed_one(session, self._held(claimed).values(lease_expires_at=expires))
+        return changed_one(session, self._held(claimed).values(lease_expires_at=expires))
 
     def hold(self, session: Session, claimed: Claimed, values: dict[str, Any]) -> None:
         """Write `values` to the row if the claim still holds, and lock it until the transaction ends.
@@ -133,7 +133,7 @@ class Leases(ABC, Generic[Row, Claimed]):
         Raises StaleAttempt otherwise; the caller must then roll its transaction back.
         """
         # Even without other values this is an UPDATE, and locks the row.
-        if not _changed_one(session, self._held(claimed).values(lease_owner=claimed.owner).values(**values)):
+        if not changed_one(session, self._held(claimed).values(lease_owner=claimed.owner).values(**values)):
             raise StaleAttempt(work=f"{self.noun} {claimed.ticket.row_id}", attempt=claimed.ticket.attempt)
 
     def fail(self, session: Session, claimed: Claimed, error: FacewardenError) -> None:
@@ -210,6 +210,7 @@ def ticket_of(row: Screening | FlaggedFrame) -> Ticket:
     return Ticket(row_id=row.id, attempt=row.attempt, priority=Priority(row.priority))
 
 
-def _changed_one(session: Session, statement: Update) -> bool:
+def changed_one(session: Session, statement: Update) -> bool:
+    """Execute a statement; whether it found the one row that it is about."""
     result = session.execute(statement.execution_options(synchronize_session=False))
     return isinstance(result, CursorResult) and result.rowcount == 1

@@ -13,7 +13,6 @@ from storage.queue import names
 from storage.tables import Sighting, Video
 
 DIGITS = re.compile("[0-9a-f]{1,64}")  # of a SHA-256
-SHORTEST_HASH = 12  # digits alone, and fewer, are the number of a video where one is asked for
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,16 @@
 """The delivery process: sends the outbox's events until it is stopped."""
 
 import os
-import signal
 import socket
 import threading
 import time
-from types import FrameType
 
 import structlog
 
 from core import metrics
 from core.errors import FacewardenError
 from core.settings import Settings
+from core.stopping import asked_to_stop
 from storage import migrate
 from storage.engine import connect
 from storage.signs.server import shown
@@ -29,14 +28,7 @@ def deliver(settings: Settings) -> None:
 
     Raises SchemaTooNew, ServiceUnavailable where the database is away or must be migrated first.
     """
-    stop = threading.Event()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask)
+    stop = asked_to_stop()
     engine = connect(settings.sql_url)
     migrate.require(engine)
     courier = Courier(settings.webhooks, engine, owner=f"{socket.gethostname()}:{os.getpid()}")

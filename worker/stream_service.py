@@ -1,18 +1,17 @@
 """The process that watches live streams: claims them, looks at them in turn, writes down what it sees."""
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType
 
 import structlog
 
 from core import metrics
 from core.errors import FacewardenError, InputError, StaleAttempt, StreamsOff
 from core.settings import Settings
+from core.stopping import asked_to_stop
 from core.streams import StreamStatus
 from storage import migrate
 from storage.engine import transaction
@@ -42,14 +41,7 @@ def watch_streams(settings: Settings) -> None:
     """
     if not settings.streams.enabled:
         raise StreamsOff
-    stop = threading.Event()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask)
+    stop = asked_to_stop()
     context = Context.of(settings)
     migrate.require(context.engine)
     loaded, written = threading.Event(), 0.0
@@ -139,12 +131,11 @@ class StreamService:
             record.take(news, view)
         except FacewardenError as error:  # the object store is away: the alert goes without its pictures
             log.warning("evidence is lost", stream=news.key, reason=str(error))
-        if record.told and not self._report(news.key):
+        if (record.told or news.over) and not self._report(news.key):
             return
         if news.over:
             failed = view.state == FeedState.FAILED
             status = StreamStatus.FAILED if failed else StreamStatus.ENDED
-            self._report(news.key)
             self._end(record.claimed, status, view.error if failed else None)
 
     def _report(self, key: int) -> bool:

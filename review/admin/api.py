@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.errors import printable
 from core.roles import Role, Scope
 from review.admin.one_time_passwords import add, reset
-from review.auth.access import AccountKeeper, Admin, Permission, Principal, TokenMaker, require
+from review.auth.access import AccountKeeper, Admin, ConfirmedAdmin, Permission, Principal, require
 from review.problem_schema import problems
 from review.resources import Database, Id
 from storage import audit
@@ -167,7 +167,7 @@ def list_tokens(engine: Database, _: Admin) -> list[TokenOut]:
 
 
 @router.post("/tokens", tags=["tokens"], status_code=201)
-def create_token(engine: Database, principal: TokenMaker, body: NewToken) -> TokenMade:
+def create_token(engine: Database, principal: ConfirmedAdmin, body: NewToken) -> TokenMade:
     """Create a token for an account. One created by a token stays within its account, scopes and expiry."""
     with transaction(engine) as session:
         view, token = tokens.create(

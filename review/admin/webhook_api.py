@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.outgoing import LONGEST_URL
 from core.signals import DeliveryStatus, Signal
-from review.auth.access import Admin, SecretKeeper
+from review.auth.access import Admin, ConfirmedAdmin
 from review.problem_schema import problems
 from review.resources import Configured, Database, Id
 from storage.engine import reading, transaction
@@ -87,7 +87,7 @@ def list_webhooks(engine: Database, _: Admin) -> list[WebhookOut]:
 
 @router.post("", status_code=201)
 def add_webhook(
-    engine: Database, settings: Configured, principal: SecretKeeper, body: NewWebhook
+    engine: Database, settings: Configured, principal: ConfirmedAdmin, body: NewWebhook
 ) -> WebhookMade:
     """Add an endpoint; only this answer shows its secret."""
     with transaction(engine) as session:
@@ -103,7 +103,7 @@ def add_webhook(
 
 @router.patch("/{webhook_id}")
 def change_webhook(
-    engine: Database, settings: Configured, principal: SecretKeeper, webhook_id: Id, body: WebhookChange
+    engine: Database, settings: Configured, principal: ConfirmedAdmin, webhook_id: Id, body: WebhookChange
 ) -> WebhookOut:
     """Change its address or events, enable or disable it."""
     with transaction(engine) as session:
@@ -118,7 +118,7 @@ def change_webhook(
 
 
 @router.delete("/{webhook_id}", status_code=204)
-def remove_webhook(engine: Database, principal: SecretKeeper, webhook_id: Id) -> Response:
+def remove_webhook(engine: Database, principal: ConfirmedAdmin, webhook_id: Id) -> Response:
     """Remove an endpoint with all that waits for it."""
     with transaction(engine) as session:
         endpoints.remove(session, webhook_id, actor=principal.name)
@@ -127,7 +127,7 @@ def remove_webhook(engine: Database, principal: SecretKeeper, webhook_id: Id) ->
 
 @router.post("/{webhook_id}/secret")
 def rotate_secret(
-    engine: Database, settings: Configured, principal: SecretKeeper, webhook_id: Id
+    engine: Database, settings: Configured, principal: ConfirmedAdmin, webhook_id: Id
 ) -> WebhookMade:
     """Make a new secret; the old one signs as well for FACEWARDEN_WEBHOOKS__ROTATE_HOURS."""
     with transaction(engine) as session:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from core.errors import FacewardenError, PermanentError
 from core.outgoing import LONGEST_URL
 from core.signals import DeliveryStatus, Signal
-from review.auth.access import Admin, Principal, SecretKeeper
+from review.auth.access import Admin, ConfirmedAdmin, Principal
 from review.problems import status_of
 from review.rendering import page
 from review.resources import Configured, Database, Id
@@ -59,7 +59,7 @@ def add_webhook(
     request: Request,
     engine: Database,
     settings: Configured,
-    principal: SecretKeeper,
+    principal: ConfirmedAdmin,
     url: Annotated[str, Form(max_length=LONGEST_URL)] = "",
     events: Annotated[list[Signal] | None, Form()] = None,
 ) -> Response:
@@ -79,7 +79,7 @@ def add_webhook(
 def set_active(
     engine: Database,
     settings: Configured,
-    principal: SecretKeeper,
+    principal: ConfirmedAdmin,
     webhook_id: Id,
     active: Annotated[bool, Form()],
 ) -> Response:
@@ -93,7 +93,7 @@ def set_active(
 
 @router.post("/{webhook_id}/secret")
 def rotate_secret(
-    request: Request, engine: Database, settings: Configured, principal: SecretKeeper, webhook_id: Id
+    request: Request, engine: Database, settings: Configured, principal: ConfirmedAdmin, webhook_id: Id
 ) -> Response:
     """Make a new secret; only this answer shows it."""
     hours = settings.webhooks.rotate_hours
@@ -103,7 +103,7 @@ def rotate_secret(
 
 
 @router.post("/{webhook_id}/remove")
-def remove_webhook(engine: Database, principal: SecretKeeper, webhook_id: Id) -> Response:
+def remove_webhook(engine: Database, principal: ConfirmedAdmin, webhook_id: Id) -> Response:
     """Remove an endpoint with all that waits for it."""
     with transaction(engine) as session:
         endpoints.remove(session, webhook_id, actor=principal.name)

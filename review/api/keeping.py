@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from review.auth.access import Admin, Eraser
+from review.auth.access import Admin, ConfirmedAdmin
 from review.problem_schema import problems
 from review.resources import Database, Id, Objects
 from storage import erasure
@@ -26,7 +26,7 @@ class Hold(BaseModel):
 def erase_video(
     engine: Database,
     objects: Objects,
-    principal: Eraser,
+    principal: ConfirmedAdmin,
     video_id: Id,
     reason: Annotated[str, Query(min_length=1, max_length=erasure.LONGEST_REASON)],
 ) -> Response:

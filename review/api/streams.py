@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Engine
 
 from core.errors import StreamsOff
 from core.outgoing import LONGEST_URL
+from core.settings import Settings
 from core.streams import StreamNow, StreamStatus
 from review.api.answers import UNCHANGED, stored
 from review.api.media import JPEG, PNG, Width, shrunk
@@ -18,6 +20,7 @@ from review.resources import Configured, Database, Id, Objects
 from review.uploads import checked_name
 from storage.engine import reading, transaction
 from storage.streams import requests
+from storage.streams.requests import StreamView
 
 router = APIRouter(tags=["streams"])
 
@@ -110,15 +113,18 @@ def watch_stream(
 
     Refused with `streams_off` unless FACEWARDEN_STREAMS__ENABLED is set. Only public addresses are watched.
     """
-    if not settings.streams.enabled:
-        raise StreamsOff
-    name = None if body.name is None else checked_name(body.name)
-    with transaction(engine) as session:
-        view = requests.add(
-            session, url=body.url, name=name, guard=settings.streams.guard, actor=principal.name
-        )
+    view = asked_for(engine, settings, body.url, body.name, actor=principal.name)
     response.headers["Location"] = f"/v1/streams/{view.id}"
     return Stream(**asdict(view))
+
+
+def asked_for(engine: Engine, settings: Settings, url: str, name: str | None, *, actor: str) -> StreamView:
+    """A stream that is to be watched from now on. Raises StreamsOff, UnsafeAddress, Conflict."""
+    if not settings.streams.enabled:
+        raise StreamsOff
+    known_as = None if name is None else checked_name(name)
+    with transaction(engine) as session:
+        return requests.add(session, url=url, name=known_as, guard=settings.streams.guard, actor=actor)
 
 
 @router.get("/streams", responses=problems())

@@ -237,9 +237,8 @@ Uploader = Annotated[Principal, Depends(require(Permission.UPLOAD))]
 Exporter = Annotated[Principal, Depends(require(Permission.VIEW, Permission.EXPORT))]
 Rescreener = Annotated[Principal, Depends(require(Permission.RESCREEN))]
 Admin = Annotated[Principal, Depends(require(Permission.ADMIN))]
-Eraser = Annotated[Principal, Depends(require(Permission.ADMIN, confirmed=True))]
 # For managing access: neither a leaked token nor a stolen cookie is enough.
 Confirmed = Annotated[Principal, Depends(require(by_token=False, confirmed=True))]
 AccountKeeper = Annotated[Principal, Depends(require(Permission.ADMIN, by_token=False, confirmed=True))]
-SecretKeeper = Annotated[Principal, Depends(require(Permission.ADMIN, confirmed=True))]
-TokenMaker = Annotated[Principal, Depends(require(Permission.ADMIN, confirmed=True))]
+# For what cannot be undone or gives access on: a token does, a cookie alone does not.
+ConfirmedAdmin = Annotated[Principal, Depends(require(Permission.ADMIN, confirmed=True))]

@@ -6,15 +6,15 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import Engine
 
-from core.errors import FacewardenError, PermanentError, StreamsOff
+from core.errors import FacewardenError, PermanentError
 from core.outgoing import LONGEST_URL
 from core.settings import Settings
+from review.api.streams import asked_for
 from review.auth.access import Principal, Uploader, Viewer
 from review.pages.stream_view import curve
 from review.problems import status_of
 from review.rendering import page
 from review.resources import Configured, Database, Id
-from review.uploads import checked_name
 from storage.engine import reading, transaction
 from storage.streams import requests
 
@@ -72,12 +72,7 @@ def watch(
 ) -> Response:
     """Have a stream watched."""
     try:
-        if not settings.streams.enabled:
-            raise StreamsOff
-        known_as = checked_name(name.strip()) if name.strip() else None
-        with transaction(engine) as session:
-            guard = settings.streams.guard
-            view = requests.add(session, url=url.strip(), name=known_as, guard=guard, actor=principal.name)
+        view = asked_for(engine, settings, url.strip(), name.strip() or None, actor=principal.name)
     except PermanentError as error:
         return _list(request, engine, settings, principal, error=error, typed=(url, name))
     return RedirectResponse(f"/streams/{view.id}", status_code=303)

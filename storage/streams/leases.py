@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import CursorResult, Update, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import FacewardenError, StaleAttempt
 from core.streams import StreamNow, StreamStatus
 from storage import audit
 from storage.clock import after, database_now
-from storage.leases import FREE
+from storage.leases import FREE, changed_one
 from storage.streams import alerts
 from storage.streams.alerts import Raised
 from storage.tables import LiveStream
@@ -134,7 +134,7 @@ def give_back(session: Session, claimed: WatchClaim) -> None:
 
 
 def _hold(session: Session, claimed: WatchClaim, values: dict[str, Any]) -> None:
-    statement: Update = (
+    statement = (
         update(LiveStream)
         .where(
             LiveStream.id == claimed.stream_id,
@@ -144,6 +144,5 @@ def _hold(session: Session, claimed: WatchClaim, values: dict[str, Any]) -> None
         )
         .values(**values)
     )
-    result = session.execute(statement.execution_options(synchronize_session=False))
-    if not (isinstance(result, CursorResult) and result.rowcount == 1):
+    if not changed_one(session, statement):
         raise StaleAttempt(work=f"stream {claimed.stream_id}", attempt=claimed.attempt)

@@ -14,6 +14,7 @@ from core.streams import StreamStatus
 from storage import audit
 from storage.clock import database_now
 from storage.tables import LiveStream, StreamAlert, StreamEvidence
+from storage.values import of_row
 
 MOST_OPEN = 1000  # streams that wait or are watched, so that nobody fills the table
 
@@ -76,7 +77,9 @@ def add(session: Session, *, url: str, name: str | None, guard: Guard, actor: st
         select(func.count()).where(LiveStream.status.in_((StreamStatus.WAITING, StreamStatus.WATCHING)))
     )
     if (running or 0) >= MOST_OPEN:
-        raise Conflict(what="A stream", reason=f"{MOST_OPEN} are watched or wait: stop some first")
+        raise Conflict(
+            what="The stream", key=target.name, reason=f"{MOST_OPEN} are watched or wait; stop some first"
+        )
     row = LiveStream(url=url, name=name or target.name, created_by=actor)
     session.add(row)
     session.flush()
@@ -132,27 +135,11 @@ def alerts(
     for frame in session.scalars(
         select(StreamEvidence).where(StreamEvidence.alert_id.in_(wanted)).order_by(StreamEvidence.rank)
     ):
-        frames[frame.alert_id].append(
-            FrameView(
-                id=frame.id,
-                time_seconds=frame.time_seconds,
-                score=frame.score,
-                box=frame.box,
-                frame_width=frame.frame_width,
-                frame_height=frame.frame_height,
-            )
-        )
+        frames[frame.alert_id].append(of_row(FrameView, frame))
     return [
-        AlertView(
-            id=row.id,
-            stream_id=row.stream_id,
-            track_number=row.track_number,
-            start_seconds=row.start_seconds,
-            end_seconds=row.end_seconds,
-            raised_seconds=row.raised_seconds,
-            raised_at=row.raised_at,
-            over=row.over,
-            peak_score=row.peak_score,
+        of_row(
+            AlertView,
+            row,
             model_version=row.model_version_id,
             has_clip=row.clip_key is not None,
             frames=frames[row.id],
@@ -192,20 +179,11 @@ def _views(session: Session, query: Any) -> list[StreamView]:
     )
     counts = {(stream_id, bool(over)): count for stream_id, over, count in counted}
     return [
-        StreamView(
-            id=row.id,
-            name=row.name,
+        of_row(
+            StreamView,
+            row,
             status=StreamStatus(row.status),
-            stop_asked=row.stop_asked,
-            created_by=row.created_by,
-            created_at=row.created_at,
-            started_at=row.started_at,
-            seen_at=row.seen_at,
-            ended_at=row.ended_at,
-            error_code=row.error_code,
-            error_message=row.error_message,
             model_version=row.model_version_id,
-            position_seconds=row.position_seconds,
             coverage=min(1.0, row.seen_seconds / row.position_seconds) if row.position_seconds else None,
             alerts=counts.get((row.id, True), 0) + counts.get((row.id, False), 0),
             open_alerts=counts.get((row.id, False), 0),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine, select, update
 
-from core.errors import BrokenPlaylist, NotFound, StaleAttempt, UnsafeAddress
+from core.errors import BrokenPlaylist, Conflict, NotFound, StaleAttempt, UnsafeAddress
 from core.outgoing import Guard
 from core.signals import Signal
 from core.streams import StreamNow, StreamStatus
@@ -204,3 +204,13 @@ def test_what_cannot_be_is_refused(engine: Engine) -> None:
                 missing(session, 77)
         with pytest.raises(NotFound):
             requests.stop(session, 77, actor="ada")
+
+
+def test_nobody_fills_the_table(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "MOST_OPEN", 1)
+    first = asked(engine)
+    with pytest.raises(Conflict, match=r"example\.com/live\.m3u8: 1 are watched or wait; stop some first"):
+        asked(engine)
+    with transaction(engine) as session:
+        requests.stop(session, first, actor="ada")
+    asked(engine)
