@@ -184,6 +184,22 @@ def parse_model_version(path: Path, head: bytes, digest: str, *, size_bytes: int
     return version
 
 
+def stored_model_version(
+    *, architecture: str, label: str, weights_sha256: str, input_size: int, details: Mapping[str, Any]
+) -> ModelVersion:
+    """The version that a database remembers, whose checkpoint need not be here any more.
+
+    Raises WeightsError where what it remembers is not one.
+    """
+    values = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "crop": {}, "calibration": {}, **details}
+    values |= {"architecture": architecture, "label": label, "input_size": input_size}
+    try:
+        return _from_values(values, weights_sha256)
+    except (ValueError, LookupError, TypeError) as error:
+        reason = f"the database does not remember it whole ({error}); register its checkpoint again"
+        raise WeightsError(path=f"{architecture}-{weights_sha256[:12]}", reason=reason) from error
+
+
 def _from_values(values: dict[str, Any], digest: str) -> ModelVersion:
     known = dict(values)
     crop = CropSettings(**known.pop("crop"))

@@ -57,6 +57,13 @@ class ExplainStatus(StrEnum):
     FAILED = "failed"
 
 
+class Replaced(StrEnum):
+    """Why the answer of a screening gave way to another one of the same model version."""
+
+    REAGGREGATED = "reaggregated"  # another policy or thresholds, from the stored logits
+    SCREENED_AGAIN = "screened_again"
+
+
 class DecisionOutcome(StrEnum):
     """What a reviewer says about a video."""
 

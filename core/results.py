@@ -113,6 +113,8 @@ class ScreeningResult:
     rejected_faces: Mapping[str, int]  # kept from the classifier by the quality gate, by reason
     longest_unseen_seconds: float = 0.0  # of the video, without an undamaged sample
     looks: float = 1.0  # at faces and stretches, of which the worst decided
+    policy: str | None = None  # core.policy.Policy, as it is stored
+    mostly_damaged: bool = False  # more than half of the samples of one stream
     turn: int  # degrees clockwise by which the picture is turned so that most faces are upright
     probe: Mapping[str, Any]  # container, codec, size, duration
     provenance: Mapping[str, Any]  # as core.provenance.Provenance stores it

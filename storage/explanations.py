@@ -61,7 +61,8 @@ class _Explanations(Leases[FlaggedFrame, Claim]):
             roll=face.roll,
         )
 
-    def empty(self, row: FlaggedFrame) -> None:
+    def empty(self, session: Session, row: FlaggedFrame) -> None:
+        del session
         row.explain_error = None
 
     def failure(self, error: FacewardenError) -> dict[str, Any]:

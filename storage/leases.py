@@ -73,7 +73,7 @@ class Leases(ABC, Generic[Row, Claimed]):
         """Fail a row whose attempts are used up; its lease is already cleared."""
 
     @abstractmethod
-    def empty(self, row: Row) -> None:
+    def empty(self, session: Session, row: Row) -> None:
         """Clear what an earlier attempt left in a row."""
 
     def begun(self, now: datetime | ColumnElement[datetime]) -> dict[str, Any]:
@@ -182,7 +182,7 @@ class Leases(ABC, Generic[Row, Claimed]):
         row.attempt += 1
         row.status = self.waiting
         row.lease_owner = row.lease_expires_at = None
-        self.empty(row)
+        self.empty(session, row)
         session.flush()
         return ticket_of(row)
 

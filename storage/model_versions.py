@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core.errors import NotFound
+from core.model_version import ModelVersion, stored_model_version
 from storage.tables import ModelVersionRow
 
 
@@ -32,6 +34,20 @@ def register(
             )
         )
         session.flush()
+
+
+def version(session: Session, version_id: str) -> ModelVersion:
+    """Raises NotFound, and WeightsError where it was not stored whole."""
+    row = session.get(ModelVersionRow, version_id)
+    if row is None:
+        raise NotFound(what="Model version", key=version_id)
+    return stored_model_version(
+        architecture=row.architecture,
+        label=row.label,
+        weights_sha256=row.weights_sha256,
+        input_size=row.input_size,
+        details=row.details,
+    )
 
 
 def is_known(session: Session, version_id: str) -> bool:

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from core import traces
 from core.errors import AttemptsExhausted, Cancelled, Conflict, FacewardenError, NotFound
-from core.outcomes import DecisionState, ScreeningStatus
+from core.outcomes import DecisionState, Replaced, ScreeningStatus
 from core.priorities import Priority
-from storage import audit, clock, leases
+from storage import audit, clock, earlier_answers, leases
 from storage.leases import Leases, Ticket, ticket_of
 from storage.tables import Screening, Sighting, Video, utc_now
 from storage.webhooks import outbox
@@ -24,6 +24,8 @@ ANSWERS: dict[str, Any] = {
     "partial": False,
     "longest_unseen_seconds": None,
     "looks": None,
+    "policy": None,
+    "mostly_damaged": None,
     "error_code": None,
     "error_message": None,
     "finished_at": None,
@@ -75,7 +77,8 @@ class _Screenings(Leases[Screening, Claim]):
     def begun(self, now: datetime | ColumnElement[datetime]) -> dict[str, Any]:
         return {"started_at": now}
 
-    def empty(self, row: Screening) -> None:
+    def empty(self, session: Session, row: Screening) -> None:
+        earlier_answers.keep(session, row, Replaced.SCREENED_AGAIN)
         row.started_at = None
         row.queued_at = utc_now()
         for name, value in ANSWERS.items():

@@ -35,6 +35,7 @@ from core.outcomes import (
     ExplainStatus,
     ExplanationMethod,
     MediaKind,
+    Replaced,
     ScreeningStatus,
     Verdict,
 )
@@ -268,6 +269,10 @@ class Screening(Base):
     timings: Mapped[dict[str, Any] | None]  # seconds per stage
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
+    policy: Mapped[str | None]  # core.policy.Policy that gave the verdict. Null: by an older release.
+    # More than half of the samples of a stream came damaged. Null: screened by an older release.
+    mostly_damaged: Mapped[bool | None]
+    revision: Mapped[int] = mapped_column(default=0, server_default="0")  # answers that were replaced
     # The next three belong to the video and are repeated here for the queue's indexes.
     # Whether this screening represents its video in the queue: the last one to finish, or the first one while
     # none has finished.
@@ -278,6 +283,24 @@ class Screening(Base):
     decision_state: Mapped[str] = mapped_column(
         String(16), default=DecisionState.OPEN, server_default=DecisionState.OPEN
     )
+
+
+class EarlierAnswer(Base):
+    """What a screening said before another policy, or another look at the video, gave its present answer."""
+
+    __tablename__ = "earlier_answer"
+    __table_args__ = (UniqueConstraint("screening_id", "number"), _one_of("because", Replaced))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    screening_id: Mapped[int] = mapped_column(ForeignKey("screening.id", ondelete="CASCADE"))
+    number: Mapped[int]  # Screening.revision while it was the answer
+    replaced_at: Mapped[datetime] = mapped_column(default=utc_now)
+    because: Mapped[str] = mapped_column(String(16))
+    policy: Mapped[str | None]
+    verdict: Mapped[str] = mapped_column(String(16))
+    score: Mapped[float | None]
+    raw_score: Mapped[float | None]
+    looks: Mapped[float | None]
 
 
 class FaceTrack(Base):

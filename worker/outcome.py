@@ -19,6 +19,8 @@ def to_result(screened: Screened, objects: ObjectStore) -> ScreeningResult:
         rejected_faces=screened.rejected_faces,
         longest_unseen_seconds=screened.report.longest_unseen_seconds,
         looks=screened.video.looks,
+        policy=screened.policy.stored(),
+        mostly_damaged=screened.report.mostly_damaged,
         turn=screened.turn,
         probe=asdict(screened.probe),
         provenance=screened.provenance.stored(),

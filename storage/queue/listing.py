@@ -188,7 +188,7 @@ class _About:
         self, session: Session, screening_ids: list[int], video_ids: list[int], account_id: int | None
     ) -> None:
         self._names = _names(session, video_ids)
-        self._decisions, self._mine = _decisions(session, video_ids, account_id)
+        self._decisions, self._mine = last_decisions(session, video_ids, account_id)
         self._claims = claims(session, video_ids)
         frames = select(FlaggedFrame.screening_id, FlaggedFrame.id).where(
             FlaggedFrame.screening_id.in_(screening_ids), FlaggedFrame.rank == 0
@@ -233,8 +233,8 @@ def _names(session: Session, video_ids: list[int]) -> dict[int, list[str]]:
     return found
 
 
-def _decisions(
-    session: Session, video_ids: list[int], account_id: int | None
+def last_decisions(
+    session: Session, video_ids: Sequence[int], account_id: int | None = None
 ) -> tuple[dict[int, str], dict[int, str]]:
     """The last decision on each video, and the last one of the account."""
     query = select(Decision.video_id, Decision.account_id, Decision.outcome)

@@ -96,6 +96,11 @@ class DecodeReport:
         """Samples that came undamaged, as a fraction of those expected, in [0, 1]."""
         return min(1.0, (self.taken - self.damaged) / self.expected) if self.expected else 0.0
 
+    @property
+    def mostly_damaged(self) -> bool:
+        """Whether that is so of any of its streams."""
+        return any(stream.mostly_damaged for stream in self.streams.values())
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Placed:

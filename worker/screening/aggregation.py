@@ -14,6 +14,7 @@ import numpy as np
 from core.families import Resemblance
 from core.model_version import ModelVersion
 from core.outcomes import Verdict
+from core.policy import Policy
 from core.settings import ScoringSettings, TrackSettings
 from models.looks import Looked
 from models.stretches import stretch_logits
@@ -200,9 +201,8 @@ def verdict_of(score: float, version: ModelVersion, scoring: ScoringSettings) ->
 
 def _thresholds(version: ModelVersion, scoring: ScoringSettings) -> tuple[float, float]:
     """For `suspect` and for `fake`."""
-    suspect = version.suspect_threshold if scoring.suspect_threshold is None else scoring.suspect_threshold
-    fake = version.fake_threshold if scoring.fake_threshold is None else scoring.fake_threshold
-    return suspect, fake
+    policy = Policy.of(version, scoring)
+    return policy.suspect_from, policy.fake_from
 
 
 def flagged_stretches(

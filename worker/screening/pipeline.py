@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from core.model_version import ModelVersion
+from core.policy import Policy
 from core.results import FaceResult, TrackResult
 from core.settings import ScoringSettings, Settings
 from models.classifier import Classifier
@@ -127,6 +128,7 @@ class Pipeline:
                 faces=[_face(candidate, self._classifier.version) for candidate in run.candidates],
                 tracks=tracks,
                 video=video,
+                policy=Policy.of(self._classifier.version, self.settings.scoring),
                 evidence=evidence,
                 hashes=run.hashes.kept,
                 timings={stage: round(seconds, 4) for stage, seconds in run.seconds.items()},

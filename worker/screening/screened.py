@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from core.known import FrameHash
 from core.model_version import ModelVersion
 from core.outcomes import Verdict
+from core.policy import Policy
 from core.provenance import Provenance
 from core.results import FaceResult, TrackResult
 from worker.decoder.reader import DecodeReport, Probe
@@ -25,6 +26,7 @@ class Screened:
     faces: Sequence[FaceResult]  # in the order in which they were found
     tracks: Sequence[TrackResult]  # by number
     video: VideoScore
+    policy: Policy  # by which the scores became its verdict
     evidence: Sequence[Evidence]  # of each flagged track, the worst track's first; empty unless flagged
     hashes: Sequence[FrameHash] = ()  # of frames, by time: what the video looks like
     timings: dict[str, float]  # seconds per stage, and "total"

@@ -22,6 +22,7 @@ from core.errors import (
 )
 from core.model_version import ModelVersion, read_model_version
 from core.outcomes import ScreeningStatus, Verdict
+from core.policy import Policy
 from core.provenance import Provenance
 from core.settings import Settings
 from ingest.registration import Registrar
@@ -71,6 +72,7 @@ NOBODY = Screened(
     ),
     faces=[],
     tracks=[],
+    policy=Policy(suspect_from=0.6, fake_from=0.8, stretch_frames=16, top_fraction=0.5),
     video=VideoScore(
         verdict=Verdict.NO_FACE,
         raw=None,
