@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import accounts, known, reaggregation
+from cli import accounts, known, reaggregation, rescreening
 from cli.configuration import read_settings as _settings
 from cli.learning import calibration, evaluation, gpu_training, hold_out, model_card, training
 from core.errors import FacewardenError
@@ -431,6 +431,7 @@ app.command()(training.train_renderers)
 app.command()(gpu_training.pack)
 app.command()(gpu_training.export_gpu)
 app.command()(reaggregation.reaggregate)
+app.command()(rescreening.rescreen)
 app.command()(hold_out.hold_out)
 app.command()(calibration.calibrate)
 app.command()(evaluation.evaluate)

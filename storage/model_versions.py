@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 from core.model_version import ModelVersion, stored_model_version
 from storage.tables import ModelVersionRow
 
@@ -48,6 +48,19 @@ def version(session: Session, version_id: str) -> ModelVersion:
         input_size=row.input_size,
         details=row.details,
     )
+
+
+def called(session: Session, named: str) -> str:
+    """The id of the version of this id, beginning of an id, or label. Raises NotFound, and Conflict."""
+    found = [row.id for row in known(session) if row.id.startswith(named) or row.label == named]
+    if named in found:
+        return named
+    if not found:
+        raise NotFound(what="Model version", key=named)
+    if len(found) > 1:
+        reason = f"it calls {len(found)} model versions: {', '.join(found[:10])}; name one"
+        raise Conflict(what="The name", key=named, reason=reason)
+    return found[0]
 
 
 def is_known(session: Session, version_id: str) -> bool:

@@ -1,7 +1,9 @@
 """The life of a screening: requested, leased to a worker (storage.leases), completed, failed or released."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select, update
@@ -139,6 +141,30 @@ def request(
         return None
     row.priority, row.traceparent = priority, traces.current()
     return LEASES.ask_again(session, row)
+
+
+class Standing(StrEnum):
+    """How far a model version is with a video, for who would ask it to look at many."""
+
+    NEW = "new"  # it has never been asked
+    WAITING = "waiting"  # it has been asked, and no worker has ended it
+    DONE = "done"  # it has a verdict
+    FAILED = "failed"
+    ERASED = "erased"  # the file is there no longer
+
+
+def standings(session: Session, video_ids: Sequence[int], model_version_id: str) -> dict[int, Standing]:
+    """Of each of these videos that is still known."""
+    of_it = (Screening.video_id == Video.id) & (Screening.model_version_id == model_version_id)
+    rows = session.execute(
+        select(Video.id, Video.object_key, Screening.status)
+        .outerjoin(Screening, of_it)
+        .where(Video.id.in_(video_ids))
+    )
+    words = {None: Standing.NEW, LEASES.waiting: Standing.WAITING, LEASES.working: Standing.WAITING}
+    ends = {ScreeningStatus.DONE: Standing.DONE, ScreeningStatus.FAILED: Standing.FAILED}
+    known: dict[str | None, Standing] = {**words, **ends}
+    return {number: known[status] if key else Standing.ERASED for number, key, status in rows}
 
 
 def hurry(session: Session, *, video_id: int, model_version_id: str, priority: Priority) -> Ticket | None:
