@@ -1,7 +1,6 @@
 """`facewarden reaggregate`: other verdicts from the stored logits, first as a dry run."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -77,6 +76,8 @@ def reaggregate(
 def _print(tally: Any, *, applied: bool, as_json: bool) -> None:
     from rich.console import Console
 
+    from cli.flips import flip_table, matrix
+
     flips: Mapping[Any, int] = tally.flips
     counted = {
         "judged": sum(tally.videos.values()),
@@ -92,9 +93,9 @@ def _print(tally: Any, *, applied: bool, as_json: bool) -> None:
         return
     console = Console()
     if tally.videos:
-        console.print(_matrix(tally.videos))
+        console.print(matrix(tally.videos, "before", "now"))
     if flips:
-        console.print(_flips(flips))
+        console.print(flip_table(flips, "before", "now"))
     would = "" if applied else "would "
     console.print(
         f"{counted['judged']:,} judged anew, {counted['judged_already']:,} had this policy's verdict;"
@@ -109,36 +110,3 @@ def _print(tally: Any, *, applied: bool, as_json: bool) -> None:
             " (docs/model-changes.md)",
             highlight=False,
         )
-
-
-def _matrix(videos: Mapping[Any, int]) -> Any:
-    """Old verdicts down, new ones across."""
-    from rich.table import Table
-
-    from cli.tables import coloured
-    from core.outcomes import Verdict
-
-    cells: Counter[tuple[str, str]] = Counter()
-    for each, number in videos.items():
-        cells[each.before, each.after] += number
-    news = [verdict for verdict in Verdict if any(after == verdict for _, after in cells)]
-    table = Table("before", *(f"now {coloured(each)}" for each in news), title="verdicts")
-    for old in Verdict:
-        if any(before == old for before, _ in cells):
-            table.add_row(coloured(old), *(f"{cells[old, new]:,}" for new in news))
-    return table
-
-
-def _flips(flips: Mapping[Any, int]) -> Any:
-    """What flips, by source and by what reviewers said last; most videos first."""
-    from rich.table import Table
-
-    from cli.tables import coloured
-    from core.errors import printable
-
-    table = Table("source", "decision", "before", "now", "videos", title="flips")
-    for each, number in sorted(flips.items(), key=lambda entry: (-entry[1], entry[0])):
-        table.add_row(
-            printable(each.source), each.decision, coloured(each.before), coloured(each.after), f"{number:,}"
-        )
-    return table

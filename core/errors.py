@@ -53,6 +53,7 @@ with the fields of the error filled in.
     |   `-- AttemptsExhausted         attempts_exhausted
     `-- RetryableError                a later try can succeed
         |-- ServiceUnavailable        service_unavailable
+        |-- CheckpointMissing         checkpoint_missing: of the model version that screens new videos
         |-- ObjectStoreError          object_store_error
         |   |-- BucketUnavailable     bucket_unavailable: throttled, or no answer
         |   |-- BucketRefused         bucket_refused: no such bucket, no credentials, or not allowed
@@ -428,6 +429,13 @@ class ServiceUnavailable(RetryableError):
     """{service} at {address} does not answer ({reason}). Start it or correct {setting}."""
 
     code = "service_unavailable"
+
+
+class CheckpointMissing(RetryableError):
+    """{version} screens new videos, but its checkpoint is not in {folder}. Copy it there on this machine, or
+    undo the change with `facewarden models rollback`."""
+
+    code = "checkpoint_missing"
 
 
 class ObjectStoreError(RetryableError):

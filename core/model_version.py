@@ -15,8 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+import structlog
+
 from core.errors import WeightsError
 from core.families import Family, FamilyCalibration
+
+log = structlog.get_logger()
 
 METADATA_KEY = "facewarden"
 LONGEST_HEADER = 100 * 1024 * 1024  # bytes; safetensors' own limit
@@ -131,6 +135,17 @@ def read_model_version(path: Path) -> ModelVersion:
     return _read(path.resolve(), stat.st_mtime_ns, stat.st_size)
 
 
+def checkpoint_of(weights: Path, version_id: str) -> Path | None:
+    """The checkpoint of this version: `weights` itself, or one in its folder; None where there is none."""
+    for path in (weights, *sorted(weights.resolve().parent.glob("*.safetensors"))):
+        try:
+            if read_model_version(path).id == version_id:
+                return path
+        except WeightsError as error:
+            log.warning("no checkpoint", reason=str(error))
+    return None
+
+
 @lru_cache(maxsize=8)
 def _read(path: Path, mtime_ns: int, size: int) -> ModelVersion:
     del mtime_ns, size  # parts of the cache key only
@@ -182,6 +197,13 @@ def parse_model_version(path: Path, head: bytes, digest: str, *, size_bytes: int
     if end != size_bytes:
         raise WeightsError(path=path, reason="the file is truncated; fetch it again")
     return version
+
+
+def stored_values(version: ModelVersion) -> dict[str, Any]:
+    """What a database remembers of a version: its id, and what `stored_model_version` takes."""
+    details = asdict(version)
+    columns = {name: details.pop(name) for name in ("architecture", "label", "weights_sha256", "input_size")}
+    return {"version_id": version.id, **columns, "details": details}
 
 
 def stored_model_version(

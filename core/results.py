@@ -104,6 +104,20 @@ class ExplanationResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShadowResult:
+    """What another model version makes of the same faces; it changes nothing."""
+
+    model_version: str
+    policy: str  # core.policy.Policy, as it is stored
+    verdict: Verdict
+    score: float | None  # calibrated, [0, 1]
+    raw_score: float | None  # the logit behind it
+    looks: float  # at faces and stretches, of which the worst decided
+    logits: Sequence[float]  # of the usable faces, in the order of the result's
+    seconds: float  # that it took
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScreeningResult:
     verdict: Verdict
     score: float | None  # calibrated probability of a fake, [0, 1]

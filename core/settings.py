@@ -328,6 +328,13 @@ class WorkerSettings(_Section):
     recycle_jobs: int = Field(500, ge=1, description="Jobs after which a worker process is replaced.")
 
 
+class ShadowSettings(_Section):
+    """A second checkpoint that looks at the same faces in the same pass, and whose answer changes nothing."""
+
+    weights: Path | None = Field(None, description="Its checkpoint (safetensors); unset is no shadow.")
+    share: float = Field(1.0, ge=0, le=1, description="Share of videos that it looks at, by their content.")
+
+
 class SharesSettings(_Section):
     """Of so many jobs in all, a worker looks first for this many of each priority, then for any other."""
 
@@ -768,6 +775,7 @@ class Settings(BaseSettings):
     scoring: ScoringSettings = Field(default_factory=ScoringSettings)
     lime: LimeSettings = Field(default_factory=LimeSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    shadow: ShadowSettings = Field(default_factory=ShadowSettings)
     shares: SharesSettings = Field(default_factory=SharesSettings)
     sweep: SweepSettings = Field(default_factory=SweepSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)

@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from core import gate, metrics, queues, traces
 from core.errors import ContentErased, InputError, ServiceUnavailable
 from core.media_signatures import HEAD_BYTES
-from core.model_version import ModelVersion, read_model_version
+from core.model_version import ModelVersion, read_model_version, stored_values
 from core.outcomes import MediaKind
 from core.priorities import Priority
 from core.settings import Settings
@@ -192,7 +192,7 @@ class Registrar:
             videos.sight(session, seen, video_id=video_id)
             wanted: dict[str, Any] = {
                 "video_id": video_id,
-                "model_version_id": version.id,
+                "model_version_id": model_versions.active(session) or version.id,
                 "priority": priority,
             }
             ticket = screenings.request(session, **wanted)
@@ -255,18 +255,7 @@ def _judged(head: bytes, name: str) -> tuple[MediaKind, InputError | None]:
 
 def register_version(session: Session, version: ModelVersion) -> None:
     """Make a checkpoint's model version known to the database."""
-    details = asdict(version)
-    for column in ("architecture", "label", "weights_sha256", "input_size"):
-        del details[column]
-    model_versions.register(
-        session,
-        version_id=version.id,
-        architecture=version.architecture,
-        label=version.label,
-        weights_sha256=version.weights_sha256,
-        input_size=version.input_size,
-        details=details,
-    )
+    model_versions.register(session, **stored_values(version))
 
 
 def _pieces(file: BinaryIO, size_bytes: int, name: str) -> Iterator[bytes]:

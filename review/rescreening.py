@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 from redis import Redis
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from core import queues
 from core.errors import NotFound, ServiceUnavailable
@@ -45,16 +46,14 @@ def ask(
     urgent: bool = False,
     actor: str,
 ) -> Asked:
-    """Request a new attempt, by default with the checkpoint of the settings.
+    """Request a new attempt, by default by the version that screens new videos.
 
     Raises NotFound if the video or the model version is unknown.
     """
     with transaction(engine) as session:
         video = detail.media(session, video_id)
         if model_version is None:
-            version = read_model_version(settings.weights)
-            register_version(session, version)
-            model_version = version.id
+            model_version = model_versions.active(session) or _registered(session, settings.weights)
         elif not model_versions.is_known(session, model_version):
             raise NotFound(what="Model version", key=model_version)
         ticket = screenings.request(
@@ -85,9 +84,15 @@ def version_of(engine: Engine, settings: Settings, named: str | None) -> str:
     with transaction(engine) as session:
         if named is not None and not named.endswith(CHECKPOINT):
             return model_versions.called(session, named)
-        version = read_model_version(settings.weights if named is None else Path(named))
-        register_version(session, version)
-        return version.id
+        if named is not None:
+            return _registered(session, Path(named))
+        return model_versions.active(session) or _registered(session, settings.weights)
+
+
+def _registered(session: Session, weights: Path) -> str:
+    version = read_model_version(weights)
+    register_version(session, version)
+    return version.id
 
 
 @dataclass(kw_only=True)

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
 from core.model_version import ModelVersion, stored_model_version
-from storage.tables import ModelVersionRow
+from storage import audit
+from storage.tables import ModelPromotion, ModelVersionRow, utc_now
 
 
 def register(
@@ -61,6 +62,41 @@ def called(session: Session, named: str) -> str:
         reason = f"it calls {len(found)} model versions: {', '.join(found[:10])}; name one"
         raise Conflict(what="The name", key=named, reason=reason)
     return found[0]
+
+
+def active(session: Session) -> str | None:
+    """The id of the version that screens new videos; None: that of each machine's settings."""
+    query = select(ModelPromotion.model_version_id).where(ModelPromotion.undone_at.is_(None))
+    return session.scalar(query.order_by(ModelPromotion.id.desc()).limit(1))
+
+
+def promote(session: Session, version_id: str, *, actor: str) -> None:
+    """From now on this version screens new videos; doing so again changes nothing. Raises NotFound."""
+    if not is_known(session, version_id):
+        raise NotFound(what="Model version", key=version_id)
+    before = active(session)
+    if before == version_id:
+        return
+    session.add(ModelPromotion(model_version_id=version_id, actor=actor))
+    audit.record(session, actor=actor, action="model.promoted", subject=version_id, before=before)
+
+
+def roll_back(session: Session, *, actor: str) -> str | None:
+    """Undo the last promotion that stands; returns the version that screens new videos now, as `active`.
+
+    Raises Conflict where none stands.
+    """
+    query = (
+        select(ModelPromotion).where(ModelPromotion.undone_at.is_(None)).order_by(ModelPromotion.id.desc())
+    )
+    row = session.scalar(query.limit(1).with_for_update())
+    if row is None:
+        raise Conflict(what="The model", key="version", reason="no promotion stands that could be undone")
+    row.undone_at = utc_now()
+    session.flush()
+    now = active(session)
+    audit.record(session, actor=actor, action="model.rolled_back", subject=row.model_version_id, now=now)
+    return now
 
 
 def is_known(session: Session, version_id: str) -> bool:

@@ -161,9 +161,13 @@ def standings(session: Session, video_ids: Sequence[int], model_version_id: str)
         .outerjoin(Screening, of_it)
         .where(Video.id.in_(video_ids))
     )
-    words = {None: Standing.NEW, LEASES.waiting: Standing.WAITING, LEASES.working: Standing.WAITING}
-    ends = {ScreeningStatus.DONE: Standing.DONE, ScreeningStatus.FAILED: Standing.FAILED}
-    known: dict[str | None, Standing] = {**words, **ends}
+    known: dict[str | None, Standing] = {
+        None: Standing.NEW,
+        LEASES.waiting: Standing.WAITING,
+        LEASES.working: Standing.WAITING,
+        ScreeningStatus.DONE: Standing.DONE,
+        ScreeningStatus.FAILED: Standing.FAILED,
+    }
     return {number: known[status] if key else Standing.ERASED for number, key, status in rows}
 
 

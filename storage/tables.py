@@ -303,6 +303,41 @@ class EarlierAnswer(Base):
     looks: Mapped[float | None]
 
 
+class ModelPromotion(Base):
+    """From then on this model version screens new videos; the last one that was not undone does."""
+
+    __tablename__ = "model_promotion"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_version_id: Mapped[str] = mapped_column(ForeignKey("model_version.id"))
+    at: Mapped[datetime] = mapped_column(default=utc_now)
+    actor: Mapped[str]
+    undone_at: Mapped[datetime | None]
+
+
+class ShadowAnswer(Base):
+    """What another model version said of a video in the same pass; no verdict depends on it."""
+
+    __tablename__ = "shadow_answer"
+    __table_args__ = (
+        UniqueConstraint("screening_id", "model_version_id"),
+        Index(None, "model_version_id", "screening_id"),
+        _unit("score"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    screening_id: Mapped[int] = mapped_column(ForeignKey("screening.id", ondelete="CASCADE"))
+    model_version_id: Mapped[str] = mapped_column(ForeignKey("model_version.id"))
+    policy: Mapped[str]
+    verdict: Mapped[str] = mapped_column(String(16))
+    score: Mapped[float | None]
+    raw_score: Mapped[float | None]
+    looks: Mapped[float]
+    logits: Mapped[list[float]]  # of the usable faces, in the order of their rows
+    seconds: Mapped[float]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
 class FaceTrack(Base):
     __tablename__ = "face_track"
     __table_args__ = (UniqueConstraint("screening_id", "number"), _unit("score"))

@@ -1,5 +1,6 @@
 """What a worker process loads once and every job uses: settings, connections, models."""
 
+import hashlib
 import os
 import socket
 import uuid
@@ -10,20 +11,23 @@ from typing import Self
 
 import structlog
 from redis import Redis
+from rq.timeouts import JobTimeoutException
 from sqlalchemy import Engine
 
 from core import queues
-from core.errors import WeightsError
-from core.model_version import read_model_version
+from core.errors import CheckpointMissing, WeightsError
+from core.model_version import checkpoint_of, stored_values
 from core.settings import Settings
 from models.classifier import Classifier
 from models.detector import FaceDetector
-from storage.engine import connect
+from storage import model_versions
+from storage.engine import connect, reading, transaction
 from storage.known.index import HashIndex
 from storage.objects.choice import open_store
 from storage.objects.store import ObjectStore
 from worker.screening.loading import load_classifier, load_detector
 from worker.screening.pipeline import Pipeline
+from worker.screening.shadow import Shadow
 
 log = structlog.get_logger()
 
@@ -58,33 +62,63 @@ class Context:
 
     @cached_property
     def classifier(self) -> Classifier:
-        return self._load(self.settings.weights)
+        """Of the version that screens new videos: the one that was promoted last, or the settings'.
+
+        Raises WeightsError, and CheckpointMissing where the promoted one's checkpoint is not here.
+        """
+        with reading(self.engine) as session:
+            promoted = model_versions.active(session)
+        return self._load(self.settings.weights if promoted is None else self._checkpoint(promoted))
 
     def classifier_of(self, model_version: str) -> Classifier:
-        """The settings' classifier, or one whose checkpoint is in the same folder.
+        """The classifier that screens new videos, or one whose checkpoint is in the same folder.
 
-        Raises WeightsError where none of them is this version: scores and explanations are never stored
-        under another model's name.
+        Raises WeightsError where none of them is this version, or CheckpointMissing if it should screen new
+        videos: scores and explanations are never stored under another model's name.
         """
         if self.classifier.version.id == model_version:
             return self.classifier
         if self._other is None or self._other.version.id != model_version:
-            path = self._beside(model_version)
+            path = self._checkpoint(model_version)
             self._other = None  # freed before the next one is loaded: memory is planned for two models
             self._other = self._load(path)
         return self._other
 
-    def _beside(self, model_version: str) -> Path:
+    def _checkpoint(self, model_version: str) -> Path:
+        path = checkpoint_of(self.settings.weights, model_version)
+        if path is not None:
+            return path
         folder = self.settings.weights.resolve().parent
-        for path in sorted(folder.glob("*.safetensors")):
-            try:
-                if read_model_version(path).id == model_version:
-                    return path
-            except WeightsError as error:
-                log.warning("no checkpoint", reason=str(error))
+        with reading(self.engine) as session:
+            if model_versions.active(session) == model_version:
+                raise CheckpointMissing(version=model_version, folder=folder)
         loaded = self.classifier.version.id
         reason = f"{model_version} is needed but {loaded} is loaded; put the needed checkpoint here"
         raise WeightsError(path=folder, reason=reason)
+
+    @cached_property
+    def shadow(self) -> Classifier | None:
+        """A second classifier whose answers change nothing; None where none is set or it cannot be loaded."""
+        weights = self.settings.shadow.weights
+        if weights is None or self.settings.shadow.share <= 0:
+            return None
+        try:
+            classifier = self._load(weights)
+            with transaction(self.engine) as session:
+                model_versions.register(session, **stored_values(classifier.version))
+        except Exception:
+            log.exception("there is no shadow", weights=str(weights))
+            return None
+        return classifier
+
+    def shadow_of(self, object_key: str, model_version: str) -> Shadow | None:
+        """For one video; None where it is not of the share, or the same version screens it anyway."""
+        drawn = int(hashlib.sha256(object_key.encode()).hexdigest()[:8], 16) / 2**32
+        if drawn >= self.settings.shadow.share or self.shadow is None:
+            return None
+        if self.shadow.version.id == model_version:
+            return None
+        return Shadow(self.shadow, self.settings, fatal=(JobTimeoutException,))
 
     def _load(self, path: Path) -> Classifier:
         classifier = load_classifier(self.settings, path)

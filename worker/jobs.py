@@ -21,6 +21,7 @@ from rq.timeouts import JobTimeoutException
 
 from core import metrics, queues, traces
 from core.errors import (
+    CheckpointMissing,
     DecoderShot,
     FacewardenError,
     FileVanished,
@@ -33,8 +34,8 @@ from core.errors import (
     StaleAttempt,
 )
 from core.known import Match
-from core.results import ExplanationResult, ScreeningResult
-from storage import explanations, screenings
+from core.results import ExplanationResult, ScreeningResult, ShadowResult
+from storage import explanations, screenings, shadows
 from storage.engine import reading, transaction
 from storage.known import hashes, matching
 from storage.leases import Claim, Leases, Ticket
@@ -121,7 +122,8 @@ def run(job: Job[Claimed], ticket: Ticket) -> None:
 def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -> None:
     with _content(context, claimed, heartbeat) as path:
         pipeline = context.pipeline_of(claimed.model_version_id)
-        screened = pipeline.screen(path, name=claimed.name, heartbeat=heartbeat)
+        shadow = context.shadow_of(claimed.object_key, claimed.model_version_id)
+        screened = pipeline.screen(path, name=claimed.name, heartbeat=heartbeat, shadow=shadow)
         found = time.monotonic()
         result = to_result(screened, context.objects)
         heartbeat()
@@ -134,6 +136,7 @@ def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -
 
         flagged = patiently(store, heartbeat=heartbeat)
         stored = time.monotonic()
+        _keep_shadow(context, claimed, screened.shadow)
     metrics.SCREENED.labels(outcome=result.verdict).inc()
     for stage, seconds in result.timings.items():
         metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
@@ -147,6 +150,19 @@ def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -
         ticket = Ticket(row_id=frame, attempt=1, priority=claimed.ticket.priority)
         if not _enqueue(context, EXPLAIN, ticket):
             return
+
+
+def _keep_shadow(context: Context, claimed: screenings.Claim, answer: ShadowResult | None) -> None:
+    """Once the verdict is stored, and in a transaction of its own: it must not cost the video anything."""
+    if answer is None:
+        return
+    try:
+        with transaction(context.engine) as session:
+            shadows.keep(session, claimed.ticket.row_id, answer)
+    except JobTimeoutException:
+        raise
+    except Exception:
+        log.exception("the shadow's answer is lost", shadow=answer.model_version)
 
 
 def _recognise(context: Context, claimed: screenings.Claim, result: ScreeningResult) -> list[Match]:
@@ -259,7 +275,7 @@ def _settle(
     except PermanentError as error:
         log.exception("the installation is at fault")
         _unless_stale(fail, error)
-    except (ServiceUnavailable, ObjectStoreError) as error:
+    except (ServiceUnavailable, ObjectStoreError, CheckpointMissing) as error:
         log.warning("attempt given back: the installation was at fault", reason=str(error))
         _unless_stale(release, End(reason=str(error), counts=False, at_once=False))
     except Exception as error:

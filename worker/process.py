@@ -147,7 +147,7 @@ def run_worker(name: str, settings: Settings, *, burst: bool = False, context: C
     try:
         with traces.exported(settings, f"worker {name}"), shown(settings, f"worker {name}", loaded=loaded):
             # Before the first job.
-            _ = context.pipeline if name == queues.SCREEN else context.classifier
+            _ = (context.pipeline, context.shadow) if name == queues.SCREEN else context.classifier
             loaded.set()
             if torch.cuda.is_available():
                 metrics.GPU_BYTES.set_function(torch.cuda.memory_reserved)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from core.flips import UNDECIDED, Flip
 from core.model_version import ModelVersion
 from core.outcomes import ScreeningStatus, Verdict
 from core.policy import Policy
@@ -38,17 +39,6 @@ from worker.screening.aggregation import (
 PAGE = 200  # screenings in a transaction, and in an entry of the audit log
 SAME = 1e-9  # of a score: less is another processor's rounding
 HALF = 0.5  # of the coverage, below which older releases' samples were mostly damaged
-UNDECIDED = "none"
-
-
-@dataclass(frozen=True, kw_only=True, order=True)
-class Flip:
-    """A verdict before and after, of videos of one source on which reviewers said the same last."""
-
-    before: str
-    after: str
-    source: str
-    decision: str  # core.outcomes.DecisionOutcome, or UNDECIDED
 
 
 @dataclass(kw_only=True)
@@ -63,7 +53,7 @@ class Tally:
 
     @property
     def flips(self) -> dict[Flip, int]:
-        return {each: number for each, number in self.videos.items() if each.before != each.after}
+        return {each: number for each, number in self.videos.items() if each.flips}
 
 
 def reaggregate(

@@ -5,7 +5,6 @@ soon as their faces are cropped; only the few most suspicious pictures are kept 
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,17 +24,16 @@ from worker.screening.aggregation import (
     Stretch,
     TrackScore,
     VideoScore,
-    doubted,
     flagged_stretches,
     resemblance,
-    score_track,
-    score_video,
 )
 from worker.screening.evidence import Candidate, Evidence, in_turn, jpeg, png, worth_keeping
 from worker.screening.faces import classify, cut_out
 from worker.screening.frame_hashes import FrameHashes
+from worker.screening.judging import by_track, judged
 from worker.screening.memory import TRIM_EVERY, give_back
 from worker.screening.screened import Screened
+from worker.screening.shadow import Shadow
 from worker.screening.tracks import Tracker, describe
 from worker.screening.turning import Turner
 
@@ -49,6 +47,7 @@ class _Run:
     """What one screening collects on its way."""
 
     hashes: FrameHashes
+    shadow: Shadow | None
     turners: dict[int, Turner] = field(default_factory=dict)  # one for each stream
     trackers: dict[int, Tracker] = field(default_factory=dict)  # one for each stream
     numbers: dict[tuple[int, int], int] = field(
@@ -87,6 +86,7 @@ class Pipeline:
         name: str | None = None,
         progress: Progress | None = None,
         heartbeat: Callable[[], None] = lambda: None,
+        shadow: Shadow | None = None,
     ) -> Screened:
         """Screen one video or image.
 
@@ -95,11 +95,12 @@ class Pipeline:
             name: what messages call it.
             progress: told the samples done and expected.
             heartbeat: called between batches; it may raise to stop (a lost lease, a deadline).
+            shadow: what another classifier makes of the same faces is asked of it, and changes nothing.
 
         Raises InputError if the file cannot be screened.
         """
         began = time.perf_counter()
-        run = _Run(hashes=FrameHashes(self.settings.known))
+        run = _Run(hashes=FrameHashes(self.settings.known), shadow=shadow)
         with self.reader(path, self.settings.decode, self.settings.sampling, name=name) as reader:
             for frames in self._decode(reader, run):
                 heartbeat()
@@ -119,6 +120,7 @@ class Pipeline:
                 raise RuntimeError("the decoder ended without a report")
             tracks, video = self._aggregate(run, reader.report)
             evidence = self._evidence(run, tracks, video)
+            other = None if shadow is None else shadow.answer(run.candidates, reader.report)
             run.seconds["total"] = time.perf_counter() - began
             return Screened(
                 model_version=self._classifier.version,
@@ -131,6 +133,7 @@ class Pipeline:
                 policy=Policy.of(self._classifier.version, self.settings.scoring),
                 evidence=evidence,
                 hashes=run.hashes.kept,
+                shadow=other,
                 timings={stage: round(seconds, 4) for stage, seconds in run.seconds.items()},
             )
 
@@ -171,6 +174,8 @@ class Pipeline:
                 usable = [candidate for candidate in candidates if candidate.quality.rejection is None]
                 if usable:
                     run.pictures[frame.index] = jpeg(frame.image)
+                    if run.shadow is not None:
+                        run.shadow.add(frame, usable, like=(version.crop.margin, version.input_size))
                 run.unclassified += usable
                 run.candidates += candidates
                 cropped.append(candidates)
@@ -183,6 +188,8 @@ class Pipeline:
             while len(run.unclassified) >= size or (finish and run.unclassified):
                 batch, run.unclassified = run.unclassified[:size], run.unclassified[size:]
                 classify(batch, self._classifier)
+        if run.shadow is not None:
+            run.shadow.classify(finish=finish)
 
     def _track(self, frames: list[Frame], cropped: list[list[Candidate]], run: _Run) -> None:
         with run.stage("track"):
@@ -211,35 +218,16 @@ class Pipeline:
 
     def _aggregate(self, run: _Run, report: DecodeReport) -> tuple[list[TrackResult], VideoScore]:
         with run.stage("aggregate"):
-            settings, version = self.settings, self._classifier.version
-            members: dict[int, list[Candidate]] = defaultdict(list)
-            for candidate in run.candidates:
-                members[candidate.track].append(candidate)
-            numbers = sorted(members)
-            reasons = {
-                number: [
-                    one.quality.rejection for one in members[number] if one.quality.rejection is not None
-                ]
-                for number in numbers
-            }
-            scores = [
-                score_track(
-                    [one.logit for one in members[number] if one.logit is not None],
-                    rejections=reasons[number],
-                    families=[one.families for one in members[number] if one.families],
-                    samples=report.streams[members[number][0].stream].taken,
-                    version=version,
-                    scoring=settings.scoring,
-                    tracks=settings.tracks,
-                )
-                for number in numbers
-            ]
-            video = score_video(scores, version=version, scoring=settings.scoring)
-            for stream in report.streams.values():
-                video = doubted(video, taken=stream.taken, damaged=stream.damaged)
+            version, scoring = self._classifier.version, self.settings.scoring
+            logits = [one.logit for one in run.candidates]
+            video = judged(
+                run.candidates, logits, report=report, version=version, settings=self.settings, families=True
+            )
             tracks = [
-                _track(number, members[number], score, video, version=version, scoring=settings.scoring)
-                for number, score in zip(numbers, video.tracks, strict=True)
+                _track(number, members, score, video, version=version, scoring=scoring)
+                for (number, members), score in zip(
+                    by_track(run.candidates).items(), video.tracks, strict=True
+                )
             ]
             return tracks, video
 

@@ -9,7 +9,7 @@ from core.model_version import ModelVersion
 from core.outcomes import Verdict
 from core.policy import Policy
 from core.provenance import Provenance
-from core.results import FaceResult, TrackResult
+from core.results import FaceResult, ShadowResult, TrackResult
 from worker.decoder.reader import DecodeReport, Probe
 from worker.screening.aggregation import VideoScore
 from worker.screening.evidence import Evidence
@@ -29,6 +29,7 @@ class Screened:
     policy: Policy  # by which the scores became its verdict
     evidence: Sequence[Evidence]  # of each flagged track, the worst track's first; empty unless flagged
     hashes: Sequence[FrameHash] = ()  # of frames, by time: what the video looks like
+    shadow: ShadowResult | None = None  # another classifier's answer; None: none was asked, or it failed
     timings: dict[str, float]  # seconds per stage, and "total"
 
     @property

@@ -107,9 +107,9 @@ class ScriptedPipeline:
     def __init__(self, act: Callable[[Heartbeat], None]) -> None:
         self.act, self.calls = act, 0
 
-    def screen(self, path: Path, *, name: str, heartbeat: Heartbeat) -> Screened:
+    def screen(self, path: Path, *, name: str, heartbeat: Heartbeat, shadow: None) -> Screened:
         assert path.is_file()
-        assert name == "clip.mp4"
+        assert (name, shadow) == ("clip.mp4", None)
         self.calls += 1
         self.act(heartbeat)
         return self.found

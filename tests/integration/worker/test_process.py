@@ -50,7 +50,7 @@ settings = Settings()
 
 
 class SlowPipeline:
-    def screen(self, path, *, name, heartbeat):
+    def screen(self, path, *, name, heartbeat, shadow):
         begun.touch()
         if how == "hang":
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
+from core.flips import Flip
 from core.model_version import Calibration, Looks
 from core.outcomes import DecisionOutcome, MediaKind, Replaced, Verdict
 from core.outgoing import Guard
@@ -38,7 +39,7 @@ from tests.unit.worker.screening.test_pipeline import (
     small_batches,
 )
 from worker.outcome import to_result
-from worker.reaggregation import Flip, Tally, reaggregate
+from worker.reaggregation import Tally, reaggregate
 from worker.screening.screened import Screened
 
 __all__ = ["bare_engine", "clip", "engine", "small_batches"]

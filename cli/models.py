@@ -1,0 +1,169 @@
+"""`facewarden models`: the versions that were seen, compared, promoted and rolled back."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.configuration import read_settings
+from core.outcomes import DecisionOutcome
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from core.settings import Settings
+    from storage.read.models import Comparison
+
+ACTOR = "cli"  # in the audit log: anybody with a shell here
+
+models = typer.Typer(
+    name="models", help="Model versions: list, compare, promote, roll back.", no_args_is_help=True
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
+Named = Annotated[
+    str, typer.Argument(help="Id, its beginning, or label of a version; or a checkpoint's file.")
+]
+
+
+@contextmanager
+def _database(settings: "Settings") -> "Iterator[Engine]":
+    from storage.engine import connect
+
+    engine = connect(settings.sql_url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@models.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """Print the versions that the database knows, and how many videos each has seen."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from cli.tables import printed_label
+    from core.model_version import checkpoint_of
+    from core.outcomes import ScreeningStatus
+    from storage.engine import reading
+    from storage.read.models import seen
+
+    settings = read_settings()
+    with _database(settings) as engine, reading(engine) as session:
+        found = seen(session)
+    here = {each.id: checkpoint_of(settings.weights, each.id) for each in found}
+    if as_json:
+        for each in found:
+            row = {**asdict(each), "created_at": each.created_at.isoformat()}
+            typer.echo(json.dumps(row | {"checkpoint": here[each.id] and str(here[each.id])}))
+        return
+    table = Table("model", "screened", "in the queue", "shadow", "suspect", "fake", "calibration", "here")
+    for each in found:
+        table.add_row(
+            printed_label(each.id, each.label) + (" [bold]active[/]" if each.active else ""),
+            f"{each.screenings.get(ScreeningStatus.DONE, 0):,}",
+            f"{each.represents:,}",
+            f"{each.shadowed:,}",
+            *("-" if share is None else f"{share:.3f}" for share in (each.suspect_from, each.fake_from)),
+            each.calibration,
+            "yes" if here[each.id] else "no",
+        )
+    Console().print(table)
+    if not any(each.active for each in found):
+        typer.echo("None was promoted: each machine screens with its FACEWARDEN_WEIGHTS.")
+
+
+@models.command()
+def compare(first: Named, second: Named, as_json: AsJson = False) -> None:
+    """Compare two versions on the videos that both have judged, by a screening or in the shadow."""
+    from review.rescreening import version_of
+    from storage.engine import reading
+    from storage.read import models as read
+
+    settings = read_settings()
+    with _database(settings) as engine:
+        one, other = (version_of(engine, settings, named) for named in (first, second))
+        with reading(engine) as session:
+            found = read.compare(session, one, other)
+    if as_json:
+        rows = [{**asdict(each), "videos": number} for each, number in sorted(found.videos.items())]
+        whole = {**vars(found), "videos": rows, "compared": found.compared, "agreement": found.agreement}
+        typer.echo(json.dumps(whole))
+        return
+    _print(found)
+
+
+def _print(found: "Comparison") -> None:
+    from rich.console import Console
+
+    from cli.flips import flip_table, matrix
+    from cli.tables import percent
+
+    console = Console()
+    if found.compared:
+        console.print(matrix(found.videos, f"by {found.first}", "then"))
+    if found.flips:
+        console.print(flip_table(found.flips, found.first, found.second))
+    console.print(
+        f"{found.compared:,} videos by both ({found.only_first:,} only by {found.first},"
+        f" {found.only_second:,} only by {found.second}); the same verdict: {percent(found.agreement)}",
+        highlight=False,
+    )
+    if found.mean_difference is not None:
+        console.print(
+            f"scores of {found.scored:,}: the second's are {found.mean_difference:+.3f} on average, and"
+            f" {found.mean_distance:.3f} apart",
+            highlight=False,
+        )
+    for decision in (DecisionOutcome.FAKE, DecisionOutcome.GENUINE):
+        number, one, other = found.flagged(decision)
+        if number:
+            console.print(
+                f"of {number:,} decided as {decision}: {one:,} flagged by the first, {other:,} by the second",
+                highlight=False,
+            )
+
+
+@models.command()
+def promote(
+    model: Named,
+    elsewhere: Annotated[
+        bool, typer.Option("--elsewhere", help="Although its checkpoint is not on this machine.")
+    ] = False,
+) -> None:
+    """Let a version screen new videos, on all machines, from their next job on.
+
+    Each machine that screens or explains needs its checkpoint beside the one of FACEWARDEN_WEIGHTS first.
+    """
+    from core.errors import Conflict
+    from core.model_version import checkpoint_of
+    from review.rescreening import version_of
+    from storage import model_versions
+    from storage.engine import transaction
+
+    settings = read_settings()
+    with _database(settings) as engine:
+        version = version_of(engine, settings, model)
+        if not elsewhere and checkpoint_of(settings.weights, version) is None:
+            folder = Path(settings.weights).resolve().parent
+            reason = f"its checkpoint is not in {folder}; copy it there, on every machine, or say --elsewhere"
+            raise Conflict(what="The model version", key=version, reason=reason)
+        with transaction(engine) as session:
+            model_versions.promote(session, version, actor=ACTOR)
+    typer.echo(f"{version} screens new videos from now on; `facewarden models rollback` undoes it")
+
+
+@models.command()
+def rollback() -> None:
+    """Undo the last promotion: the version before screens new videos again."""
+    from storage import model_versions
+    from storage.engine import transaction
+
+    with _database(read_settings()) as engine, transaction(engine) as session:
+        now = model_versions.roll_back(session, actor=ACTOR)
+    typer.echo(f"new videos are screened by {now or 'the checkpoint of FACEWARDEN_WEIGHTS'} again")

@@ -1,0 +1,102 @@
+"""Which model version screens new videos, and what two of them say of the same ones."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from core.errors import Conflict, NotFound
+from core.flips import Flip
+from core.outcomes import DecisionOutcome, Verdict
+from core.results import ShadowResult
+from core.roles import Role
+from storage import model_versions, shadows
+from storage.engine import reading, transaction
+from storage.people import accounts, decisions
+from storage.read.models import compare, seen
+from tests.integration.worker.test_reaggregation import kept
+from tests.screening_results import register_model, screening_result
+
+
+@pytest.fixture
+def two(engine: Engine) -> Engine:
+    with transaction(engine) as session:
+        register_model(session)
+        register_model(session, "m-2")
+    return engine
+
+
+def in_the_shadow(engine: Engine, screening_id: int, verdict: Verdict, score: float | None) -> None:
+    answer = ShadowResult(
+        model_version="m-2",
+        policy="p",
+        verdict=verdict,
+        score=score,
+        raw_score=score,
+        looks=1.0,
+        logits=[1.0, 2.0],
+        seconds=0.5,
+    )
+    with transaction(engine) as session:
+        shadows.keep(session, screening_id, answer)
+
+
+def active(engine: Engine) -> str | None:
+    with reading(engine) as session:
+        return model_versions.active(session)
+
+
+def test_promotions_are_undone_one_by_one(two: Engine) -> None:
+    assert active(two) is None
+    for version in ("m-1", "m-2", "m-2"):
+        with transaction(two) as session:
+            model_versions.promote(session, version, actor="anna")
+    assert active(two) == "m-2"
+    found: list[Any] = []
+    for _ in range(2):
+        with transaction(two) as session:
+            found.append(model_versions.roll_back(session, actor="anna"))
+    assert found == ["m-1", None], "promoting what is active counts once"
+    assert active(two) is None
+    with pytest.raises(Conflict), transaction(two) as session:
+        model_versions.roll_back(session, actor="anna")
+    with pytest.raises(NotFound), transaction(two) as session:
+        model_versions.promote(session, "m-9", actor="anna")
+
+
+def test_two_versions_are_compared_on_what_both_have_judged(two: Engine) -> None:
+    fake = kept(two, screening_result(score=0.9))
+    clear = kept(two, screening_result(Verdict.CLEAR, 0.1), 2)
+    kept(two, screening_result(score=0.8), 3)
+    in_the_shadow(two, fake, Verdict.SUSPECT, 0.5)  # replaced by the next
+    in_the_shadow(two, fake, Verdict.CLEAR, 0.2)
+    in_the_shadow(two, clear, Verdict.CLEAR, 0.2)
+    kept(two, ("m-2", screening_result(score=0.9)), 2)  # a screening of its own counts before its shadow
+    kept(two, ("m-2", screening_result(score=0.9)), 4)
+    with transaction(two) as session:
+        anna = accounts.add(
+            session, name="anna", role=Role.SERVICE, password_hash=None, actor="t", must_change=False
+        )
+        decisions.decide(session, video_id=1, account_id=anna.id, outcome=DecisionOutcome.GENUINE)
+        decisions.decide(session, video_id=2, account_id=anna.id, outcome=DecisionOutcome.FAKE)
+    with reading(two) as session:
+        found = compare(session, "m-1", "m-2")
+        back = compare(session, "m-2", "m-1")
+        listed = {each.id: each for each in seen(session)}
+    assert found.videos == {
+        Flip(before="fake", after="clear", source="", decision="genuine"): 1,
+        Flip(before="clear", after="fake", source="", decision="fake"): 1,
+    }
+    assert (found.agreement, found.only_first, found.only_second, found.scored) == (0.0, 1, 1, 2)
+    assert (found.mean_difference, found.mean_distance) == pytest.approx((0.05, 0.75))
+    assert found.flagged(DecisionOutcome.GENUINE) == (1, 1, 0)
+    assert found.flagged(DecisionOutcome.FAKE) == (1, 0, 1)
+    assert (back.compared, back.mean_difference) == (2, pytest.approx(-0.05))
+    assert (listed["m-1"].screenings, listed["m-1"].represents) == ({"done": 3}, 2)
+    assert (listed["m-2"].shadowed, listed["m-2"].represents, listed["m-2"].active) == (2, 2, False)
+
+
+def test_nothing_in_common_is_nothing_compared(two: Engine) -> None:
+    with reading(two) as session:
+        found = compare(session, "m-1", "m-2")
+    assert (found.compared, found.agreement, found.mean_difference) == (0, None, None)
