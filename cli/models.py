@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from core.settings import Settings
+    from storage.read.model_report import ModelReport
     from storage.read.models import Comparison
 
 ACTOR = "cli"  # in the audit log: anybody with a shell here
+REPORTED_DAYS = 90
+RATES = (0.01, 0.05)
 
 models = typer.Typer(
-    name="models", help="Model versions: list, compare, promote, roll back.", no_args_is_help=True
+    name="models", help="Model versions: list, compare, report, promote, roll back.", no_args_is_help=True
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
@@ -127,6 +131,77 @@ def _print(found: "Comparison") -> None:
                 f"of {number:,} decided as {decision}: {one:,} flagged by the first, {other:,} by the second",
                 highlight=False,
             )
+
+
+@models.command()
+def report(
+    model: Annotated[
+        str | None, typer.Argument(help="Version, as above; by default the one that screens new videos.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From this day on, UTC; default 90 days.")
+    ] = None,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option(min=0.0, max=1.0, help="Wanted share of genuine videos flagged; default 0.01 and 0.05."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold a version's scores against the reviewers' decisions: precision by score, thresholds, drift."""
+    from review.rescreening import version_of
+    from storage.engine import reading
+    from storage.read.model_report import report as make
+
+    settings = read_settings()
+    began = datetime.now(UTC) - timedelta(days=REPORTED_DAYS) if since is None else since.replace(tzinfo=UTC)
+    with _database(settings) as engine:
+        version = version_of(engine, settings, model)
+        with reading(engine) as session:
+            found = make(session, version, since=began, rates=rate or RATES)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), default=datetime.isoformat))
+        return
+    _print_report(found)
+
+
+def _print_report(found: "ModelReport") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from cli.tables import percent
+
+    console = Console()
+    table = Table("score", "scored", "mean", "fake", "genuine", "unsure", "not reviewed", "precision (95 %)")
+    for each in found.strata:
+        if each.scored:
+            spread = f"{percent(each.precision_low)} to {percent(each.precision_high)}"
+            table.add_row(
+                f"{each.low:.1f} to {each.high:.1f}",
+                f"{each.scored:,}",
+                "-" if each.mean_score is None else f"{each.mean_score:.2f}",
+                *(f"{number:,}" for number in (each.fake, each.genuine, each.unsure, each.unreviewed)),
+                "-" if each.precision is None else f"{percent(each.precision)} ({spread})",
+            )
+    console.print(table)
+    console.print(
+        f"{found.model_version} since {found.since:%Y-%m-%d}: {found.reviewed:,} of {found.scored:,} scored"
+        " videos were decided. Reviewers see mostly what is flagged, so low scores are known less than high."
+        f" Ranges without a decision, taken for genuine: {found.strata_without_review}.",
+        highlight=False,
+    )
+    for one in found.suggestions:
+        wanted = f"to flag {percent(one.wanted_rate)} of the genuine videos: "
+        told = "nothing to suggest (too few genuine videos were decided)"
+        if one.threshold is not None:
+            told = (
+                f"threshold {one.threshold:.2f} (estimated {percent(one.estimated_rate)}, of those reviewed"
+                f" {percent(one.reviewed_rate)}; finds {percent(one.fakes_found)} of the decided fakes)"
+            )
+        console.print(wanted + told, highlight=False)
+    drift = "too few scores" if found.drift is None else f"{found.drift:.2f}"
+    console.print(
+        f"drift of the last {found.recent_days} days against the days before (PSI): {drift}", highlight=False
+    )
 
 
 @models.command()

@@ -105,7 +105,7 @@ def _calibration(row: ModelVersionRow) -> str:
 
 def compare(session: Session, first: str, second: str) -> Comparison:
     """The verdicts of two versions on the videos that both have judged, counted in the database."""
-    one, other = _answers(first).subquery("one"), _answers(second).subquery("other")
+    one, other = answers(first).subquery("one"), answers(second).subquery("other")
     last = select(Decision.video_id, func.max(Decision.id).label("id")).group_by(Decision.video_id).subquery()
     decided = aliased(Decision)
     keys = (one.c.verdict, other.c.verdict, one.c.source, decided.outcome)
@@ -139,8 +139,11 @@ def compare(session: Session, first: str, second: str) -> Comparison:
     )
 
 
-def _answers(version: str) -> "CompoundSelect[Any]":
-    """Each video once: by its screening, or else what the version said in the shadow of another's."""
+def answers(version: str) -> "CompoundSelect[Any]":
+    """Each video that the version has judged, once: by its screening, or else what it said in the shadow.
+
+    The columns are `video_id`, `source`, `verdict`, `score` and `at`.
+    """
     done = (Screening.model_version_id == version, Screening.status == ScreeningStatus.DONE)
     own = aliased(Screening)
     screened = select(own.id).where(
@@ -151,8 +154,8 @@ def _answers(version: str) -> "CompoundSelect[Any]":
     newest = _newest_shadows(version)
     columns = (Screening.video_id, Screening.source)
     return union_all(
-        select(*columns, Screening.verdict, Screening.score).where(*done),
-        select(*columns, ShadowAnswer.verdict, ShadowAnswer.score)
+        select(*columns, Screening.verdict, Screening.score, Screening.finished_at.label("at")).where(*done),
+        select(*columns, ShadowAnswer.verdict, ShadowAnswer.score, ShadowAnswer.created_at)
         .join(ShadowAnswer, ShadowAnswer.screening_id == Screening.id)
         .where(ShadowAnswer.id.in_(newest), ~screened.exists()),
     )
@@ -165,6 +168,6 @@ def _newest_shadows(version: str) -> "Select[Any]":
 
 
 def _alone(session: Session, version: str, other: str) -> int:
-    one, two = _answers(version).subquery("one"), _answers(other).subquery("two")
+    one, two = answers(version).subquery("one"), answers(other).subquery("two")
     query = select(func.count()).select_from(one.outerjoin(two, two.c.video_id == one.c.video_id))
     return session.scalar(query.where(two.c.video_id.is_(None))) or 0

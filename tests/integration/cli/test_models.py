@@ -50,6 +50,12 @@ def test_versions_are_listed_compared_promoted_and_rolled_back(ask: Any, checkpo
     (row,) = json.loads(ask("compare", "m-1", "m-2", "--json"))["videos"]
     assert (row["before"], row["after"], row["videos"]) == ("fake", "clear", 1)
 
+    told = json.loads(ask("report", "m-1", "--json"))
+    assert (told["scored"], told["reviewed"], told["strata"][9]["scored"]) == (1, 0, 1)
+    said = ask("report", "m-1", "--rate", "0.02", "--since", "2020-01-01")
+    assert "0 of 1 scored videos were decided" in " ".join(said.split())
+    assert "to flag 2.0% of the genuine videos: nothing to suggest" in " ".join(said.split())
+
     with pytest.raises(Conflict, match="--elsewhere"):
         ask("promote", "m-2")
     assert ask("promote", "m-2", "--elsewhere").startswith("m-2 screens new videos")

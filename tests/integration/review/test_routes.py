@@ -142,6 +142,7 @@ ROUTES: dict[tuple[str, str], Door] = {
     ("GET", "/v1/export"): needs(VIEW, EXPORT),
     ("GET", "/v1/dashboard"): needs(VIEW),
     ("GET", "/v1/models"): needs(VIEW),
+    ("GET", "/v1/models/report"): needs(VIEW, DECIDE),
     ("GET", "/queue"): needs(VIEW),
     ("POST", "/queue/next"): needs(VIEW, DECIDE),
     ("GET", "/videos/{video_id}"): needs(VIEW),

@@ -132,6 +132,10 @@ def test_dashboard_and_models(site: Site) -> None:
     assert [day["screened"] for day in found["days"]] == [0, 3]
     assert found["reviewers"] == {"reviewer": 2}
     assert [model["id"] for model in client.get("/v1/models").json()] == [site.version.id]
+    told = client.get("/v1/models/report", params={"model_version": site.version.id, "rate": 0.02}).json()
+    assert told["scored"] == sum(each["scored"] for each in told["strata"])
+    assert [each["wanted_rate"] for each in told["suggestions"]] == [0.02]
+    assert client.get("/v1/models/report", params={"model_version": "m-9"}).status_code == 404
     assert client.get("/v1/counts").json()["decided"] == {"value": 2, "more": False}
 
 
