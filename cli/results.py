@@ -95,6 +95,7 @@ def as_object(found: ScreeningDetail, objects: ObjectStore) -> dict[str, Any]:
         "known": [_known(each) for each in found.known],
         "attempt": found.attempt,
         "looks": found.looks,
+        "policy": None if found.policy is None else asdict(found.policy),
         "provenance": told(found.provenance),
         "tracks": [_track(found, track) for track in found.tracks],
         "flagged_frames": [_frame(frame, objects) for frame in found.flagged_frames],

@@ -27,6 +27,11 @@ class Policy:
             top_fraction=scoring.top_fraction,
         )
 
+    @classmethod
+    def of_stored(cls, text: str) -> Self:
+        """What `stored` gave."""
+        return cls(**json.loads(text))
+
     def stored(self) -> str:
         """As rows name it: equal policies have equal texts."""
         return json.dumps(asdict(self), sort_keys=True)

@@ -28,6 +28,8 @@ NAMES = {
     "second_opinion": "Second opinion",
     "open": "Open",
     "decided": "Decided",
+    "reaggregated": "then judged by other thresholds",
+    "screened_again": "then screened again",
     "lime": "LIME",
     "grad_cam": "Grad-CAM",
 }

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.outcomes import Replaced
+from core.policy import Policy
 from storage import values
 from storage.tables import EarlierAnswer, Screening
 
@@ -16,7 +17,7 @@ from storage.tables import EarlierAnswer, Screening
 class EarlierAnswerView:
     replaced_at: datetime
     because: str  # core.outcomes.Replaced
-    policy: str | None  # as core.policy.Policy stores it; None: by an older release
+    policy: Policy | None  # None: by an older release
     verdict: str
     score: float | None  # calibrated, [0, 1]
 
@@ -47,4 +48,11 @@ def of_screening(session: Session, screening_id: int) -> Sequence[EarlierAnswerV
         .where(EarlierAnswer.screening_id == screening_id)
         .order_by(EarlierAnswer.number.desc())
     )
-    return [values.of_row(EarlierAnswerView, row) for row in rows]
+    return [
+        values.of_row(
+            EarlierAnswerView,
+            row,
+            policy=None if row.policy is None else Policy.of_stored(row.policy),
+        )
+        for row in rows
+    ]

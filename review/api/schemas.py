@@ -12,6 +12,7 @@ from core.outcomes import (
     ExplainStatus,
     ExplanationMethod,
     MediaKind,
+    Replaced,
     ScreeningStatus,
     Verdict,
 )
@@ -264,6 +265,25 @@ class Provenance(_Given):
     generators: list[str] = Field(description="Tools whose marks it carries.")
 
 
+class Policy(_Given):
+    """By what rules frame scores became the verdict."""
+
+    suspect_from: float = Field(description="Score from which a video is `suspect`.")
+    fake_from: float
+    stretch_frames: int = Field(description="Usable frames that form a stretch.")
+    top_fraction: float = Field(description="Of a stretch's frames, highest first, that its score averages.")
+
+
+class EarlierAnswer(_Given):
+    """What this screening said before its present answer."""
+
+    replaced_at: datetime
+    because: Replaced = Field(description="`reaggregated`: by another policy, from the stored logits.")
+    policy: Policy | None
+    verdict: Verdict
+    score: float | None
+
+
 class Kept(_Given):
     hold: str | None = Field(description="Legal hold: why nothing of it may be erased.")
     original_erased_at: datetime | None = Field(description="When the file's days were over.")
@@ -279,6 +299,7 @@ class VideoDetail(_Given):
     queued_at: datetime
     started_at: datetime | None
     raw_score: float | None = Field(description="The logit behind the score.")
+    policy: Policy | None = Field(description="Null: no verdict yet, or by an older release.")
     unseen: list[str] = Field(description="What was not examined, in words.")
     looks: float | None = Field(
         description="Number of faces and stretches of which the worst gave the score."
@@ -292,6 +313,7 @@ class VideoDetail(_Given):
     screenings: list[Screening] = Field(
         description="By all model versions, the most recently requested first."
     )
+    earlier: list[EarlierAnswer] = Field(description="Of this screening, the newest first.")
     decisions: list[Decision] = Field(description="Oldest first.")
     sightings: list[Sighting] = Field(description="Oldest first.")
     known: list[KnownContent] = Field(

@@ -92,6 +92,7 @@ def _blinded(answer: schemas.VideoDetail, found: VideoDetail, principal: Princip
         update={
             "video": schemas.Video.model_validate(listing.blinded(found.item)),
             "raw_score": None,
+            "earlier": [],
             "flagged_frames": [],
             "known": [],
             "decisions": [each for each in answer.decisions if each.account == principal.name],

@@ -17,7 +17,7 @@ from review.pages.timeline import Lane, Sample, Tick
 from review.words import Judgement, Tone, named, percent
 from storage.people.decisions import DecisionView
 from storage.queue.listing import QueueItem, blinded
-from storage.read.detail import ModelDetail, TrackDetail, VideoDetail
+from storage.read.detail import TrackDetail, VideoDetail
 from storage.read.explanation import StoredExplanation
 from storage.read.flagged_frames import FlaggedFrameDetail
 
@@ -117,7 +117,7 @@ def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
     ordered = sorted(detail.tracks, key=lambda t: t.number if hidden else -(t.score or 0.0))
     colours = {track.number: place % 4 for place, track in enumerate(ordered)}
     lanes = [_lane(detail, track, duration, hidden=hidden) for track in ordered]
-    thresholds = _thresholds(detail.model)
+    thresholds = _thresholds(detail)
     return VideoPage(
         item=item,
         hidden=hidden,
@@ -191,11 +191,14 @@ def _lane(detail: VideoDetail, track: TrackDetail, duration: float, *, hidden: b
     )
 
 
-def _thresholds(model: ModelDetail) -> dict[str, float]:
-    """The stored thresholds, the lower one only if it differs."""
-    found = {} if model.fake_threshold is None else {"fake": model.fake_threshold}
-    if model.suspect_threshold not in (None, model.fake_threshold):
-        found["suspect"] = model.suspect_threshold
+def _thresholds(detail: VideoDetail) -> dict[str, float]:
+    """Those that the verdict was reached by, else the checkpoint's; the lower one only if it differs."""
+    model, policy = detail.model, detail.policy
+    fake = model.fake_threshold if policy is None else policy.fake_from
+    suspect = model.suspect_threshold if policy is None else policy.suspect_from
+    found = {} if fake is None else {"fake": fake}
+    if suspect not in (None, fake):
+        found["suspect"] = suspect
     return found
 
 

@@ -15,9 +15,11 @@ from core.face_evidence import FaceEvidence
 from core.known import KnownContent
 from core.model_version import Calibration
 from core.outcomes import ExplanationMethod
+from core.policy import Policy
 from core.provenance import Provenance
 from core.results import FaceResult, TrackResult
-from storage import values
+from storage import earlier_answers, values
+from storage.earlier_answers import EarlierAnswerView
 from storage.erasure import Kept, kept
 from storage.people import decisions
 from storage.people.decisions import DecisionView
@@ -96,6 +98,7 @@ class ScreeningDetail:
     queued_at: datetime
     started_at: datetime | None
     raw_score: float | None  # the aggregated logit behind the score
+    policy: Policy | None  # by which it became the verdict; None: no verdict, or by an older release
     unseen: list[str]  # what was not examined, in words
     looks: float | None  # at faces and stretches, of which the worst decided
     probe: dict[str, Any] | None  # container, codec, size, duration
@@ -136,6 +139,7 @@ class VideoDetail(ScreeningDetail):
     kept: Kept
     model: ModelDetail
     screenings: list[ScreeningSummary]  # of all model versions, the latest request first
+    earlier: Sequence[EarlierAnswerView]  # of this screening, the newest first
     decisions: list[DecisionView]  # the oldest first
 
 
@@ -160,6 +164,7 @@ def video(
         kept=kept(session, video_id),
         model=model,
         screenings=_screenings(session, video_id),
+        earlier=earlier_answers.of_screening(session, screening.id),
         decisions=decisions.history(session, video_id),
     )
 
@@ -248,6 +253,7 @@ def _details(
             ScreeningDetail,
             row,
             item=item,
+            policy=None if row.policy is None else Policy.of_stored(row.policy),
             unseen=row.unseen or [],
             provenance=None if row.provenance is None else Provenance.of(row.provenance),
             tracks=tracks.get(row.id, []),

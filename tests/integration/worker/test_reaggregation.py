@@ -13,6 +13,7 @@ from core.flips import Flip
 from core.model_version import Calibration, Looks
 from core.outcomes import DecisionOutcome, MediaKind, Replaced, Verdict
 from core.outgoing import Guard
+from core.policy import Policy
 from core.roles import Role
 from core.settings import ScoringSettings, Settings
 from core.signals import Signal
@@ -45,6 +46,7 @@ from worker.screening.screened import Screened
 __all__ = ["bare_engine", "clip", "engine", "small_batches"]
 
 ANYTHING = Filters()
+POLICY = Policy(suspect_from=0.5, fake_from=0.5, stretch_frames=16, top_fraction=0.5).stored()
 LENIENT = ScoringSettings(fake_threshold=0.99, suspect_threshold=0.95)
 
 
@@ -194,7 +196,7 @@ def test_an_answer_that_came_meanwhile_is_left_alone(engine: Engine) -> None:
         (before,) = reaggregation.stored_scores(session, [number])
     answer = reaggregation.Answer(
         before=before,
-        policy="p",
+        policy=POLICY,
         verdict=Verdict.CLEAR,
         score=0.1,
         raw_score=-2.0,

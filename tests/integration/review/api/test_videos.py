@@ -9,11 +9,14 @@ from pypdf import PdfReader
 from sqlalchemy import select
 
 from core.outcomes import Verdict
+from core.settings import ScoringSettings
 from review.auth.cookies import SESSION
 from storage.engine import transaction
 from storage.people import sessions
+from storage.queue.filters import Filters
 from storage.tables import Account
 from tests.integration.review.api.site import CLEAR, FAILED, FLAGGED, QUEUED, SUSPECT, Site
+from worker.reaggregation import reaggregate
 
 
 def names(answer: Any) -> list[str]:
@@ -247,3 +250,21 @@ def test_a_pdf_is_made_of_whatever_people_wrote(site: Site) -> None:
     text = "".join(page.extract_text() for page in PdfReader(BytesIO(answer.content)).pages)
     assert "<b>не закрыт &" in text
     assert "unendlichunendlich" in text
+
+
+def test_an_answer_that_was_replaced_stays_to_be_seen(site: Site) -> None:
+    """The page compares the score with the thresholds that gave the verdict, not with the checkpoint's."""
+    stricter = ScoringSettings(suspect_threshold=0.6, fake_threshold=0.97)
+    reaggregate(site.engine, Filters(source="bucket:/in"), stricter, apply=True, actor="t")
+    video_id = site.ids[FLAGGED]
+    client = site.client()
+    found = client.get(f"/v1/videos/{video_id}").json()
+    assert (found["video"]["verdict"], found["policy"]["fake_from"]) == ("suspect", 0.97)
+    (earlier,) = found["earlier"]
+    assert (earlier["verdict"], earlier["because"], earlier["policy"]) == ("fake", "reaggregated", None)
+    page = " ".join(client.get(f"/videos/{video_id}").text.split())
+    assert "1 earlier answer<" in page
+    assert "threshold of 60.0% for “Suspect”" in page
+    site.blind("reviewer")
+    assert client.get(f"/v1/videos/{video_id}").json()["earlier"] == []
+    assert "earlier answer" not in client.get(f"/videos/{video_id}").text
