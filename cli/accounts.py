@@ -1,4 +1,4 @@
-"""`facewarden account`, `facewarden token` and `facewarden audit`: who may do what, without a browser."""
+"""`facewarden account` and `facewarden token`: who may do what, without a browser."""
 
 import json
 import sys
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-EXIT_BROKEN = 1
 
 account = typer.Typer(name="account", help="Who may sign in to review.", no_args_is_help=True)
 token = typer.Typer(name="token", help="API tokens for machines.", no_args_is_help=True)
-audit = typer.Typer(name="audit", help="The log of who did what.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
@@ -178,37 +176,6 @@ def revoke(token_id: Annotated[int, typer.Argument(help="Its number in `faceward
     with _database() as session:
         found = tokens.revoke(session, token_id, actor=ACTOR)
     typer.echo(f"token {found.id} of {found.account} ({found.name}) is revoked")
-
-
-@audit.command()
-def verify(
-    head: Annotated[str | None, typer.Option(help="A hash that an earlier run printed.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Check the log's hash chain; exit code 1 if it is broken or lacks the given hash.
-
-    Keep the printed hash somewhere else: with it, a later run also notices if the end was cut off.
-    """
-    from storage import audit as log
-    from storage.engine import connect, reading
-
-    engine = connect(read_settings().sql_url)
-    with reading(engine) as session:
-        found = log.verify(session, expected=head)
-    engine.dispose()
-    if as_json:
-        _print_json({"sound": found.sound, **vars(found)})
-    elif found.broken_at is not None:
-        typer.echo(
-            f"broken at event {found.broken_at}: it, or one before it, was changed or removed", err=True
-        )
-        typer.echo(f"{found.events} events before it are sound; their head is {found.head}", err=True)
-    elif found.expected_found is False:
-        typer.echo(f"{found.events} events, sound, but {head} is not among them: the log was cut", err=True)
-    else:
-        typer.echo(f"{found.events} events, sound; head {found.head}")
-    if not found.sound:
-        raise typer.Exit(EXIT_BROKEN)
 
 
 def _print_json(values: dict[str, Any]) -> None:

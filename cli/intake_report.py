@@ -16,9 +16,9 @@ from sqlalchemy import Engine
 
 from core.errors import InvalidValue, SettingsError
 from core.outcomes import ScreeningStatus
+from core.spreadsheets import cell
 from ingest.registration import Intake, Receipt
 from ingest.steps import Step
-from review.reports.export import cell
 from storage.engine import reading
 from storage.read import progress
 from storage.read.progress import Progress

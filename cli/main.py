@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import accounts, known, models, reaggregation, rescreening
+from cli import accounts, audit, known, models, reaggregation, rescreening
 from cli.configuration import read_settings as _settings
 from cli.learning import calibration, evaluation, gpu_training, hold_out, model_card, training
 from core.errors import FacewardenError
@@ -30,7 +30,7 @@ app = typer.Typer(
 
 app.add_typer(accounts.account)
 app.add_typer(accounts.token)
-app.add_typer(accounts.audit)
+app.add_typer(audit.audit)
 app.add_typer(known.known)
 app.add_typer(models.models)
 

@@ -30,7 +30,8 @@ with the fields of the error filled in.
     |   |-- InvalidValue              invalid_value
     |   |   |-- WeakPassword          weak_password
     |   |   |-- KeyReused             key_reused
-    |   |   `-- BadHashList           bad_hash_list
+    |   |   |-- BadHashList           bad_hash_list
+    |   |   `-- BadAuditFile          bad_audit_file
     |   |-- UnknownHost               unknown_host
     |   |-- Conflict                  conflict
     |   |   `-- HeldByAnother         held_by_another
@@ -298,6 +299,12 @@ class BadHashList(InvalidValue):
     """{name}, {place}: {reason}. Nothing was imported."""
 
     code = "bad_hash_list"
+
+
+class BadAuditFile(InvalidValue):
+    """{name}, {place}: {reason}. It is no file of `facewarden audit export`, or was changed since."""
+
+    code = "bad_audit_file"
 
 
 class UnknownHost(PermanentError):

@@ -25,6 +25,7 @@ from storage.duty import Duty
 from storage.engine import connect
 from storage.objects.choice import open_store
 from storage.objects.store import ObjectStore
+from storage.people import failures
 from storage.signs.server import shown
 
 log = structlog.get_logger()
@@ -106,6 +107,7 @@ class _Upkeep:
     def _reconcile(self) -> None:
         if self._duty.mine():
             self._reconciler.run_once()
+            failures.tell(self._engine)
         else:
             self._reconciler.stand_by()
         metrics.write(self._settings, "ingest")

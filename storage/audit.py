@@ -7,8 +7,8 @@ later `verify` must still find it.
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,11 +45,11 @@ def _append(session: Session) -> None:
         select(AuditEvent.id, AuditEvent.hash).order_by(AuditEvent.id.desc()).limit(1)
     ).first()
     number, previous = (last.id, last.hash) if last is not None else (0, FIRST)
-    for fields in session.info.pop(PENDING):
+    for told in session.info.pop(PENDING):
         number += 1
         at = utc_now()
-        digest = event_hash(previous, id=number, at=at, **fields)
-        session.add(AuditEvent(id=number, at=at, previous_hash=previous, hash=digest, **fields))
+        digest = event_hash(previous, id=number, at=at, **told)
+        session.add(AuditEvent(id=number, at=at, previous_hash=previous, hash=digest, **told))
         previous = digest
 
 
@@ -86,6 +86,18 @@ def event_hash(
 
 
 @dataclass(frozen=True, kw_only=True)
+class EventView:
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+    previous_hash: str  # of the event before
+    hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verification:
     events: int  # checked
     head: str  # hash of the last intact event; keep it elsewhere
@@ -97,49 +109,57 @@ class Verification:
         return self.broken_at is None and self.expected_found is not False
 
 
+class Chain:
+    """Follows the chain event by event."""
+
+    def __init__(self, *, after: str = FIRST, expected: str | None = None) -> None:
+        """`after` is the hash before the first event; `expected` one that should be met, or be `after`."""
+        self._head, self._events, self._expected = after, 0, expected
+        self._found = expected == after
+
+    def follow(self, events: Iterable[EventView]) -> Verification:
+        """Check the events, up to the first that does not match."""
+        for each in events:
+            digest = event_hash(
+                self._head,
+                id=each.id,
+                at=each.at,
+                actor=each.actor,
+                action=each.action,
+                subject=each.subject,
+                detail=each.detail,
+            )
+            if (each.previous_hash, each.hash) != (self._head, digest):
+                return self._verification(broken_at=each.id)
+            self._head, self._events = digest, self._events + 1
+            self._found = self._found or digest == self._expected
+        return self._verification(broken_at=None)
+
+    def _verification(self, broken_at: int | None) -> Verification:
+        found = None if self._expected is None else self._found
+        return Verification(events=self._events, head=self._head, broken_at=broken_at, expected_found=found)
+
+
 def verify(session: Session, *, expected: str | None = None) -> Verification:
     """Check the whole chain; `expected` is the head that an earlier run reported."""
-    previous, events, found, after = FIRST, 0, expected == FIRST, 0
-    while rows := _rows_after(session, after):
-        for row in rows:
-            digest = event_hash(
-                previous,
-                id=row.id,
-                at=row.at,
-                actor=row.actor,
-                action=row.action,
-                subject=row.subject,
-                detail=row.detail,
-            )
-            if (row.previous_hash, row.hash) != (previous, digest):
-                return Verification(
-                    events=events,
-                    head=previous,
-                    broken_at=row.id,
-                    expected_found=None if expected is None else found,
-                )
-            previous, events, after = digest, events + 1, row.id
-            found = found or digest == expected
-    return Verification(
-        events=events, head=previous, broken_at=None, expected_found=None if expected is None else found
-    )
+    return Chain(expected=expected).follow(_all(session))
 
 
-def _rows_after(session: Session, after: int) -> Sequence[Any]:
-    columns = AuditEvent.__table__.columns
+def _all(session: Session) -> Iterator[EventView]:
+    last = 0
+    while found := following(session, last):
+        yield from found
+        last = found[-1].id
+
+
+def following(session: Session, after: int, *, until: int | None = None) -> list[EventView]:
+    """The next events behind the one with the id `after`, in their order, `PAGE` at most."""
+    # Columns, not objects: the session would keep each object until the last one is read.
+    columns = [AuditEvent.__table__.c[each.name] for each in fields(EventView)]
     query = select(*columns).where(AuditEvent.id > after).order_by(AuditEvent.id).limit(PAGE)
-    return session.execute(query).all()
-
-
-@dataclass(frozen=True, kw_only=True)
-class EventView:
-    id: int
-    at: datetime
-    actor: str
-    action: str
-    subject: str
-    detail: dict[str, Any]
-    hash: str
+    if until is not None:
+        query = query.where(AuditEvent.id <= until)
+    return [EventView(**row) for row in session.execute(query).mappings()]
 
 
 def page(
@@ -151,22 +171,12 @@ def page(
     limit: int = 100,
 ) -> list[EventView]:
     """Events, the newest first; `before` is the last id of the page before."""
-    query = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(limit)
+    columns = [AuditEvent.__table__.c[each.name] for each in fields(EventView)]
+    query = select(*columns).order_by(AuditEvent.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AuditEvent.id < before)
     if actor:
         query = query.where(AuditEvent.actor == actor)
     if action:
         query = query.where(AuditEvent.action == action)
-    return [
-        EventView(
-            id=row.id,
-            at=row.at,
-            actor=row.actor,
-            action=row.action,
-            subject=row.subject,
-            detail=row.detail,
-            hash=row.hash,
-        )
-        for row in session.scalars(query)
-    ]
+    return [EventView(**row) for row in session.execute(query).mappings()]

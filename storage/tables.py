@@ -574,6 +574,18 @@ class SignInAttempt(Base):
     succeeded: Mapped[bool] = mapped_column(default=False)
 
 
+class SignInFailure(Base):
+    """Sign-ins that failed in one minute, until they are told to the audit log."""
+
+    __tablename__ = "sign_in_failure"
+
+    minute: Mapped[datetime] = mapped_column(primary_key=True)  # its beginning
+    account: Mapped[str] = mapped_column(String(64), primary_key=True)
+    address: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[str] = mapped_column(String(32), primary_key=True)  # storage.people.failures.Reason
+    failures: Mapped[int]
+
+
 class Decision(Base):
     """What a reviewer decided about a video, and what they saw. The latest decision of an account counts."""
 

@@ -20,7 +20,8 @@ from review.rendering import page
 from review.resources import Configured, Database
 from storage import audit
 from storage.engine import reading, transaction
-from storage.people import accounts, sessions, sign_ins
+from storage.people import accounts, failures, sessions, sign_ins
+from storage.people.failures import Reason
 from storage.people.sign_ins import Limits
 
 router = APIRouter(include_in_schema=False)
@@ -88,14 +89,22 @@ def check(engine: Engine, settings: ReviewSettings, *, name: str, password: str,
         failures_per_name=settings.sign_in_failures_per_name,
         failures_per_address=settings.sign_in_failures_per_address,
     )
-    with transaction(engine) as session:
-        attempt = sign_ins.begin(session, name=name, address=address, limits=limits)
+    failures.tell(engine)
+    try:
+        with transaction(engine) as session:
+            attempt = sign_ins.begin(session, name=name, address=address, limits=limits)
+    except TooManySignIns:
+        with transaction(engine) as session:
+            failures.count(session, name=name, address=address, reason=Reason.TOO_MANY)
+        raise
     with reading(engine) as session:
         found = accounts.password_hash(session, name)
     account_id, stored = found or (None, None)
     if not passwords.check_password(password, stored) or account_id is None or stored is None:
         # An unknown name may be a password typed into the wrong field, so it is not logged.
-        log.warning("sign-in failed", account=name if account_id else "(unknown)", address=address)
+        log.warning("sign-in failed", account=name if account_id else failures.UNKNOWN, address=address)
+        with transaction(engine) as session:
+            failures.count(session, name=name, address=address)
         raise SignInFailed
     renewed = passwords.hash_password(password) if passwords.outdated(stored) else None
     with transaction(engine) as session:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from core.spreadsheets import cell
 from review.auth.access import Principal
 from storage.engine import reading
 from storage.queue import listing
@@ -16,10 +17,6 @@ from storage.queue.filters import Filters
 from storage.queue.listing import Page, QueueItem
 
 ROWS = 500  # read at a time, each in a short transaction of its own
-
-# A spreadsheet treats a cell that begins like this as a formula (OWASP, "CSV Injection"), and file names are
-# untrusted. The apostrophe makes it text.
-FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 COLUMNS = (
     "video_id",
@@ -104,11 +101,6 @@ def _taken(line: StringIO) -> str:
     line.seek(0)
     line.truncate()
     return text
-
-
-def cell(value: Any) -> Any:
-    """`value`, escaped so that no spreadsheet runs it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_BEGINS) else value
 
 
 def _jsonl(rows: Iterator[dict[str, Any]]) -> Iterator[str]:

@@ -115,8 +115,7 @@ def test_tokens_of_a_service() -> None:
     assert "ended" in facewarden("token", "list")
 
 
-@pytest.mark.usefixtures("home")
-def test_the_audit_log_is_verified() -> None:
+def test_the_audit_log_is_verified_and_exported(home: Path) -> None:
     facewarden("account", "add", "ann")
     shown = facewarden("audit", "verify")
     (head,) = re.findall(r"head ([0-9a-f]{64})", shown)
@@ -125,6 +124,20 @@ def test_the_audit_log_is_verified() -> None:
     assert json.loads(facewarden("audit", "verify", "--head", head, "--json"))["sound"]
     missing = CliRunner().invoke(app, ["audit", "verify", "--head", "0" * 63 + "1"])
     assert (missing.exit_code, "the log was cut" in missing.stderr) == (1, True)
+    path = home / "log.csv"
+    path.write_text(facewarden("audit", "export", "--format", "csv"), newline="")
+    assert facewarden("audit", "verify", str(path), "--head", head).startswith("3 events, sound")
+    later = home / "later.jsonl"
+    later.write_text("".join(facewarden("audit", "export").splitlines(keepends=True)[1:]))
+    assert json.loads(facewarden("audit", "verify", str(later), "--head", head, "--json"))["begins"] == (
+        f"at event 2, behind the one with the hash {head}"
+    )
+    for words in (("export", "--format", "xml"), ("export", "--since", "?"), ("verify", str(home / "none"))):
+        with pytest.raises(InvalidValue):
+            facewarden("audit", *words)
+    path.write_text(path.read_text().replace("bob", "rob"))
+    changed = CliRunner().invoke(app, ["audit", "verify", str(path)])
+    assert (changed.exit_code, "broken at event 2" in changed.stderr) == (1, True)
     engine = connect(Settings().sql_url)
     with engine.begin() as connection:
         connection.execute(text("DROP TRIGGER audit_event_no_update"))

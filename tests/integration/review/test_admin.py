@@ -1,5 +1,6 @@
 """Accounts, tokens and the audit log, as pages and as JSON."""
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -124,6 +125,14 @@ def test_the_log_is_read_page_by_page_and_checked(house: House, client: TestClie
     found = client.get("/v1/audit/verification").json()
     assert found["sound"]
     assert "intact" in client.post("/admin/audit/verify").text
+    assert 'href="/v1/audit/export"' in first
+    answer = client.get("/v1/audit/export?since=2026-01-01")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="facewarden-audit.jsonl"'
+    events = [json.loads(line) for line in answer.text.splitlines()]
+    assert [event["id"] for event in events] == list(range(1, found["events"] + 2))
+    assert events[-2]["hash"] == events[-1]["previous_hash"] == found["head"]
+    assert client.get("/v1/audit/export?format=csv").text.startswith("id,at,actor,action,subject,detail,")
+    assert client.get("/v1/audit/export?since=yesterday").status_code == 422
     with house.engine.begin() as connection:
         connection.execute(text("DROP TRIGGER audit_event_no_update"))
         connection.execute(text("UPDATE audit_event SET subject = 'x' WHERE id = 50"))

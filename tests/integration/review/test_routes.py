@@ -106,6 +106,7 @@ ROUTES: dict[tuple[str, str], Door] = {
     ("DELETE", "/v1/tokens/{token_id}"): needs(ADMIN),
     ("GET", "/v1/audit"): needs(ADMIN),
     ("GET", "/v1/audit/verification"): needs(ADMIN),
+    ("GET", "/v1/audit/export"): needs(ADMIN),
     ("GET", "/v1/videos"): needs(VIEW),
     ("POST", "/v1/videos"): needs(UPLOAD),
     ("GET", "/v1/videos/{video_id}/status"): needs(VIEW),

@@ -1,6 +1,7 @@
 """Signing in and out, as browsers and guessers do it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from core.settings import ReviewSettings
 from review.auth.sign_in import local
 from storage import audit
 from storage.engine import reading, transaction
-from storage.people import accounts
-from storage.tables import Account, LoginSession, SignInAttempt
+from storage.people import accounts, failures
+from storage.tables import Account, LoginSession, SignInAttempt, utc_now
 from tests.integration.review.house import PASSWORD, House, alert, csrf_token, open_house
 
 WRONG = "incorrect horse battery"
@@ -132,6 +133,16 @@ def test_guessing_is_limited_before_any_password_is_looked_at(tmp_path: Path) ->
         assert 290 <= int(answer.headers["Retry-After"]) <= 300
         assert alert(answer.text).startswith("Too many sign-ins. Try again in ")
         assert sign_in(client, "bob", WRONG).status_code == 401  # another name may still try
+        failures.tell(house.engine, now=utc_now() + timedelta(minutes=2))
+        with reading(house.engine) as session:
+            events = audit.page(session, action="account.sign_in_failed")
+        told = {(each.subject, each.detail["reason"], each.detail["failures"]) for each in events}
+        assert told == {
+            ("ann", "wrong_password", 2),
+            ("ann", "too_many", 1),
+            ("(unknown)", "unknown_name", 1),
+        }
+        assert WRONG not in str(events)
 
 
 def test_a_form_of_another_site_signs_nobody_in(house: House, client: TestClient) -> None:
