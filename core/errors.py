@@ -38,6 +38,7 @@ with the fields of the error filled in.
     |   |-- AccessError               access_error
     |   |   |-- NotSignedIn           not_signed_in
     |   |   |-- SignInFailed          sign_in_failed
+    |   |   |-- SignInRefused         sign_in_refused
     |   |   |-- NotAllowed            not_allowed
     |   |   |-- ByUrlOff              by_url_off
     |   |   |-- StreamsOff            streams_off
@@ -342,6 +343,12 @@ class SignInFailed(AccessError):
     """The name or the password is wrong, or the account is disabled."""
 
     code = "sign_in_failed"
+
+
+class SignInRefused(AccessError):
+    """Signing in at {provider} did not work: {reason}."""
+
+    code = "sign_in_refused"
 
 
 class NotAllowed(AccessError):

@@ -37,6 +37,7 @@ from core.errors import SettingsError
 from core.outgoing import PORTS, Guard, Patience, networks_of, ports_of
 from core.priorities import Priority
 from core.retention import Keeping
+from core.roles import Role
 from core.s3_address import S3Address
 from core.secret_files import resolved
 
@@ -656,6 +657,62 @@ class ReviewSettings(_Section):
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
 
+class OidcSettings(_Section):
+    """Sign-in at an OpenID Connect provider, beside local accounts (docs/accounts.md)."""
+
+    issuer: str = Field(
+        "", description="The provider's address, as its tokens name it (`https://…`); empty is none."
+    )
+    client_id: str = Field("", description="Under which the provider knows this service.")
+    client_secret: SecretStr | None = Field(None, description="Its secret; unset for a public client.")
+    scopes: str = Field(
+        "openid profile email", description="What the provider is asked for, separated by blanks."
+    )
+    groups_claim: str = Field(
+        "groups",
+        description="Claim that lists a person's groups; `realm_access.roles` is one inside another.",
+    )
+    roles: dict[str, Role] = Field(
+        {},
+        description='Role by group, as JSON: `{"moderators": "reviewer", "leads": "admin"}`. The one that may'
+        " do the most counts; who is in none of them gets no access.",
+    )
+    name_claim: str = Field("preferred_username", description="Claim from which a new account gets its name.")
+    label: str = Field(
+        "Continue with single sign-on", description="What the button on the sign-in page says."
+    )
+    plain_http: bool = Field(
+        False, description="Whether the provider may be at `http://`, which anybody on the way can read."
+    )
+    private_networks: Networks = Field(
+        "",
+        description="Comma-separated networks that are not public but may hold the provider (`10.1.0.0/16`).",
+    )
+    total_seconds: float = Field(10.0, gt=0, description="How long the provider may take for one answer.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not self.issuer:
+            return self
+        if not self.issuer.startswith(("https://", "http://") if self.plain_http else "https://"):
+            raise ValueError("the ISSUER begins with https:// (or, with PLAIN_HTTP=true, http://)")
+        if not self.client_id:
+            raise ValueError("with an ISSUER set a CLIENT_ID")
+        if not self.roles or Role.SERVICE in self.roles.values():
+            raise ValueError("ROLES gives one group or more the role viewer, reviewer or admin")
+        if "openid" not in self.scopes.split():
+            raise ValueError("openid is among the SCOPES")
+        return self
+
+    @property
+    def guard(self) -> Guard:
+        return Guard(
+            schemes=frozenset({"https", "http"} if self.plain_http else {"https"}),
+            networks=networks_of(self.private_networks),
+            remedy="Allow it with FACEWARDEN_OIDC__PRIVATE_NETWORKS and FACEWARDEN_OIDC__PLAIN_HTTP.",
+        )
+
+
 class SignsSettings(_Section):
     """Each process answers `/metrics`, `/healthz` and `/readyz` on a port of its own, where one is set."""
 
@@ -779,6 +836,7 @@ class Settings(BaseSettings):
     shares: SharesSettings = Field(default_factory=SharesSettings)
     sweep: SweepSettings = Field(default_factory=SweepSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
+    oidc: OidcSettings = Field(default_factory=OidcSettings)
     known: KnownSettings = Field(default_factory=KnownSettings)
     by_url: ByUrlSettings = Field(default_factory=ByUrlSettings)
     streams: StreamSettings = Field(default_factory=StreamSettings)

@@ -14,8 +14,9 @@ from ingest.by_url import Fetcher
 from review import admin, api, pages
 from review.api.answers import media_origin
 from review.api.document import document
-from review.auth import account, confirmation, sign_in
+from review.auth import account, confirmation, oidc, sign_in
 from review.auth.access import Viewer
+from review.auth.oidc_provider import Provider
 from review.headers import SecurityHeaders
 from review.hosts import TrustedHosts
 from review.pressure import Pressure
@@ -62,13 +63,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.objects = open_store(settings)
     app.state.pressure = Pressure(settings)
     app.state.fetcher = Fetcher(settings, app.state.engine, app.state.objects)
+    app.state.oidc = Provider(settings.oidc) if settings.oidc.issuer else None
     app.state.stopping = threading.Event()  # ends the streams of live updates
     app.add_middleware(TrustedHosts, review=settings.review)
     origin = media_origin(app.state.objects)
     app.add_middleware(SecurityHeaders, https=settings.review.https, media_origin=origin)
     add_handlers(app)
     _add_own_routes(app)
-    for part in (sign_in, confirmation, account, admin, api, pages):
+    for part in (sign_in, oidc, confirmation, account, admin, api, pages):
         app.include_router(part.router)
     return app
 

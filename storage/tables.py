@@ -508,7 +508,11 @@ class Account(Base):
     """A person who signs in, or a machine that uses tokens. Accounts are disabled, never deleted."""
 
     __tablename__ = "account"
-    __table_args__ = (_one_of("role", Role), CheckConstraint("name = lower(name)", name="name_lowercase"))
+    __table_args__ = (
+        _one_of("role", Role),
+        CheckConstraint("name = lower(name)", name="name_lowercase"),
+        Index(None, "issuer", "subject", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
@@ -521,6 +525,9 @@ class Account(Base):
     blind: Mapped[bool] = mapped_column(
         default=False
     )  # the reviewer's choice: scores are hidden until they decide
+    # Of an OpenID Connect provider: who signs in there, and which of those it knows.
+    issuer: Mapped[str | None]
+    subject: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
@@ -572,6 +579,15 @@ class SignInAttempt(Base):
     address: Mapped[str] = mapped_column(String(64))  # IPv4 address or IPv6 /64 network
     at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
     succeeded: Mapped[bool] = mapped_column(default=False)
+
+
+class SpentNonce(Base):
+    """Of a sign-in at a provider that is over: its answer does not count again."""
+
+    __tablename__ = "spent_nonce"
+
+    nonce_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class SignInFailure(Base):

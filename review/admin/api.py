@@ -44,6 +44,9 @@ class AccountOut(BaseModel):
     must_change: bool = Field(description="Whether the password is a one-time password.")
     blind: bool
     has_password: bool
+    issuer: str | None = Field(
+        description="Where they sign in, if not here; their groups there give the role."
+    )
     created_at: datetime
 
 

@@ -17,8 +17,8 @@ from review.problems import status_of
 from review.rendering import page
 from review.resources import Configured, Database
 from storage import audit
-from storage.engine import transaction
-from storage.people import sessions, sign_ins
+from storage.engine import reading, transaction
+from storage.people import accounts, sessions, sign_ins
 
 router = APIRouter()
 
@@ -35,21 +35,25 @@ class Confirmation(BaseModel):
 def confirm_page(
     request: Request,
     settings: Configured,
+    engine: Database,
     principal: SignedIn,
     wanted: Annotated[str, Query(alias="next", max_length=LONGEST_FIELD)] = "",
 ) -> Response:
     """The form."""
-    return _form(request, settings.review, principal, wanted=wanted)
+    return _form(request, settings.review, engine, principal, wanted=wanted)
 
 
 def _form(
     request: Request,
     settings: ReviewSettings,
+    engine: Engine,
     principal: Principal,
     *,
     wanted: str,
     error: FacewardenError | None = None,
 ) -> Response:
+    with reading(engine) as session:
+        issuer = accounts.get(session, principal.account_id).issuer
     response = page(
         request,
         "confirm.html",
@@ -58,6 +62,7 @@ def _form(
         next=wanted,
         minutes=f"{settings.confirm_minutes:g}",
         error=_said(error, principal),
+        issuer=issuer,
     )
     if isinstance(error, TooManySignIns):
         response.headers["Retry-After"] = str(error.fields["seconds"])
@@ -84,7 +89,7 @@ def confirm(
     try:
         token = _confirm(request, engine, settings.review, principal, password)
     except (SignInFailed, TooManySignIns) as error:
-        return _form(request, settings.review, principal, wanted=wanted, error=error)
+        return _form(request, settings.review, engine, principal, wanted=wanted, error=error)
     response = RedirectResponse(local(wanted), status_code=303)
     cookies.set_session(request, response, settings.review, token)
     return response

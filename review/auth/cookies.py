@@ -1,4 +1,7 @@
-"""The cookies of the review service: not readable by scripts, not sent with requests from other sites."""
+"""The cookies of the review service: not readable by scripts, and all but one not sent with requests from
+other sites."""
+
+from typing import Literal
 
 from fastapi import Request, Response
 
@@ -7,6 +10,7 @@ from core.settings import ReviewSettings
 SESSION = "facewarden_session"
 LOGIN_CSRF = "facewarden_login_csrf"  # ties the sign-in form to the browser that loaded it
 LOGIN_CSRF_SECONDS = 3600
+JOURNEY = "facewarden_journey"  # to a provider and back
 
 
 def _secure(request: Request, settings: ReviewSettings) -> bool:
@@ -38,8 +42,30 @@ def set_login_csrf(request: Request, response: Response, settings: ReviewSetting
     _set(request, response, settings, LOGIN_CSRF, token, seconds=LOGIN_CSRF_SECONDS)
 
 
+def journey(request: Request, settings: ReviewSettings) -> str | None:
+    return request.cookies.get(_name(JOURNEY, secure=_secure(request, settings)))
+
+
+def set_journey(
+    request: Request, response: Response, settings: ReviewSettings, value: str, *, seconds: int
+) -> None:
+    # Lax: it must come with the request to which the provider, another site, sends the browser.
+    _set(request, response, settings, JOURNEY, value, seconds=seconds, samesite="lax")
+
+
+def clear_journey(request: Request, response: Response, settings: ReviewSettings) -> None:
+    set_journey(request, response, settings, "", seconds=0)
+
+
 def _set(
-    request: Request, response: Response, settings: ReviewSettings, base: str, value: str, *, seconds: int
+    request: Request,
+    response: Response,
+    settings: ReviewSettings,
+    base: str,
+    value: str,
+    *,
+    seconds: int,
+    samesite: Literal["strict", "lax"] = "strict",
 ) -> None:
     secure = _secure(request, settings)
     response.set_cookie(
@@ -49,5 +75,5 @@ def _set(
         path="/",
         secure=secure,
         httponly=True,
-        samesite="strict",
+        samesite=samesite,
     )

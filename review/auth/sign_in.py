@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from core import passwords
 from core.errors import FacewardenError, ForgedRequest, SignInFailed, TooManySignIns, printable
-from core.settings import ReviewSettings
+from core.settings import ReviewSettings, Settings
 from review.auth import cookies
 from review.auth.access import MaybeSomebody, Newcomer, refuse_other_sites
 from review.problems import status_of
@@ -43,7 +43,7 @@ def sign_in_page(
     """The form, or a redirect if already signed in."""
     if principal is not None:
         return RedirectResponse(local(wanted), status_code=303)
-    return _form(request, settings.review, wanted=wanted)
+    return sign_in_form(request, settings, wanted=wanted)
 
 
 @router.post("/sign-in")
@@ -63,10 +63,10 @@ def sign_in(
         address = sign_ins.network(request.client.host if request.client else None)
         account_id = check(engine, review, name=name, password=password, address=address)
     except (SignInFailed, TooManySignIns, ForgedRequest) as error:
-        return _form(request, review, wanted=wanted, name=name, error=error)
+        return sign_in_form(request, settings, wanted=wanted, name=name, error=error)
     with transaction(engine) as session:
         sessions.sweep(session)
-        _end_session(request, review, session)
+        end_session(request, review, session)
         token = sessions.start(session, account_id, hours=review.session_hours)
         account = accounts.get(session, account_id)
         audit.record(
@@ -84,15 +84,10 @@ def check(engine: Engine, settings: ReviewSettings, *, name: str, password: str,
     TooManySignIns before doing any.
     """
     name = printable(name.strip().lower())
-    limits = Limits(
-        window_minutes=settings.sign_in_window_minutes,
-        failures_per_name=settings.sign_in_failures_per_name,
-        failures_per_address=settings.sign_in_failures_per_address,
-    )
     failures.tell(engine)
     try:
         with transaction(engine) as session:
-            attempt = sign_ins.begin(session, name=name, address=address, limits=limits)
+            attempt = sign_ins.begin(session, name=name, address=address, limits=limits(settings))
     except TooManySignIns:
         with transaction(engine) as session:
             failures.count(session, name=name, address=address, reason=Reason.TOO_MANY)
@@ -114,27 +109,38 @@ def check(engine: Engine, settings: ReviewSettings, *, name: str, password: str,
     return account_id
 
 
+def limits(settings: ReviewSettings) -> Limits:
+    """How many failures may precede an attempt."""
+    return Limits(
+        window_minutes=settings.sign_in_window_minutes,
+        failures_per_name=settings.sign_in_failures_per_name,
+        failures_per_address=settings.sign_in_failures_per_address,
+    )
+
+
 @router.post("/sign-out")
 def sign_out(request: Request, settings: Configured, engine: Database, principal: Newcomer) -> Response:
     """End this session, here and in the database."""
     with transaction(engine) as session:
-        _end_session(request, settings.review, session)
+        end_session(request, settings.review, session)
         audit.record(session, actor=principal.name, action="account.signed_out", subject=principal.name)
     response = RedirectResponse("/sign-in", status_code=303)
     cookies.clear_session(request, response, settings.review)
     return response
 
 
-def _form(
+def sign_in_form(
     request: Request,
-    settings: ReviewSettings,
+    settings: Settings,
     *,
     wanted: str,
     name: str = "",
     error: FacewardenError | None = None,
 ) -> Response:
+    """The page with the form."""
+    review = settings.review
     # One token for all tabs of this browser: opening a second tab must not invalidate the first.
-    token = cookies.login_csrf_token(request, settings) or secrets.token_urlsafe()
+    token = cookies.login_csrf_token(request, review) or secrets.token_urlsafe()
     status = 200 if error is None else status_of(error)
     response = page(
         request,
@@ -144,8 +150,9 @@ def _form(
         next=wanted,
         name=name,
         error="" if error is None else str(error),
+        elsewhere=settings.oidc.label if settings.oidc.issuer else "",
     )
-    cookies.set_login_csrf(request, response, settings, token)
+    cookies.set_login_csrf(request, response, review, token)
     if isinstance(error, TooManySignIns):
         response.headers["Retry-After"] = str(error.fields["seconds"])
     return response
@@ -159,7 +166,8 @@ def _refuse_forgery(request: Request, settings: ReviewSettings, given: str) -> N
         raise ForgedRequest(reason="it does not have the CSRF token of this browser")
 
 
-def _end_session(request: Request, settings: ReviewSettings, session: Session) -> None:
+def end_session(request: Request, settings: ReviewSettings, session: Session) -> None:
+    """End the session that the browser has, if it has one."""
     token = cookies.session_token(request, settings)
     if token is not None:
         sessions.end(session, token)

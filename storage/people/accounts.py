@@ -19,6 +19,14 @@ FIRST_ADMIN = "admin"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Who somebody is at an OpenID Connect provider, for ever."""
+
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountView:
     id: int
     name: str
@@ -27,6 +35,7 @@ class AccountView:
     must_change: bool
     blind: bool
     has_password: bool
+    issuer: str | None  # of whoever signs in elsewhere; their groups there decide about their role
     created_at: datetime
 
 
@@ -39,6 +48,7 @@ def _view(row: Account) -> AccountView:
         must_change=row.must_change,
         blind=row.blind,
         has_password=row.password_hash is not None,
+        issuer=row.issuer,
         created_at=row.created_at,
     )
 
@@ -51,13 +61,15 @@ def add(
     password_hash: str | None,
     actor: str,
     must_change: bool = True,
+    identity: Identity | None = None,
 ) -> AccountView:
-    """A new account. A service has no password; everybody else must change theirs at the first sign-in.
+    """A new account. Services and those with an identity elsewhere have no password; everybody else must
+    change theirs at the first sign-in.
 
     Raises InvalidValue for an invalid name or a missing password, Conflict if the name is taken.
     """
     name = accept_name(name)
-    if (password_hash is None) != (role == Role.SERVICE):
+    if (password_hash is None) != (role == Role.SERVICE or identity is not None):
         raise InvalidValue(field="password", reason="people have one, services do not")
     if session.scalar(select(Account.id).where(Account.name == name)) is not None:
         raise Conflict(what="account", key=name, reason="there is one with this name")
@@ -68,10 +80,13 @@ def add(
         must_change=must_change and password_hash is not None,
         active=True,
         blind=False,
+        issuer=None if identity is None else identity.issuer,
+        subject=None if identity is None else identity.subject,
     )
     session.add(row)
     session.flush()
-    audit.record(session, actor=actor, action="account.added", subject=name, role=role)
+    elsewhere = {} if identity is None else {"issuer": identity.issuer}
+    audit.record(session, actor=actor, action="account.added", subject=name, role=role, **elsewhere)
     return _view(row)
 
 
@@ -130,6 +145,8 @@ def set_password(
     row = _row(session, account_id)
     if row.role == Role.SERVICE:
         raise InvalidValue(field="password", reason="a service has none; make it a token")
+    if row.issuer is not None:
+        raise InvalidValue(field="password", reason=f"{row.name} signs in at {row.issuer} and has none here")
     row.password_hash, row.must_change = hashed, must_change
     sessions.end_all(session, account_id)
     audit.record(
@@ -143,16 +160,31 @@ def renew_hash(session: Session, account_id: int, hashed: str) -> None:
 
 
 def set_role(session: Session, account_id: int, role: Role, *, actor: str) -> AccountView:
-    """Raises NotFound; Conflict if no admin would be left; InvalidValue for services."""
+    """Raises NotFound; Conflict if no admin would be left, or groups elsewhere decide; InvalidValue for
+    services."""
     row = _row(session, account_id)
+    if row.issuer is not None:
+        raise Conflict(what="account", key=row.name, reason=f"its groups at {row.issuer} give it its role")
     if (role == Role.SERVICE) != (row.role == Role.SERVICE):
         raise InvalidValue(field="role", reason="a person cannot become a service, nor a service a person")
     if role != row.role:
         _keep_an_admin(session, row)
-        before, row.role = row.role, role
-        tokens.keep_within(session, account_id, Role(before))
-        audit.record(session, actor=actor, action="account.role_set", subject=row.name, role=role, was=before)
+        _give_role(session, row, role, actor)
     return _view(row)
+
+
+def follow_groups(session: Session, account_id: int, role: Role, *, actor: str) -> AccountView:
+    """The role that somebody's groups elsewhere give, even if no admin is left. Raises NotFound."""
+    row = _row(session, account_id)
+    if role != row.role:
+        _give_role(session, row, role, actor)
+    return _view(row)
+
+
+def _give_role(session: Session, row: Account, role: Role, actor: str) -> None:
+    before, row.role = row.role, role
+    tokens.keep_within(session, row.id, Role(before))
+    audit.record(session, actor=actor, action="account.role_set", subject=row.name, role=role, was=before)
 
 
 def set_active(session: Session, account_id: int, active: bool, *, actor: str) -> AccountView:

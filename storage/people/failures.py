@@ -31,6 +31,21 @@ class Reason(StrEnum):
     DISABLED = "disabled"
     NO_PASSWORD = "no_password"  # noqa: S105  a service, or somebody who signs in elsewhere
     TOO_MANY = "too_many"  # nothing was looked at
+    # At an OpenID Connect provider (review.auth.oidc).
+    OIDC_STATE = "oidc_state"  # no journey of this browser
+    OIDC_DENIED = "oidc_denied"  # the provider said no
+    OIDC_UNREACHABLE = "oidc_unreachable"  # no answer, or not one by the book
+    OIDC_CODE = "oidc_code"  # not redeemed
+    OIDC_SIGNATURE = "oidc_signature"
+    OIDC_ISSUER = "oidc_issuer"
+    OIDC_AUDIENCE = "oidc_audience"
+    OIDC_EXPIRED = "oidc_expired"
+    OIDC_NONCE = "oidc_nonce"  # of another sign-in
+    OIDC_TOKEN = "oidc_token"  # noqa: S105  a word; another claim is missing or wrong
+    OIDC_REPLAYED = "oidc_replayed"
+    OIDC_NO_GROUP = "oidc_no_group"  # none of theirs gives a role
+    OIDC_OTHER = "oidc_other"  # somebody else than whose session was to be confirmed
+    OIDC_STALE = "oidc_stale"  # no password given just now
 
 
 def count(

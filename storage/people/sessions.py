@@ -68,6 +68,12 @@ def confirm(session: Session, session_id: str, *, now: datetime | None = None) -
     return token
 
 
+def owner(session: Session, session_id: str) -> int | None:
+    """The account of a session; None if it has ended."""
+    row = session.get(LoginSession, session_id)
+    return None if row is None else row.account_id
+
+
 def hashed(token: str) -> str:
     # The token has 256 random bits, so a plain hash is as good as a slow one.
     return hashlib.sha256(token.encode()).hexdigest()

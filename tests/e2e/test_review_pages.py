@@ -22,13 +22,21 @@ from sqlalchemy import Engine
 
 from core import queues
 from core.roles import Role
-from core.settings import LimeSettings, SamplingSettings, ScoringSettings, Settings, StreamSettings
+from core.settings import (
+    LimeSettings,
+    OidcSettings,
+    SamplingSettings,
+    ScoringSettings,
+    Settings,
+    StreamSettings,
+)
 from review.app import create_app
 from review.reports.evidence import content_hash
 from storage.engine import reading, transaction
 from storage.objects.choice import open_store
 from storage.people import accounts, decisions
 from tests import live_streams, review_data, waiting
+from tests.oidc_provider import OidcProvider
 from tests.review_data import FLAGGED, TWO_FACES
 from tests.waiting import PATIENCE_SECONDS
 from worker.process import run_worker
@@ -118,7 +126,17 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, valkey_url: str) -> Iterator[Site]:
+def provider() -> Iterator[OidcProvider]:
+    made = OidcProvider(host="localhost")  # another site than ours, as far as cookies are concerned
+    made.groups("leads")
+    with made.up():
+        yield made
+
+
+@pytest.fixture(scope="module")
+def site(
+    tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, valkey_url: str, provider: OidcProvider
+) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     settings = Settings(
         home=folder / "home",
@@ -130,6 +148,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, valkey_url:
         lime=LimeSettings(samples=12, stability_seeds=2, segments=12),
         scoring=ScoringSettings(flagged_frames=2),
         streams=StreamSettings(enabled=True),
+        oidc=OidcSettings(**provider.settings),
         _env_file=None,
     )
     made = review_data.build(settings, checkpoint, seconds=CLIP_SECONDS)
@@ -462,6 +481,27 @@ def test_a_stream_is_asked_for_and_its_page_follows_it(visitors: Any, site: Site
     assert "secret" not in page.content()
     page.get_by_role("button", name="Stop watching").click()
     expect(page.locator("#live .chip")).to_have_text("stopping")
+
+
+def test_who_signs_in_elsewhere_comes_in_by_the_button(chromium: Browser, site: Site) -> None:
+    anna = Visitor(chromium, site, "ann-smith")
+    page = anna.page
+    page.goto("/queue?tab=all")
+    page.get_by_role("link", name="Continue with single sign-on").click()
+    page.wait_for_url("**/queue?tab=all")
+    expect(page.locator(".who a")).to_have_text("ann-smith")
+    # Once more, before accounts are changed.
+    page.goto("/admin/accounts")
+    page.get_by_label("Name").fill("dora")
+    page.get_by_role("button", name="Add").click()
+    page.get_by_role("link", name="Continue").click()
+    page.wait_for_url("**/admin/accounts")
+    page.get_by_label("Name").fill("dora")
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_text("one-time password of dora")).to_be_visible()
+    page.screenshot(path=SCREENSHOTS / "admin-accounts-elsewhere.png", full_page=True)
+    anna.context.close()
+    assert anna.complaints == []
 
 
 PAGES = {

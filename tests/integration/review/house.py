@@ -4,7 +4,10 @@ import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from argon2 import PasswordHasher
 from fastapi import FastAPI
@@ -81,13 +84,23 @@ class House:
             yield client
 
 
+@cache
+def _migrated() -> bytes:
+    """An empty database: all migrations once, and not for every house."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "facewarden.sqlite3")
+        engine = connect(f"sqlite:///{path}")
+        migrate.upgrade(engine)
+        engine.dispose()
+        return path.read_bytes()
+
+
 @contextmanager
-def open_house(folder: Path, review: ReviewSettings | None = None) -> Iterator[House]:
+def open_house(folder: Path, review: ReviewSettings | None = None, **further: Any) -> Iterator[House]:
     review = (review or ReviewSettings()).model_copy(update={"hosts": "testserver"})
-    settings = Settings(home=folder / "home", review=review, _env_file=None)
-    engine = connect(settings.sql_url)
-    migrate.upgrade(engine)
-    engine.dispose()
+    settings = Settings(home=folder / "home", review=review, _env_file=None, **further)
+    settings.home.mkdir(parents=True)
+    (settings.home / "facewarden.sqlite3").write_bytes(_migrated())
     app = create_app(settings)
     try:
         yield House(app=app, engine=app.state.engine)

@@ -54,6 +54,8 @@ ROUTES: dict[tuple[str, str], Door] = {
     ("GET", "/static/{name}"): PUBLIC,
     ("GET", "/sign-in"): PUBLIC,
     ("POST", "/sign-in"): PUBLIC,  # its own CSRF token is tested in test_sign_in.py
+    ("GET", "/sign-in/oidc"): PUBLIC,
+    ("GET", "/sign-in/oidc/return"): PUBLIC,  # its journey and state are tested in test_oidc.py
     ("POST", "/sign-out"): NEWCOMER,
     ("GET", "/"): needs(VIEW),
     ("GET", "/account"): NEWCOMER,
@@ -61,6 +63,7 @@ ROUTES: dict[tuple[str, str], Door] = {
     ("POST", "/account/blind"): PERSONAL,
     ("GET", "/confirm"): PERSONAL,
     ("POST", "/confirm"): PERSONAL,
+    ("GET", "/confirm/oidc"): PERSONAL,
     ("POST", "/v1/confirmation"): PERSONAL,
     ("POST", "/account/tokens"): Door(by_token=False, confirmed=True),
     ("POST", "/account/tokens/{token_id}/revoke"): PERSONAL,
