@@ -138,3 +138,4 @@ class ScreeningResult:
     faces: Sequence[FaceResult]
     flagged_frames: Sequence[FlaggedFrameResult]  # the most suspicious first
     hashes: Sequence[FrameHash] = ()  # of frames, by time: what the video looks like
+    poster_key: str | None = None  # a small JPEG of the clearest frame, in the object store

@@ -6,6 +6,11 @@ def media(video_id: int) -> str:
     return f"/v1/videos/{video_id}/media"
 
 
+def poster(video_id: int) -> str:
+    """A small JPEG of the video."""
+    return f"/v1/videos/{video_id}/poster"
+
+
 def crop(flagged_frame_id: int) -> str:
     """PNG of the face, exactly as it was classified."""
     return f"/v1/frames/{flagged_frame_id}/crop"

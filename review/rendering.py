@@ -43,6 +43,7 @@ def environment() -> Environment:
         static=static_url,
         now=lambda: datetime.now(UTC),
         media_url=addresses.media,
+        poster_url=addresses.poster,
         crop_url=addresses.crop,
         image_url=addresses.image,
         overlay_url=addresses.overlay,

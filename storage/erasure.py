@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, delete, or_, select
+from sqlalchemy import Engine, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, ContentErased, NotFound
@@ -91,7 +91,8 @@ def locked(session: Session, video_id: int) -> Video:
 
 
 def _pictures(session: Session, video_id: int) -> list[str]:
-    """The keys of flagged frames, crops and overlays."""
+    """The keys of flagged frames, crops and overlays, and of posters."""
+    posters = session.scalars(select(Screening.poster_key).where(Screening.video_id == video_id))
     of_it = FlaggedFrame.screening_id.in_(select(Screening.id).where(Screening.video_id == video_id))
     frames = session.execute(select(FlaggedFrame.image_key, FlaggedFrame.crop_key).where(of_it))
     overlays = session.scalars(
@@ -99,14 +100,16 @@ def _pictures(session: Session, video_id: int) -> list[str]:
         .join(FlaggedFrame, FlaggedFrame.id == ExplanationRow.flagged_frame_id)
         .where(of_it)
     )
-    return keys_of([*(key for row in frames for key in row), *overlays])
+    return keys_of([*(key for row in frames for key in row), *overlays, *posters])
 
 
 def erase_faces(session: Session, video_id: int) -> list[str]:
-    """Delete the flagged frames of a video and their explanations; returns the keys of their objects."""
+    """Delete the flagged frames of a video, their explanations, and its posters; returns the keys of their
+    objects."""
     keys = _pictures(session, video_id)
     of_it = select(Screening.id).where(Screening.video_id == video_id)
     session.execute(delete(FlaggedFrame).where(FlaggedFrame.screening_id.in_(of_it)))
+    session.execute(update(Screening).where(Screening.video_id == video_id).values(poster_key=None))
     return keys
 
 

@@ -1,7 +1,7 @@
 """How long originals and pictures of faces are kept, by verdict and decision.
 
 A video whose time has come keeps its row, its verdict, scores and decisions; what goes is the file itself, or
-the pictures of its faces (flagged frames, crops, overlays). Legal hold keeps everything.
+the pictures of its faces (flagged frames, crops, overlays, the poster). Legal hold keeps everything.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Engine, Select, and_, exists, func, select
+from sqlalchemy import ColumnElement, Engine, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.outcomes import NEEDS_LOOK, DecisionOutcome, DecisionState, ScreeningStatus
@@ -131,9 +131,9 @@ def _query(part: Part, keeping: Keeping, days: int) -> Select[int]:
     there = (
         Video.object_key != ""
         if part is Part.ORIGINALS
-        else exists().where(
-            FlaggedFrame.screening_id == Screening.id,
-            Screening.video_id == Video.id,
+        else or_(
+            exists().where(FlaggedFrame.screening_id == Screening.id, Screening.video_id == Video.id),
+            exists().where(Screening.poster_key.is_not(None), Screening.video_id == Video.id),
         )
     )
     matches, since = _kept_as(keeping)

@@ -23,13 +23,14 @@ from core.errors import Conflict
 from core.settings import SweepSettings
 from storage.engine import reading
 from storage.objects.store import ObjectStore, StoredObject
-from storage.tables import Base, ExplanationRow, FlaggedFrame, StreamAlert, StreamEvidence, Video
+from storage.tables import Base, ExplanationRow, FlaggedFrame, Screening, StreamAlert, StreamEvidence, Video
 
 log = structlog.get_logger()
 
 # Every column that refers to objects: a key, or a mapping of names to keys. A test finds missing ones.
 COLUMNS: dict[type[Base], tuple[str, ...]] = {
     Video: ("object_key",),
+    Screening: ("poster_key",),
     FlaggedFrame: ("image_key", "crop_key"),
     ExplanationRow: ("overlays",),
     StreamAlert: ("clip_key",),

@@ -231,6 +231,13 @@ class Screening(Base):
         # The dashboard's, with all that it groups by.
         Index("ix_screening_finished", "finished_at", "verdict", "error_code", "model_version_id", "score"),
         Index(None, "model_version_id", "id"),
+        # Whether an object is still needed.
+        Index(
+            None,
+            "poster_key",
+            sqlite_where=text("poster_key IS NOT NULL"),
+            postgresql_where=text("poster_key IS NOT NULL"),
+        ),
         *_queue_indexes(),
     )
 
@@ -267,6 +274,8 @@ class Screening(Base):
     turn: Mapped[int] = mapped_column(default=0, server_default="0")
     probe: Mapped[dict[str, Any] | None]  # container, codec, size, duration
     timings: Mapped[dict[str, Any] | None]  # seconds per stage
+    # Of a small JPEG for lists. Null: no frame, screened by an older release, or erased.
+    poster_key: Mapped[str | None]
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
     policy: Mapped[str | None]  # core.policy.Policy that gave the verdict. Null: by an older release.

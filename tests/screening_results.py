@@ -75,6 +75,7 @@ def screening_result(
     probe: Mapping[str, Any] | None = None,
     image_key: str = "i",
     crop_key: str = "c",
+    poster_key: str | None = None,
 ) -> ScreeningResult:
     """One track of two like faces; those numbered `flagged_faces` are flagged where the verdict is."""
     track = TrackResult(
@@ -119,6 +120,7 @@ def screening_result(
         tracks=[track],
         faces=[FACE, FACE],
         flagged_frames=flagged if verdict.flagged else [],
+        poster_key=poster_key,
     )
 
 

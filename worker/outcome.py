@@ -30,6 +30,7 @@ def to_result(screened: Screened, objects: ObjectStore) -> ScreeningResult:
         faces=screened.faces,
         flagged_frames=[_flagged(screened, evidence, objects) for evidence in screened.evidence],
         hashes=screened.hashes,
+        poster_key=None if screened.poster is None else objects.put_bytes(screened.poster, ".jpg"),
     )
 
 

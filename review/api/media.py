@@ -92,6 +92,24 @@ def get_thumbnail(
 
 
 @router.get(
+    "/videos/{video_id}/poster",
+    response_class=Response,
+    responses={**JPEG, **UNCHANGED, **problems(404)},
+)
+def get_poster(
+    request: Request, engine: Database, objects: Objects, principal: Viewer, video_id: Id
+) -> Response:
+    """A small picture of the video: the frame with the clearest face, or the middle one.
+
+    It says nothing about the verdict, so that also those who review in blind mode see it.
+    """
+    del principal
+    with reading(engine) as session:
+        key = detail.poster_key(session, video_id)
+    return stored(request, objects, key, media_type="image/jpeg")
+
+
+@router.get(
     "/frames/{frame_id}/image", response_class=Response, responses={**JPEG, **UNCHANGED, **problems(404)}
 )
 def get_frame(

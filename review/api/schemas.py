@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, computed_field
 
 from core.families import Family
 from core.outcomes import (
@@ -19,6 +19,7 @@ from core.outcomes import (
 from core.priorities import Priority
 from core.provenance import ManifestState, Stated
 from ingest.registration import Intake
+from review import addresses
 from storage import run_length
 from storage.run_length import Runs
 
@@ -84,6 +85,13 @@ class Video(_Given):
     my_decision: DecisionOutcome | None = Field(description="Your last decision.")
     claim: Claim | None
     flagged_frame_id: int | None = Field(description="The most suspicious frame.")
+    has_poster: bool = Field(exclude=True)
+
+    @computed_field  # type: ignore[prop-decorator]  # as pydantic documents it
+    @property
+    def poster(self) -> str | None:
+        """Address of a small JPEG of the video, whatever the verdict; null if there is none."""
+        return addresses.poster(self.video_id) if self.has_poster else None
 
 
 class Count(_Given):

@@ -83,6 +83,7 @@ class QueueItem:
     my_decision: str | None  # outcome of this account's own last decision
     claim: ClaimView | None  # that has not expired
     flagged_frame_id: int | None  # the most suspicious; its crop is the thumbnail
+    has_poster: bool  # a small picture of it, whatever the verdict
     score_hidden: bool = False  # see `blinded`
 
 
@@ -213,6 +214,7 @@ class _About:
             my_decision=self._mine.get(video.id),
             claim=self._claims.get(video.id),
             flagged_frame_id=self._frames.get(screening.id),
+            has_poster=screening.poster_key is not None,
             score_hidden=False,
         )
 

@@ -220,6 +220,15 @@ def first_frame(session: Session, video_id: int) -> FrameObjects:
     return FrameObjects(video_id=video_id, **row._mapping)
 
 
+def poster_key(session: Session, video_id: int) -> str:
+    """The key of the video's poster. Raises NotFound if it has none."""
+    query = select(Screening.poster_key).where(Screening.video_id == video_id, Screening.latest)
+    key = session.scalar(query.limit(1))
+    if key is None:
+        raise NotFound(what="A poster of video", key=video_id)
+    return key
+
+
 def _screening(
     session: Session, video_id: int, model_version: str | None
 ) -> tuple[Screening, Video, ModelVersionRow]:

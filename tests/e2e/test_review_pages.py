@@ -378,6 +378,9 @@ def test_a_blind_reviewer_sees_no_score_before_deciding(visitors: Any, site: Sit
     page.get_by_role("button", name="Hide scores until I decide").click()
     page.goto("/queue")
     expect(page.locator("[data-row]").first).to_contain_text("Hidden")
+    expect(page.locator("[data-row]").first.locator(".thumb img")).to_have_attribute(
+        "src", re.compile("poster$")
+    )
     assert "%" not in page.locator("#list").inner_text().replace("% decoded", "")
     name = "archive/reel_1970.mp4"
     ben.open(name)
@@ -397,6 +400,13 @@ def test_a_blind_reviewer_sees_no_score_before_deciding(visitors: Any, site: Sit
 def test_pictures_are_blurred_until_the_reviewer_says_otherwise(visitors: Any, site: Site) -> None:
     carla = visitors("carla")
     page = carla.page
+    page.goto("/queue?tab=all")
+    for row in page.locator("[data-row]").all():
+        screened = row.locator(".chip").first.inner_text().lower() not in {"failed", "queued", "screening"}
+        expect(row.locator(".thumb img")).to_have_count(int(screened))
+    poster = page.locator(".thumb img[src$=poster]").first
+    assert "blur" in poster.evaluate("image => getComputedStyle(image).filter")
+    page.goto("/queue")
     thumbnail = page.locator(".thumb img").first
     player = page.locator("#player")
     assert "blur" in thumbnail.evaluate("image => getComputedStyle(image).filter")

@@ -32,6 +32,7 @@ from worker.screening.faces import classify, cut_out
 from worker.screening.frame_hashes import FrameHashes
 from worker.screening.judging import by_track, judged
 from worker.screening.memory import TRIM_EVERY, give_back
+from worker.screening.poster import Poster
 from worker.screening.screened import Screened
 from worker.screening.shadow import Shadow
 from worker.screening.tracks import Tracker, describe
@@ -48,6 +49,7 @@ class _Run:
 
     hashes: FrameHashes
     shadow: Shadow | None
+    poster: Poster
     turners: dict[int, Turner] = field(default_factory=dict)  # one for each stream
     trackers: dict[int, Tracker] = field(default_factory=dict)  # one for each stream
     numbers: dict[tuple[int, int], int] = field(
@@ -100,8 +102,9 @@ class Pipeline:
         Raises InputError if the file cannot be screened.
         """
         began = time.perf_counter()
-        run = _Run(hashes=FrameHashes(self.settings.known), shadow=shadow)
         with self.reader(path, self.settings.decode, self.settings.sampling, name=name) as reader:
+            poster = Poster(reader.probe.expected_samples)
+            run = _Run(hashes=FrameHashes(self.settings.known), shadow=shadow, poster=poster)
             for frames in self._decode(reader, run):
                 heartbeat()
                 self._hash(frames, run)
@@ -134,6 +137,7 @@ class Pipeline:
                 evidence=evidence,
                 hashes=run.hashes.kept,
                 shadow=other,
+                poster=run.poster.picture,
                 timings={stage: round(seconds, 4) for stage, seconds in run.seconds.items()},
             )
 
@@ -176,6 +180,7 @@ class Pipeline:
                     run.pictures[frame.index] = jpeg(frame.image)
                     if run.shadow is not None:
                         run.shadow.add(frame, usable, like=(version.crop.margin, version.input_size))
+                run.poster.look(frame, candidates)
                 run.unclassified += usable
                 run.candidates += candidates
                 cropped.append(candidates)

@@ -30,6 +30,7 @@ class Screened:
     evidence: Sequence[Evidence]  # of each flagged track, the worst track's first; empty unless flagged
     hashes: Sequence[FrameHash] = ()  # of frames, by time: what the video looks like
     shadow: ShadowResult | None = None  # another classifier's answer; None: none was asked, or it failed
+    poster: bytes | None = None  # a small JPEG of the clearest frame
     timings: dict[str, float]  # seconds per stage, and "total"
 
     @property

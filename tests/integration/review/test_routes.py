@@ -131,6 +131,7 @@ ROUTES: dict[tuple[str, str], Door] = {
     ("GET", "/v1/videos/{video_id}"): needs(VIEW),
     ("GET", "/v1/videos/{video_id}/media"): needs(VIEW),
     ("GET", "/v1/videos/{video_id}/thumbnail"): needs(VIEW),
+    ("GET", "/v1/videos/{video_id}/poster"): needs(VIEW),
     ("GET", "/v1/frames/{frame_id}/image"): needs(VIEW),
     ("GET", "/v1/frames/{frame_id}/crop"): needs(VIEW),
     ("GET", "/v1/explanations/{explanation_id}"): needs(VIEW),

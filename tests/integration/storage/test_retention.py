@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select, update
 
-from core.errors import OriginalErased
+from core.errors import NotFound, OriginalErased
 from core.outcomes import DecisionOutcome, MediaKind, Verdict
 from core.retention import Keeping
 from core.roles import Role
@@ -40,7 +40,7 @@ def screened(
 ) -> int:
     """A video with objects of its own, screened, and perhaps decided, so many days ago."""
     then = utc_now() - timedelta(days=days_ago)
-    keys = {each: store.put_bytes(f"{name} {each}".encode()) for each in ("video", "image", "crop")}
+    keys = {each: store.put_bytes(f"{name} {each}".encode()) for each in ("video", "image", "crop", "poster")}
     with transaction(engine) as session:
         register_model(session)
         video_id, _ = videos.add(
@@ -50,7 +50,10 @@ def screened(
         assert ticket is not None
         claimed = screenings.LEASES.claim(session, ticket, owner="w", lease_seconds=60)
         assert claimed is not None
-        complete(session, claimed, screening_result(verdict, image_key=keys["image"], crop_key=keys["crop"]))
+        result = screening_result(
+            verdict, image_key=keys["image"], crop_key=keys["crop"], poster_key=keys["poster"]
+        )
+        complete(session, claimed, result)
         if decided is not None:
             anna = accounts.add(
                 session, name=f"a{name}", role=Role.SERVICE, password_hash=None, actor="t", must_change=False
@@ -85,9 +88,9 @@ def test_what_has_outlived_its_days_goes_and_the_rest_stays(engine: Engine, stor
     assert {(each.part, each.keeping): each.objects for each in purged} == {
         (Part.ORIGINALS, Keeping.FAKE): 1,
         (Part.ORIGINALS, Keeping.CLEAR): 1,
-        (Part.FACES, Keeping.FLAGGED): 2,
+        (Part.FACES, Keeping.FLAGGED): 3,
     }
-    assert sum(1 for _ in store.stored()) == objects - 4
+    assert sum(1 for _ in store.stored()) == objects - 5
     with reading(engine) as session:
         gone = set(session.scalars(select(Video.id).where(Video.object_key == "")))
         assert gone == {old_clear, old_fake}
@@ -100,11 +103,20 @@ def test_what_has_outlived_its_days_goes_and_the_rest_stays(engine: Engine, stor
         seen = detail.video(session, old_flagged)
         assert (seen.item.verdict, list(seen.flagged_frames)) == (Verdict.FAKE, [])
         assert seen.kept.faces_erased_at is not None
+        assert not seen.item.has_poster
         assert detail.video(session, old_clear).kept.original_erased_at is not None
         with pytest.raises(OriginalErased):
             detail.media(session, old_clear)
     assert [each.videos for each in retention.due(engine, WEEK)] == [0, 0, 0]
     assert [each.videos for each in retention.purge(engine, store, WEEK)] == [0, 0, 0]
+
+
+def test_posters_of_what_was_not_flagged_go_as_well(engine: Engine, store: FolderStore) -> None:
+    number = screened(engine, store, "1", Verdict.CLEAR, days_ago=8)
+    (done,) = retention.purge(engine, store, RetentionSettings(faces={Keeping.CLEAR: 7}))
+    assert (done.videos, done.objects) == (1, 1)
+    with reading(engine) as session, pytest.raises(NotFound, match="poster"):
+        detail.poster_key(session, number)
 
 
 def test_a_file_that_comes_again_is_kept_again(engine: Engine, store: FolderStore) -> None:

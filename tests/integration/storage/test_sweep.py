@@ -42,7 +42,7 @@ def put(store: FolderStore, content: bytes, suffix: str = "") -> str:
 
 def named_by_rows(engine: Engine, store: FolderStore) -> dict[str, str]:
     """One object in each place where a row names one."""
-    keys = {name: put(store, name.encode()) for name in ("video", "image", "crop", "overlay")}
+    keys = {name: put(store, name.encode()) for name in ("video", "image", "crop", "overlay", "poster")}
     with transaction(engine) as session:
         video_id, _ = videos.add(
             session,
@@ -68,7 +68,7 @@ def named_by_rows(engine: Engine, store: FolderStore) -> dict[str, str]:
         assert ticket is not None
         claimed = screenings.LEASES.claim(session, ticket, owner="w", lease_seconds=60)
         assert claimed is not None
-        result = screening_result(image_key=keys["image"], crop_key=keys["crop"])
+        result = screening_result(image_key=keys["image"], crop_key=keys["crop"], poster_key=keys["poster"])
         (flagged,) = complete(session, claimed, result)
         explaining = explanations.LEASES.claim(
             session, Ticket(row_id=flagged, attempt=1), owner="w", lease_seconds=60
@@ -89,7 +89,7 @@ def test_only_old_objects_without_a_row_go(engine: Engine, store: FolderStore) -
     half.write_bytes(b"half")
     os.utime(half, (0, 0))
     found = sweep.look(engine, store, SETTINGS)
-    assert (found.objects, found.orphans, found.orphan_bytes) == (8, 3, 3 * len(b"orphan 0"))
+    assert (found.objects, found.orphans, found.orphan_bytes) == (9, 3, 3 * len(b"orphan 0"))
     assert (found.half_written, found.missing) == (1, 0)
     assert all(store.exists(key) for key in orphans), "a look removes nothing"
     swept = sweep.sweep(engine, store, SETTINGS)
@@ -99,7 +99,7 @@ def test_only_old_objects_without_a_row_go(engine: Engine, store: FolderStore) -
     assert strange.exists()
     assert not half.exists()
     again = sweep.sweep(engine, store, SETTINGS)
-    assert (again.removed, again.found.objects) == (0, 5)
+    assert (again.removed, again.found.objects) == (0, 6)
 
 
 def test_rows_whose_object_is_gone_are_told(engine: Engine, store: FolderStore) -> None:
@@ -130,7 +130,7 @@ def test_another_databases_objects_are_not_removed(engine: Engine, store: Folder
     with pytest.raises(Conflict, match="FACEWARDEN_DATABASE_URL"):
         sweep.sweep(engine, store, SETTINGS)  # a new database names none of them
     named_by_rows(engine, store)
-    with pytest.raises(Conflict, match="30 objects of 34"):
+    with pytest.raises(Conflict, match="30 objects of 35"):
         sweep.sweep(engine, store, SETTINGS)
     assert all(store.exists(key) for key in strangers)
     assert sweep.sweep(engine, store, SETTINGS, force=True).removed == 30

@@ -119,6 +119,7 @@ class Site:
             probe={"codec": "h264", "duration_seconds": 4.5},
             image_key=self.objects.put_bytes(picture("JPEG"), ".jpg"),
             crop_key=self.objects.put_bytes(picture("PNG"), ".png"),
+            poster_key=self.objects.put_bytes(picture("JPEG", (32, 24)), ".jpg"),
         )
 
     def _explain(self, frame: int) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from core.outcomes import Verdict
 from storage.engine import transaction
 from storage.tables import Video
-from tests.integration.review.api.site import CLEAR, FLAGGED, MP4, SEGMENTS, Site
+from tests.integration.review.api.site import CLEAR, FAILED, FLAGGED, MP4, QUEUED, SEGMENTS, Site
 
 
 def flagged_frame(shared: Site) -> dict[str, int]:
@@ -87,3 +87,19 @@ def test_a_crop_is_what_was_classified(shared: Site) -> None:
 
 def test_a_video_that_was_not_flagged_has_no_thumbnail(shared: Site) -> None:
     assert shared.client().get(f"/v1/videos/{shared.ids[CLEAR]}/thumbnail").status_code == 404
+
+
+def test_every_screened_video_has_a_poster_for_everybody(site: Site) -> None:
+    site.blind("reviewer")
+    items = {each["name"]: each for each in site.client().get("/v1/videos").json()["items"]}
+    assert items[QUEUED]["poster"] is None
+    assert items[FAILED]["poster"] is None
+    for name in (CLEAR, FLAGGED):
+        address = items[name]["poster"]
+        assert address == f"/v1/videos/{site.ids[name]}/poster"
+        answer = site.client().get(address)
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert Image.open(BytesIO(answer.content)).size == (32, 24)
+        tag = {"If-None-Match": answer.headers["etag"]}
+        assert site.client().get(address, headers=tag).status_code == 304
+    assert site.client().get(f"/v1/videos/{site.ids[QUEUED]}/poster").status_code == 404

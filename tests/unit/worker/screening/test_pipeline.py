@@ -112,6 +112,7 @@ def test_every_sample_is_looked_at_once_and_in_order(small_batches: Settings, cl
     assert detector.batches == [3, 1, *[3] * 5, 2]  # the one: a glance at the first face upside down
     del detector.seen[3]
     assert len(detector.seen) == screened.report.taken == 20
+    assert screened.poster is not None
     assert detector.seen == sorted(set(detector.seen))
 
 
