@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
 
 from core.errors import InvalidQuery
 
@@ -94,6 +95,24 @@ class MultipartFile:
 
     def _on_end(self) -> None:
         self._opened = self._ended = True
+
+
+def is_form(request: Request) -> bool:
+    """Whether the body is a form, and not the file itself."""
+    kind = request.headers.get("Content-Type", "")
+    return kind.partition(";")[0].strip().lower() == MEDIA_TYPE
+
+
+async def file_of(request: Request) -> tuple[AsyncIterator[bytes], str | None]:
+    """The file that is sent, as the body or as the only part of a form; and its name where the form has one.
+
+    Raises InvalidQuery, also while it is read.
+    """
+    if not is_form(request):
+        return request.stream(), None
+    form = MultipartFile(request.stream(), request.headers["Content-Type"])
+    await form.begin()
+    return form.content(), form.name
 
 
 def _broken(reason: str) -> InvalidQuery:

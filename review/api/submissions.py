@@ -1,7 +1,6 @@
 """Videos from other services: taken in, followed, cancelled."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -10,12 +9,11 @@ from starlette.requests import ClientDisconnect
 
 from core.errors import NotFound
 from core.priorities import Priority
-from core.settings import Settings
 from review import uploads
 from review.api import schemas
-from review.api.transfers import BODY, CLIENT_LEFT, UNLIMITED, taken_in
+from review.api.transfers import BODY, CLIENT_LEFT, UNLIMITED, check_stated_size, taken_in
 from review.auth.access import Permission, Principal, Rescreener, Uploader, Viewer, require_more
-from review.multipart import MEDIA_TYPE, MultipartFile
+from review.multipart import file_of
 from review.problem_schema import problems
 from review.resources import Configured, Database, Id, Objects, Pressed
 from storage import kept_answers, screenings
@@ -24,22 +22,6 @@ from storage.people import decisions
 from storage.read import progress
 
 router = APIRouter(tags=["submissions"])
-
-_RAW: dict[str, Any] = BODY["requestBody"]
-_FORM = {
-    "schema": {
-        "type": "object",
-        "properties": {"file": {"type": "string", "format": "binary"}},
-        "required": ["file"],
-    }
-}
-SUBMITTED = {
-    "requestBody": {
-        **_RAW,
-        "description": "The file itself, or a form with the file as its only part.",
-        "content": {**_RAW["content"], MEDIA_TYPE: _FORM},
-    }
-}
 
 Key = Annotated[
     str | None,
@@ -73,7 +55,7 @@ class SubmissionParams(BaseModel):
         200: {"model": schemas.Uploaded, "description": "The content was already there."},
         **problems(413, 415, 429),
     },
-    openapi_extra=SUBMITTED,
+    openapi_extra=BODY,
     max_body_size=UNLIMITED,
 )
 async def submit(
@@ -94,9 +76,9 @@ async def submit(
     """
     allow(principal, params.priority)
     await to_thread.run_sync(pressure.check, principal.account_id, principal.name, params.priority)
-    _check_stated_size(request, params.name or "", settings)
+    check_stated_size(request, params.name or "", settings)
     try:
-        body, name = await _file(request)
+        body, name = await file_of(request)
         wish = uploads.Wish(
             name=uploads.checked_name(params.name or name or ""),
             priority=params.priority,
@@ -110,30 +92,10 @@ async def submit(
     return taken_in(taken, response)
 
 
-def _is_form(request: Request) -> bool:
-    kind = request.headers.get("Content-Type", "")
-    return kind.partition(";")[0].strip().lower() == MEDIA_TYPE
-
-
-def _check_stated_size(request: Request, name: str, settings: Settings) -> None:
-    stated = request.headers.get("Content-Length", "")
-    if stated.isdecimal() and not _is_form(request):  # a form is larger than its file
-        uploads.check_size(int(stated), uploads.checked_name(name), settings)
-
-
 def allow(principal: Principal, priority: Priority) -> None:
     """Raises NotAllowed."""
     if priority is Priority.INTERACTIVE:
         require_more(principal, Permission.INTERACTIVE)
-
-
-async def _file(request: Request) -> tuple[AsyncIterator[bytes], str | None]:
-    """The content that is sent, and its name where the form has one."""
-    if not _is_form(request):
-        return request.stream(), None
-    form = MultipartFile(request.stream(), request.headers["Content-Type"])
-    await form.begin()
-    return form.content(), form.name
 
 
 @router.get("/videos/{video_id}/status", responses=problems(404))

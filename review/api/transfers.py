@@ -1,6 +1,6 @@
 """Uploads and exports."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -9,8 +9,9 @@ from starlette.requests import ClientDisconnect
 
 from core import media_formats
 from core.priorities import Priority
+from core.settings import Settings
 from ingest.registration import Intake
-from review import uploads
+from review import multipart, uploads
 from review.api import schemas
 from review.api.videos import visible
 from review.auth.access import Exporter, Permission, Uploader
@@ -25,13 +26,23 @@ router = APIRouter(tags=["transfers"])
 
 UNLIMITED = 2**62  # bytes, for the framework; our own limit is checked while the body arrives
 CLIENT_LEFT = 400
-BODY = {
+_FORM = {
+    "schema": {
+        "type": "object",
+        "properties": {"file": {"type": "string", "format": "binary"}},
+        "required": ["file"],
+    }
+}
+BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "The file itself.",
+        "description": "The file itself, or a form with the file as its only part.",
         "content": {
-            each: {"schema": {"type": "string", "format": "binary"}}
-            for each in (media_formats.UNKNOWN_TYPE, *media_formats.media_types())
+            **{
+                each: {"schema": {"type": "string", "format": "binary"}}
+                for each in (media_formats.UNKNOWN_TYPE, *media_formats.media_types())
+            },
+            multipart.MEDIA_TYPE: _FORM,
         },
     }
 }
@@ -44,7 +55,9 @@ class ExportParams(FilterParams):
 class UploadParams(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field("upload", max_length=500, description="File name by which people can find it.")
+    name: str | None = Field(
+        None, max_length=500, description="File name by which people can find it; by default the form's."
+    )
 
 
 @router.post(
@@ -72,22 +85,27 @@ async def upload(
     The same content again is the same video. Ask `/v1/videos/{video_id}` for the verdict. This is what the
     upload page sends; programs take `POST /v1/videos`.
     """
-    name = uploads.checked_name(params.name)
-    stated = request.headers.get("Content-Length", "")
-    if stated.isdecimal():
-        uploads.check_size(int(stated), name, settings)
+    check_stated_size(request, params.name or "", settings)
     interactive = Permission.INTERACTIVE in principal.permissions
-    wish = uploads.Wish(
-        name=name,
-        priority=Priority.INTERACTIVE if interactive else Priority.NORMAL,
-        account_id=principal.account_id,
-        actor=principal.name,
-    )
     try:
-        taken = await uploads.Receiver(settings, engine, objects).receive(request.stream(), wish)
+        body, name = await multipart.file_of(request)
+        wish = uploads.Wish(
+            name=uploads.checked_name(params.name or name or ""),
+            priority=Priority.INTERACTIVE if interactive else Priority.NORMAL,
+            account_id=principal.account_id,
+            actor=principal.name,
+        )
+        taken = await uploads.Receiver(settings, engine, objects).receive(body, wish)
     except ClientDisconnect:
         return Response(status_code=CLIENT_LEFT)  # the client has gone
     return taken_in(taken, response)
+
+
+def check_stated_size(request: Request, name: str, settings: Settings) -> None:
+    """Raises MediaTooLarge, before anything is read."""
+    stated = request.headers.get("Content-Length", "")
+    if stated.isdecimal() and not multipart.is_form(request):  # a form is larger than its file
+        uploads.check_size(int(stated), uploads.checked_name(name), settings)
 
 
 def taken_in(taken: uploads.Upload, response: Response) -> schemas.Uploaded:

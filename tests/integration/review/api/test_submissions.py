@@ -65,6 +65,11 @@ def test_a_file_is_taken_raw_or_as_a_form(site: Site, machine: TestClient) -> No
         followed = machine.get(f"{answer.headers['Location']}/status").json()
         assert (followed["status"], followed["priority"]) == ("queued", priority)
         assert machine.get(f"{answer.headers['Location']}/media").content == MP4 + content
+    page = machine.post("/v1/uploads", files={"file": ("Käse 2.mp4", MP4 + b"page", "video/mp4")})
+    assert (page.status_code, page.json()["name"]) == (201, "Käse 2.mp4")
+    assert machine.get(f"{page.headers['Location']}/media").content == MP4 + b"page"
+    broken = machine.post("/v1/uploads", content=HEAD, headers=BOUND)
+    assert (broken.status_code, "last boundary" in broken.json()["detail"]) == (422, True)
     again = machine.post("/v1/videos", files={"other": ("b.mp4", MP4 + b"raw")})
     assert (again.status_code, again.json()["video_id"]) == (200, raw.json()["video_id"])
     assert left_behind(site) == []
