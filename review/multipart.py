@@ -1,6 +1,6 @@
-"""A file in a multipart/form-data body, as it arrives: nothing is collected in memory or on disk."""
+"""A file in a multipart/form-data body, as it arrives: it is collected neither in memory nor on disk."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -9,23 +9,29 @@ from starlette.requests import Request
 from core.errors import InvalidQuery
 
 MEDIA_TYPE = "multipart/form-data"
+LONGEST_FIELD = 1000  # bytes, of a text field before the file
 
 
 class MultipartFile:
-    """The only part of a body. `name` is known after `begin`, which comes before `content`.
+    """The last part of a body. `name` and `fields` are known after `begin`, which comes before `content`.
 
-    Both raise InvalidQuery for a body that is not one file.
+    Both raise InvalidQuery for a body that is not one file, behind short texts named in `leading` at most.
     """
 
-    def __init__(self, body: AsyncIterator[bytes], content_type: str) -> None:
+    def __init__(
+        self, body: AsyncIterator[bytes], content_type: str, *, leading: Collection[str] = ()
+    ) -> None:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if kind.decode() != MEDIA_TYPE or not boundary:
             raise _broken("Content-Type names no boundary")
         self.name: str | None = None
+        self.fields: dict[str, str] = {}
+        self._leading = frozenset(leading)
+        self._part, self._text = "", bytearray()
         self._body = body
         self._field, self._value = bytearray(), bytearray()
-        self._parts, self._opened, self._ended = 0, False, False
+        self._opened, self._ended = False, False
         self._pieces: list[bytes] = []
         try:
             self._parser = MultipartParser(
@@ -37,6 +43,7 @@ class MultipartFile:
                     "on_header_end": self._on_header,
                     "on_headers_finished": self._on_headers,
                     "on_part_data": self._on_data,
+                    "on_part_end": self._on_part_end,
                     "on_end": self._on_end,
                 },
             )
@@ -69,9 +76,10 @@ class MultipartFile:
             raise _broken(str(error)) from error
 
     def _on_part(self) -> None:
-        self._parts += 1
-        if self._parts > 1:
+        if self._opened:
             raise _broken("it has more than one part; send the file alone, and the rest in the query")
+        self._part, self.name = "", None
+        self._text.clear()
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]
@@ -83,15 +91,25 @@ class MultipartFile:
         if bytes(self._field).lower() == b"content-disposition":
             _, options = parse_options_header(bytes(self._value))
             filename = options.get(b"filename")
+            self._part = options.get(b"name", b"").decode(errors="replace")
             self.name = filename.decode(errors="replace") if filename else None
         self._field.clear()
         self._value.clear()
 
     def _on_headers(self) -> None:
-        self._opened = True
+        self._opened = self._part not in self._leading - self.fields.keys() or self.name is not None
 
     def _on_data(self, data: bytes, start: int, end: int) -> None:
-        self._pieces.append(data[start:end])
+        if self._opened:
+            self._pieces.append(data[start:end])
+            return
+        self._text += data[start:end]
+        if len(self._text) > LONGEST_FIELD:
+            raise _broken(f"its field {self._part} is longer than {LONGEST_FIELD} bytes")
+
+    def _on_part_end(self) -> None:
+        if not self._opened:
+            self.fields[self._part] = self._text.decode(errors="replace")
 
     def _on_end(self) -> None:
         self._opened = self._ended = True
@@ -103,16 +121,19 @@ def is_form(request: Request) -> bool:
     return kind.partition(";")[0].strip().lower() == MEDIA_TYPE
 
 
-async def file_of(request: Request) -> tuple[AsyncIterator[bytes], str | None]:
-    """The file that is sent, as the body or as the only part of a form; and its name where the form has one.
+async def file_of(
+    request: Request, *, leading: Collection[str] = ()
+) -> tuple[AsyncIterator[bytes], str | None, dict[str, str]]:
+    """The file that is sent, as the body or as the last part of a form; its name where the form has one; and
+    the fields before it, of the names `leading` at most.
 
     Raises InvalidQuery, also while it is read.
     """
     if not is_form(request):
-        return request.stream(), None
-    form = MultipartFile(request.stream(), request.headers["Content-Type"])
+        return request.stream(), None, {}
+    form = MultipartFile(request.stream(), request.headers["Content-Type"], leading=leading)
     await form.begin()
-    return form.content(), form.name
+    return form.content(), form.name, form.fields
 
 
 def _broken(reason: str) -> InvalidQuery:

@@ -78,7 +78,7 @@ async def submit(
     await to_thread.run_sync(pressure.check, principal.account_id, principal.name, params.priority)
     check_stated_size(request, params.name or "", settings)
     try:
-        body, name = await file_of(request)
+        body, name, _ = await file_of(request)
         wish = uploads.Wish(
             name=uploads.checked_name(params.name or name or ""),
             priority=params.priority,

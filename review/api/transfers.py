@@ -14,7 +14,7 @@ from ingest.registration import Intake
 from review import multipart, uploads
 from review.api import schemas
 from review.api.videos import visible
-from review.auth.access import Exporter, Permission, Uploader
+from review.auth.access import Exporter, Permission, Principal, Uploader
 from review.filters import GIVEN_ONCE, FilterParams
 from review.problem_schema import problems
 from review.reports.export import MEDIA_TYPES, Format, export
@@ -86,19 +86,24 @@ async def upload(
     upload page sends; programs take `POST /v1/videos`.
     """
     check_stated_size(request, params.name or "", settings)
-    interactive = Permission.INTERACTIVE in principal.permissions
     try:
-        body, name = await multipart.file_of(request)
-        wish = uploads.Wish(
-            name=uploads.checked_name(params.name or name or ""),
-            priority=Priority.INTERACTIVE if interactive else Priority.NORMAL,
-            account_id=principal.account_id,
-            actor=principal.name,
-        )
+        body, name, _ = await multipart.file_of(request)
+        wish = wish_of(principal, params.name or name or "")
         taken = await uploads.Receiver(settings, engine, objects).receive(body, wish)
     except ClientDisconnect:
         return Response(status_code=CLIENT_LEFT)  # the client has gone
     return taken_in(taken, response)
+
+
+def wish_of(principal: Principal, name: str) -> uploads.Wish:
+    """What somebody wants who waits for it at a page."""
+    interactive = Permission.INTERACTIVE in principal.permissions
+    return uploads.Wish(
+        name=uploads.checked_name(name),
+        priority=Priority.INTERACTIVE if interactive else Priority.NORMAL,
+        account_id=principal.account_id,
+        actor=principal.name,
+    )
 
 
 def check_stated_size(request: Request, name: str, settings: Settings) -> None:

@@ -156,10 +156,12 @@ def require(
     with_one_time_password: bool = False,
     by_token: bool = True,
     confirmed: bool = False,
+    csrf_in_form: bool = False,
 ) -> Callable[..., Awaitable[Principal]]:
     """A dependency that returns the principal if they have all `permissions`.
 
-    With `confirmed`, a session (but not a token) must have had its password entered again recently.
+    With `confirmed`, a session (but not a token) must have had its password entered again recently. With
+    `csrf_in_form` the route itself calls `refuse_forgery`, once it has read the token from a large form.
 
     It raises NotSignedIn (401, or a redirect to /sign-in for pages), NotAllowed, PasswordMustChange,
     PasswordNeeded (for pages a redirect to /confirm) and SessionOnly (403); and ForgedRequest (403) where an
@@ -172,7 +174,9 @@ def require(
             raise NotSignedIn
         request.state.principal = principal  # for error pages
         if principal.via == "session" and request.method not in SAFE_METHODS:
-            await _refuse_forgery(request, principal.csrf_token or "")
+            refuse_other_sites(request)
+            if not csrf_in_form:
+                refuse_forgery(principal, await _csrf_token(request))
         if principal.via == "token" and not by_token:
             raise SessionOnly
         if principal.must_change and not with_one_time_password:
@@ -202,16 +206,22 @@ def require_more(principal: Principal, permission: Permission) -> None:
         raise NotAllowed(name=principal.name, needed=_needed(principal, permission))
 
 
-async def _refuse_forgery(request: Request, expected: str) -> None:
-    refuse_other_sites(request)
+async def _csrf_token(request: Request) -> str | None:
     given = request.headers.get(CSRF_HEADER)
     if given is None and _is_small_form(request):
         form: FormData = await request.form()
         field = form.get(CSRF_FIELD)
         given = field if isinstance(field, str) else None
+    return given
+
+
+def refuse_forgery(principal: Principal, given: str | None) -> None:
+    """Raises ForgedRequest if this is not the CSRF token of the principal's session; API tokens need none."""
+    if principal.via == "token":
+        return
     if given is None:
         raise ForgedRequest(reason="it has no CSRF token")
-    if not hmac.compare_digest(given.encode(), expected.encode()):
+    if not hmac.compare_digest(given.encode(), (principal.csrf_token or "").encode()):
         raise ForgedRequest(reason="its CSRF token belongs to another session")
 
 
@@ -234,6 +244,7 @@ Newcomer = Annotated[Principal, Depends(require(by_token=False, with_one_time_pa
 Viewer = Annotated[Principal, Depends(require(Permission.VIEW))]
 Reviewer = Annotated[Principal, Depends(require(Permission.VIEW, Permission.DECIDE))]
 Uploader = Annotated[Principal, Depends(require(Permission.UPLOAD))]
+FormUploader = Annotated[Principal, Depends(require(Permission.UPLOAD, csrf_in_form=True))]
 Exporter = Annotated[Principal, Depends(require(Permission.VIEW, Permission.EXPORT))]
 Rescreener = Annotated[Principal, Depends(require(Permission.RESCREEN))]
 Admin = Annotated[Principal, Depends(require(Permission.ADMIN))]
