@@ -19,15 +19,15 @@ from rich.table import Table
 from cli.sweep import summary
 from cli.up import queue_server
 from core import queues
-from core.errors import FacewardenError, SettingsError
-from core.model_version import read_model_version
+from core.errors import CheckpointMissing, FacewardenError, SettingsError
+from core.model_version import checkpoint_of, read_model_version
 from core.s3_address import S3Address
 from core.settings import Settings
 from evaluation.camera import encode
 from models.choice import Choices
 from models.classifier import choose_backend
 from models.device import choose_device
-from storage import screenings
+from storage import model_versions, screenings
 from storage.clock import database_now
 from storage.engine import connect, reading, transaction
 from storage.migrate import is_current
@@ -79,6 +79,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         ("clocks", _clocks),
         ("leases", _leases),
         ("weights", _weights),
+        ("promoted model", _promoted),
         ("device", _device),
         ("speed", _speed),
         ("decoder", _decoder),
@@ -179,6 +180,20 @@ def _weights(settings: Settings) -> str:
     version = read_model_version(settings.weights)
     checked = settings.weights.with_name(settings.weights.name + ".sha256").exists()
     return f"{version.id} ({version.label}), hash {'as recorded' if checked else 'not recorded beside it'}"
+
+
+def _promoted(settings: Settings) -> str:
+    engine = connect(settings.sql_url)
+    if not is_current(engine):
+        return "no schema yet"
+    with reading(engine) as session:
+        promoted = model_versions.active(session)
+    if promoted is None:
+        return "none: the weights above screen new videos"
+    path = checkpoint_of(settings.weights, promoted)
+    if path is None:
+        raise CheckpointMissing(version=promoted, folder=settings.weights.resolve().parent)
+    return f"{promoted}, from {path.name}"
 
 
 def _device(settings: Settings) -> str:

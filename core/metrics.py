@@ -20,6 +20,12 @@ SCREENED = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+SHADOWED = Counter(
+    "facewarden_shadow_total",
+    "Videos that another model saw in the shadow: same (verdict), other, failed.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 EXPLAINED = Counter(
     "facewarden_explanations_total", "Flagged frames explained, by outcome.", ["outcome"], registry=REGISTRY
 )

@@ -34,7 +34,7 @@ from core.errors import (
     StaleAttempt,
 )
 from core.known import Match
-from core.results import ExplanationResult, ScreeningResult, ShadowResult
+from core.results import ExplanationResult, ScreeningResult
 from storage import explanations, screenings, shadows
 from storage.engine import reading, transaction
 from storage.known import hashes, matching
@@ -44,6 +44,7 @@ from worker.context import Context, current
 from worker.lease import Lease
 from worker.outcome import to_result
 from worker.patience import patiently
+from worker.screening.screened import Screened
 
 log = structlog.get_logger()
 
@@ -136,7 +137,8 @@ def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -
 
         flagged = patiently(store, heartbeat=heartbeat)
         stored = time.monotonic()
-        _keep_shadow(context, claimed, screened.shadow)
+        if shadow is not None:
+            _keep_shadow(context, claimed, screened)
     metrics.SCREENED.labels(outcome=result.verdict).inc()
     for stage, seconds in result.timings.items():
         metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
@@ -152,17 +154,19 @@ def _screen(context: Context, claimed: screenings.Claim, heartbeat: Heartbeat) -
             return
 
 
-def _keep_shadow(context: Context, claimed: screenings.Claim, answer: ShadowResult | None) -> None:
+def _keep_shadow(context: Context, claimed: screenings.Claim, screened: Screened) -> None:
     """Once the verdict is stored, and in a transaction of its own: it must not cost the video anything."""
-    if answer is None:
-        return
+    answer, outcome = screened.shadow, "failed"
     try:
-        with transaction(context.engine) as session:
-            shadows.keep(session, claimed.ticket.row_id, answer)
+        if answer is not None:
+            with transaction(context.engine) as session:
+                shadows.keep(session, claimed.ticket.row_id, answer)
+            outcome = "same" if answer.verdict == screened.verdict else "other"
     except JobTimeoutException:
         raise
     except Exception:
-        log.exception("the shadow's answer is lost", shadow=answer.model_version)
+        log.exception("the shadow's answer is lost")
+    metrics.SHADOWED.labels(outcome=outcome).inc()
 
 
 def _recognise(context: Context, claimed: screenings.Claim, result: ScreeningResult) -> list[Match]:

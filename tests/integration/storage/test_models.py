@@ -1,19 +1,22 @@
 """Which model version screens new videos, and what two of them say of the same ones."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from core.errors import Conflict, NotFound
 from core.flips import Flip
 from core.outcomes import DecisionOutcome, Verdict
 from core.results import ShadowResult
 from core.roles import Role
-from storage import model_versions, shadows
+from storage import erasure, model_versions, screenings, shadows
 from storage.engine import reading, transaction
+from storage.objects.folder import FolderStore
 from storage.people import accounts, decisions
 from storage.read.models import compare, seen
+from storage.tables import EarlierAnswer, ShadowAnswer, Video
 from tests.integration.worker.test_reaggregation import kept
 from tests.screening_results import register_model, screening_result
 
@@ -100,3 +103,21 @@ def test_nothing_in_common_is_nothing_compared(two: Engine) -> None:
     with reading(two) as session:
         found = compare(session, "m-1", "m-2")
     assert (found.compared, found.agreement, found.mean_difference) == (0, None, None)
+
+
+def test_what_others_said_of_a_video_is_erased_with_it(two: Engine, tmp_path: Path) -> None:
+    number, store = kept(two, screening_result(Verdict.CLEAR, 0.1)), FolderStore(tmp_path / "objects")
+    in_the_shadow(two, number, Verdict.CLEAR, 0.2)
+    with transaction(two) as session:
+        session.get_one(Video, 1).object_key = store.put_bytes(b"a video")
+        screenings.request(session, video_id=1, model_version_id="m-1", again=True)  # keeps the answer before
+    with reading(two) as session:
+        left = [
+            session.scalar(select(func.count()).select_from(each)) for each in (ShadowAnswer, EarlierAnswer)
+        ]
+    assert left == [1, 1]
+    erasure.erase(two, store, 1, reason="asked", actor="anna")
+    in_the_shadow(two, number, Verdict.CLEAR, 0.2)  # by a worker that was at it
+    with reading(two) as session:
+        assert not session.scalars(select(ShadowAnswer)).all()
+        assert not session.scalars(select(EarlierAnswer)).all()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select
 
-from core import queues
+from cli import doctor
+from core import metrics, queues
 from core.errors import CheckpointMissing
 from core.model_version import ModelVersion, read_model_version
 from core.settings import Settings, ShadowSettings
@@ -61,6 +62,7 @@ def test_what_was_promoted_screens_new_videos_from_the_next_job_on(
     context: Context, engine: Engine, face_clip: Path, promoted: ModelVersion
 ) -> None:
     assert context.classifier.version.id == promoted.id, "a worker that starts takes it"
+    assert doctor._promoted(context.settings) == f"{promoted.id}, from next.safetensors"
     with transaction(engine) as session:
         model_versions.roll_back(session, actor="anna")
     take_in(context.settings, engine, face_clip)
@@ -77,6 +79,8 @@ def test_a_machine_without_the_promoted_checkpoint_fails_no_video(
     take_in(context.settings, engine, face_clip)
     with pytest.raises(CheckpointMissing, match="models rollback"):
         _ = context.classifier
+    with pytest.raises(CheckpointMissing):
+        doctor._promoted(context.settings)
     jobs.screen(1, 1)
     (row,) = rows(engine)
     assert (row.model_version_id, row.status, row.failures) == (promoted.id, "queued", 0)
@@ -89,7 +93,9 @@ def test_a_shadow_is_stored_apart(
     changes = {"weights": weights[0], "shadow": ShadowSettings(weights=weights[1])}
     watched = system.model_copy(update=changes)
     take_in(watched, engine, face_clip)
+    before = metrics.SHADOWED.labels(outcome="other")._value.get()
     assert run_worker(queues.SCREEN, watched, burst=True) == 0
+    assert metrics.SHADOWED.labels(outcome="other")._value.get() == before + 1
     (row,) = rows(engine)
     with reading(engine) as session:
         (shadow,) = session.scalars(select(ShadowAnswer)).all()
