@@ -88,6 +88,13 @@ class Answer:
         return self.flips or answers or bool(self.tracks)
 
 
+def policies(session: Session, screening_ids: Sequence[int]) -> dict[int, tuple[str, str | None]]:
+    """By id, of those that are done: the model version, and the policy that gave the verdict."""
+    columns = select(Screening.id, Screening.model_version_id, Screening.policy)
+    done = (Screening.id.in_(screening_ids), Screening.status == ScreeningStatus.DONE)
+    return {number: (version, policy) for number, version, policy in session.execute(columns.where(*done))}
+
+
 def stored_scores(session: Session, screening_ids: Sequence[int]) -> list[StoredScores]:
     """Those of the screenings that are done, by id."""
     done = (Screening.id.in_(screening_ids), Screening.status == ScreeningStatus.DONE)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
 from core.flips import UNDECIDED, Flip
 from core.model_version import ModelVersion
@@ -25,7 +24,15 @@ from storage.engine import reading, transaction
 from storage.queue import listing
 from storage.queue.filters import Filters
 from storage.read import selection
-from storage.reaggregation import Answer, StoredScores, StoredTrack, TrackAnswer, store, stored_scores
+from storage.reaggregation import (
+    Answer,
+    StoredScores,
+    StoredTrack,
+    TrackAnswer,
+    policies,
+    store,
+    stored_scores,
+)
 from worker.screening.aggregation import (
     TrackScore,
     VideoScore,
@@ -71,14 +78,9 @@ def reaggregate(
     """
     tally = Tally()
     versions: dict[str, ModelVersion] = {}
-    for stored, decisions in _pages(engine, filters, versions):
-        answers = []
-        for each in stored:
-            version = versions[each.model_version_id]
-            if each.policy == Policy.of(version, scoring).stored():
-                tally.judged_already += 1
-                continue
-            answers.append(judge(each, version, scoring))
+    for stored, already, decisions in _pages(engine, filters, scoring, versions):
+        tally.judged_already += already
+        answers = [judge(each, versions[each.model_version_id], scoring) for each in stored]
         written = answers
         if apply and answers:
             with transaction(engine) as session:
@@ -90,25 +92,30 @@ def reaggregate(
 
 
 def _pages(
-    engine: Engine, filters: Filters, versions: dict[str, ModelVersion]
-) -> Iterator[tuple[list[StoredScores], dict[int, str]]]:
-    """Screenings page by page, and the last decision on each of their videos."""
+    engine: Engine, filters: Filters, scoring: ScoringSettings, versions: dict[str, ModelVersion]
+) -> Iterator[tuple[list[StoredScores], int, dict[int, str]]]:
+    """Screenings page by page, how many more this policy has judged, and the last decision on each video.
+
+    `versions` gets the model versions that come up.
+    """
     done, after = replace(filters, statuses=(ScreeningStatus.DONE,)), 0
     while True:
         with reading(engine) as session:
             found = selection.page(session, done, after=after, limit=PAGE)
             if not found:
                 return
-            stored = stored_scores(session, [each.id for each in found])
-            _learn(session, stored, versions)
-            decisions, _ = listing.last_decisions(session, [each.video_id for each in found])
-        yield stored, decisions
+            judged_by = policies(session, [each.id for each in found])
+            for name in {version for version, _ in judged_by.values()} - versions.keys():
+                versions[name] = model_versions.version(session, name)
+            left = [
+                number
+                for number, (version, policy) in judged_by.items()
+                if policy != Policy.of(versions[version], scoring).stored()
+            ]
+            stored = stored_scores(session, left)
+            decisions, _ = listing.last_decisions(session, [each.video_id for each in stored])
+        yield stored, len(judged_by) - len(left), decisions
         after = found[-1].id
-
-
-def _learn(session: Session, stored: list[StoredScores], versions: dict[str, ModelVersion]) -> None:
-    for name in {each.model_version_id for each in stored} - versions.keys():
-        versions[name] = model_versions.version(session, name)
 
 
 def _count(tally: Tally, answers: list[Answer], decisions: dict[int, str]) -> None:
