@@ -12,15 +12,22 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, insert, select
 from sqlalchemy.orm import Session
 
+from storage.rows import table_of
 from storage.tables import AuditEvent, utc_now
 
 FIRST = "0" * 64  # stands for the row before the first one
 LOCK = 7_166_303  # PostgreSQL's advisory lock on the end of the log; any fixed number will do
 PENDING = "audit.pending"  # key in Session.info
 PAGE = 1000  # rows read at once
+
+# Built once: they run for each video.
+_EVENT = table_of(AuditEvent)
+_LOCKING = select(func.pg_advisory_xact_lock(LOCK))
+_LAST = select(_EVENT.c.id, _EVENT.c.hash).order_by(_EVENT.c.id.desc()).limit(1)
+_INSERT = insert(_EVENT)
 
 
 def record(session: Session, *, actor: str, action: str, subject: str, **detail: Any) -> None:
@@ -41,22 +48,22 @@ def _plain(detail: dict[str, Any]) -> dict[str, Any]:
 
 def _append(session: Session) -> None:
     _lock(session)
-    last = session.execute(
-        select(AuditEvent.id, AuditEvent.hash).order_by(AuditEvent.id.desc()).limit(1)
-    ).first()
+    last = session.execute(_LAST).first()
     number, previous = (last.id, last.hash) if last is not None else (0, FIRST)
+    rows = []
     for told in session.info.pop(PENDING):
         number += 1
         at = utc_now()
         digest = event_hash(previous, id=number, at=at, **told)
-        session.add(AuditEvent(id=number, at=at, previous_hash=previous, hash=digest, **told))
+        rows.append({"id": number, "at": at, "previous_hash": previous, "hash": digest, **told})
         previous = digest
+    session.execute(_INSERT, rows)
 
 
 def _lock(session: Session) -> None:
     # SQLite needs no extra lock: a transaction that writes began with BEGIN IMMEDIATE.
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(LOCK)))
+        session.execute(_LOCKING)
 
 
 def event_hash(

@@ -18,8 +18,8 @@ class Moment(FunctionElement[datetime]):
     inherit_cache = True
     name = "moment"
 
-    def __init__(self, seconds: float = 0.0) -> None:
-        super().__init__(literal(float(seconds)))
+    def __init__(self, seconds: float | ColumnElement[float] = 0.0) -> None:
+        super().__init__(seconds if isinstance(seconds, ColumnElement) else literal(float(seconds)))
 
 
 @compiles(Moment, "sqlite")

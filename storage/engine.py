@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,26 @@ def reading(engine: Engine) -> Iterator[Session]:
     reader = engine.execution_options(**options)
     with named_failures(engine), Session(reader, expire_on_commit=False) as session:
         yield session
+
+
+@contextmanager
+def single(engine: Engine, *, reads: bool = False) -> Iterator[Session]:
+    """Statements each of which is a transaction of its own: beginning and ending it costs no round trip.
+
+    For those that need nothing of each other, as a rule for one. On SQLite, where a transaction costs none,
+    all are in one; it is `reading` if they only read. Raises what `transaction` raises.
+    """
+    if engine.dialect.name != "postgresql":
+        with reading(engine) if reads else transaction(engine) as session:
+            yield session
+        return
+    with named_failures(engine), Session(_alone(engine), expire_on_commit=False) as session:
+        yield session
+
+
+@lru_cache(maxsize=4)  # a process has one engine
+def _alone(engine: Engine) -> Engine:
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @contextmanager

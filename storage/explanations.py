@@ -34,7 +34,7 @@ class _Explanations(Leases[FlaggedFrame, Claim]):
         ExplainStatus.QUEUED
     )  # queued until done; only the lease tells whether a worker has it
 
-    def describe(self, session: Session, ticket: Ticket, owner: str) -> Claim:
+    def describe(self, session: Session, row: Any, ticket: Ticket, owner: str) -> Claim:
         row = session.execute(
             select(
                 FlaggedFrame.crop_key,

@@ -15,14 +15,17 @@ The attempt says nothing about the row itself: failures that it may have caused 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, CursorResult, Update, select, update
+from sqlalchemy import ColumnElement, CursorResult, Float, Update, bindparam, inspect, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from core.errors import FacewardenError, StaleAttempt
 from core.priorities import Priority
 from storage import clock
+from storage.rows import table_of
 from storage.tables import FlaggedFrame, Screening
 
 FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
@@ -61,8 +64,16 @@ class Leases(ABC, Generic[Row, Claimed]):
     working: ClassVar[str]  # status of a row that a worker holds
 
     @abstractmethod
-    def describe(self, session: Session, ticket: Ticket, owner: str) -> Claimed:
-        """The claim on a row that was just taken, with what its worker needs to begin."""
+    def describe(self, session: Session, row: Any, ticket: Ticket, owner: str) -> Claimed:
+        """The claim on a row that was just taken, with what its worker needs to begin.
+
+        `row`: its `told` columns.
+        """
+
+    @property
+    def told(self) -> tuple[ColumnElement[Any], ...]:
+        """What `describe` wants to know of a row that was just taken, in the same statement."""
+        return (self.column("id"),)
 
     @abstractmethod
     def failure(self, error: FacewardenError) -> dict[str, Any]:
@@ -103,38 +114,34 @@ class Leases(ABC, Generic[Row, Claimed]):
         now: datetime | None = None,
     ) -> Claimed | None:
         """Claim the row; None if it is held by another worker, finished, gone, or at a newer attempt."""
-        statement = (
-            update(self.table)
-            .where(
-                self.table.id == ticket.row_id,
-                self.table.attempt == ticket.attempt,
-                self.table.status == self.waiting,
-                self.table.lease_owner.is_(None),
-            )
-            .values(
-                status=self.working,
-                lease_owner=owner,
-                lease_expires_at=clock.after(lease_seconds, now),
-                **self.begun(clock.after(0, now)),
-            )
-        )
-        return self.describe(session, ticket, owner) if changed_one(session, statement) else None
+        asked = {"held_id": ticket.row_id, "held_attempt": ticket.attempt, "new_owner": owner}
+        if now is None:
+            statement, asked["lease_seconds"] = self._claiming, lease_seconds
+        else:
+            statement = self._claim(clock.after(lease_seconds, now), now)
+        row = session.execute(statement, asked).first()
+        return None if row is None else self.describe(session, row, ticket, owner)
 
     def renew(
         self, session: Session, claimed: Claimed, *, lease_seconds: float, now: datetime | None = None
     ) -> bool:
         """Extend the lease; False if it was lost."""
-        expires = clock.after(lease_seconds, now)
-        return changed_one(session, self._held(claimed).values(lease_expires_at=expires))
+        statement = self.held.values(lease_expires_at=clock.after(lease_seconds, now))
+        return session.execute(statement, _held_by(claimed)).first() is not None
 
-    def hold(self, session: Session, claimed: Claimed, values: dict[str, Any]) -> None:
+    def hold(self, session: Session, claimed: Claimed, values: dict[str, Any], statement: Any = None) -> Any:
         """Write `values` to the row if the claim still holds, and lock it until the transaction ends.
+
+        `statement`: `held` with more columns to return; they are returned as a row.
 
         Raises StaleAttempt otherwise; the caller must then roll its transaction back.
         """
         # Even without other values this is an UPDATE, and locks the row.
-        if not changed_one(session, self._held(claimed).values(lease_owner=claimed.owner).values(**values)):
+        written = {"lease_owner": claimed.owner, **values, **_held_by(claimed)}
+        row = session.execute(self.held if statement is None else statement, written).first()
+        if row is None:
             raise StaleAttempt(work=f"{self.noun} {claimed.ticket.row_id}", attempt=claimed.ticket.attempt)
+        return row
 
     def fail(self, session: Session, claimed: Claimed, error: FacewardenError) -> None:
         """Fail the row with a reason. Raises StaleAttempt if the claim was lost."""
@@ -196,12 +203,52 @@ class Leases(ABC, Generic[Row, Claimed]):
         self.give_up(session, row, name=name, reason=reason)
         return None
 
-    def _held(self, claimed: Claimed) -> Update:
-        return update(self.table).where(
-            self.table.id == claimed.ticket.row_id,
-            self.table.attempt == claimed.ticket.attempt,
-            self.table.lease_owner == claimed.owner,
-            self.table.status == self.working,
+    def column(self, name: str) -> ColumnElement[Any]:
+        """The table's column of this name, which may be a synonym of the table's own."""
+        synonyms = inspect(self.table).synonyms
+        return table_of(self.table).c[synonyms[name].name if name in synonyms else name]
+
+    # The next two run for each job and are built once, which takes longer than to send them.
+
+    @cached_property
+    def held(self) -> ReturningUpdate[Any]:
+        """Of the row that a claim holds: `_held_by` says which."""
+        return (
+            update(table_of(self.table))
+            .where(
+                self.column("id") == bindparam("held_id"),
+                self.column("attempt") == bindparam("held_attempt"),
+                self.column("lease_owner") == bindparam("held_owner"),
+                self.column("status") == self.working,
+            )
+            .returning(self.column("id"))
+        )
+
+    @cached_property
+    def _claiming(self) -> ReturningUpdate[Any]:
+        seconds = bindparam("lease_seconds", type_=Float)
+        return self._claim(clock.Moment(seconds), clock.Moment())
+
+    def _claim(
+        self, expires: ColumnElement[datetime] | datetime, now: ColumnElement[datetime] | datetime
+    ) -> ReturningUpdate[Any]:
+        return (
+            update(table_of(self.table))
+            .where(
+                self.column("id") == bindparam("held_id"),
+                self.column("attempt") == bindparam("held_attempt"),
+                self.column("status") == self.waiting,
+                self.column("lease_owner").is_(None),
+            )
+            .values(
+                {
+                    self.column("status"): self.working,
+                    self.column("lease_owner"): bindparam("new_owner"),
+                    self.column("lease_expires_at"): expires,
+                    **{self.column(name): value for name, value in self.begun(now).items()},
+                }
+            )
+            .returning(*self.told)
         )
 
 
@@ -214,3 +261,9 @@ def changed_one(session: Session, statement: Update) -> bool:
     """Execute a statement; whether it found the one row that it is about."""
     result = session.execute(statement.execution_options(synchronize_session=False))
     return isinstance(result, CursorResult) and result.rowcount == 1
+
+
+def _held_by(claimed: Claim) -> dict[str, Any]:
+    """The parameters of `Leases.held`."""
+    ticket = claimed.ticket
+    return {"held_id": ticket.row_id, "held_attempt": ticket.attempt, "held_owner": claimed.owner}

@@ -3,18 +3,33 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, exists, insert
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from core.known import Match
 from core.outcomes import ScreeningStatus
-from core.results import FaceResult, FlaggedFrameResult, ScreeningResult
-from storage import audit, rows, screenings
+from core.results import FlaggedFrameResult, ScreeningResult
+from storage import audit, faces, screenings
 from storage.known import matching
 from storage.leases import FREE
+from storage.rows import last_of, table_of
 from storage.screenings import Claim
-from storage.tables import FaceRow, FaceTrack, FlaggedFrame, FrameScore, utc_now
+from storage.tables import FaceRow, FaceTrack, FlaggedFrame, KnownMatch, Screening, utc_now
 from storage.webhooks import outbox
+
+
+def _ending() -> ReturningUpdate[Any]:
+    """The end of a screening also tells what is left to do; of most, nothing is."""
+    screening, match = table_of(Screening).c, table_of(KnownMatch).c
+    return screenings.LEASES.held.returning(
+        screening.latest,
+        last_of(match.id, where=match.video_id, equals=screening.video_id).label("match"),
+        exists(outbox.LISTENING).label("listened"),
+    )
+
+
+_ENDING = _ending()
 
 
 def complete(
@@ -26,7 +41,7 @@ def complete(
 
     Replaces the rows of an earlier attempt. Raises StaleAttempt if the claim was lost; roll back then.
     """
-    screenings.LEASES.hold(
+    found = screenings.LEASES.hold(
         session,
         claimed,
         {
@@ -36,15 +51,18 @@ def complete(
             "partial": result.coverage < 1,
             "finished_at": utc_now(),
         },
+        _ENDING,
     )
     screening_id = claimed.ticket.row_id
-    screenings.supersede(session, screening_id)
+    if not found.latest:
+        screenings.supersede(session, screening_id)
     if claimed.ticket.attempt > 1:  # a first attempt has none before it
         for table in (FlaggedFrame, FaceRow, FaceTrack):
             session.execute(delete(table).where(table.screening_id == screening_id))
-    face_ids = _insert_faces(session, screening_id, result)
+    face_ids = faces.add(session, screening_id, result.tracks, result.faces)
     flagged = _insert_flagged(session, screening_id, result.flagged_frames, face_ids)
-    matching.store(session, claimed.video_id, matches)
+    if matches or found.match is not None:
+        matching.store(session, claimed.video_id, matches)
     audit.record(
         session,
         actor=claimed.owner,
@@ -54,44 +72,9 @@ def complete(
         score=result.score,
         model_version=claimed.model_version_id,
     )
-    outbox.screened(session, screening_id)
+    if found.listened:
+        outbox.screened(session, screening_id)
     return flagged
-
-
-def _insert_faces(session: Session, screening_id: int, result: ScreeningResult) -> list[int]:
-    if not result.faces:
-        return []
-    track_ids = rows.add(
-        session,
-        FaceTrack,
-        [{"screening_id": screening_id, **vars(track)} for track in result.tracks],
-    )
-    by_number = {track.number: id_ for track, id_ in zip(result.tracks, track_ids, strict=True)}
-    face_ids = rows.add(
-        session,
-        FaceRow,
-        [_face_values(screening_id, by_number[face.track_number], face) for face in result.faces],
-    )
-    scores = [
-        {"face_id": id_, "logit": face.logit}
-        for id_, face in zip(face_ids, result.faces, strict=True)
-        if face.logit is not None
-    ]
-    rows.add(session, FrameScore, scores)
-    return face_ids
-
-
-def _face_values(screening_id: int, track_id: int, face: FaceResult) -> dict[str, Any]:
-    x0, y0, x1, y1 = face.box
-    return {
-        "screening_id": screening_id,
-        "track_id": track_id,
-        "x0": x0,
-        "y0": y0,
-        "x1": x1,
-        "y1": y1,
-        **_without(face, "id", "track_number", "box", "logit", "score"),
-    }
 
 
 def _insert_flagged(

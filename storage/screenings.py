@@ -15,6 +15,7 @@ from core.outcomes import DecisionState, Replaced, ScreeningStatus
 from core.priorities import Priority
 from storage import audit, clock, earlier_answers, leases
 from storage.leases import Leases, Ticket, ticket_of
+from storage.rows import last_of, table_of
 from storage.tables import Screening, Sighting, Video, utc_now
 from storage.webhooks import outbox
 
@@ -48,24 +49,22 @@ class _Screenings(Leases[Screening, Claim]):
     waiting = ScreeningStatus.QUEUED
     working = ScreeningStatus.SCREENING
 
-    def describe(self, session: Session, ticket: Ticket, owner: str) -> Claim:
-        row = session.execute(
-            select(
-                Video.object_key,
-                Video.id,
-                Video.sha256,
-                Screening.model_version_id,
-                Screening.priority,
-                Screening.traceparent,
-                Sighting.name,
-            )
-            .select_from(Screening)
-            .join(Video, Video.id == Screening.video_id)
-            .outerjoin(Sighting, Sighting.video_id == Video.id)
-            .where(Screening.id == ticket.row_id)
-            .order_by(Sighting.id.desc())
-            .limit(1)
-        ).one()
+    @property
+    def told(self) -> tuple[ColumnElement[Any], ...]:
+        screening, video, sighting = (table_of(each).c for each in (Screening, Video, Sighting))
+        of = screening.video_id
+        return (
+            of,
+            screening.model_version_id,
+            screening.priority,
+            screening.traceparent,
+            last_of(video.object_key, where=video.id, equals=of).label("object_key"),
+            last_of(video.sha256, where=video.id, equals=of).label("sha256"),
+            last_of(sighting.name, where=sighting.video_id, equals=of).label("name"),
+        )
+
+    def describe(self, session: Session, row: Any, ticket: Ticket, owner: str) -> Claim:
+        del session
         return Claim(
             ticket=replace(ticket, priority=Priority(row.priority)),
             owner=owner,
@@ -73,7 +72,7 @@ class _Screenings(Leases[Screening, Claim]):
             model_version_id=row.model_version_id,
             traceparent=row.traceparent,
             object_key=row.object_key,
-            video_id=row.id,
+            video_id=row.video_id,
         )
 
     def begun(self, now: datetime | ColumnElement[datetime]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ worker was told to stop.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import Any, Generic, TypeVar
 import structlog
 from prometheus_client import Counter
 from rq.timeouts import JobTimeoutException
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from core import metrics, queues, traces
 from core.errors import (
@@ -36,7 +38,7 @@ from core.errors import (
 from core.known import Match
 from core.results import ExplanationResult, ScreeningResult
 from storage import explanations, screenings, shadows
-from storage.engine import reading, transaction
+from storage.engine import single, transaction
 from storage.known import hashes, matching
 from storage.leases import Claim, Leases, Ticket
 from storage.results import complete
@@ -70,6 +72,7 @@ class Job(Generic[Claimed]):
     work: Callable[[Context, Claimed, Heartbeat], None]
     enqueue: Callable[..., bool]  # of core.queues, for the next attempt
     ended: Counter  # by outcome
+    claiming: Callable[[Engine], AbstractContextManager[Session]]  # `single` where a claim is one statement
 
 
 def screen(screening_id: int, attempt: int) -> None:
@@ -88,7 +91,7 @@ def run(job: Job[Claimed], ticket: Ticket) -> None:
     settings = context.settings.worker
 
     def claim() -> Claimed | None:
-        with transaction(context.engine) as session:
+        with job.claiming(context.engine) as session:
             return job.leases.claim(
                 session, ticket, owner=context.owner, lease_seconds=settings.lease_seconds
             )
@@ -176,9 +179,12 @@ def _recognise(context: Context, claimed: screenings.Claim, result: ScreeningRes
     """
     if not context.settings.known.enabled:
         return []
-    with transaction(context.engine) as session:
-        own = hashes.keep(session, claimed.video_id, result.hashes)
-    with reading(context.engine) as session:
+    with single(context.engine) as session:
+        own = hashes.keep_first(session, claimed.video_id, result.hashes)
+    if not own:
+        with transaction(context.engine) as session:
+            own = hashes.keep(session, claimed.video_id, result.hashes)
+    with single(context.engine, reads=True) as session:
         return matching.find(
             session, context.hash_index, claimed.video_id, result.hashes, context.settings.known, own=own
         )
@@ -217,9 +223,19 @@ def _explain(context: Context, claimed: explanations.Claim, heartbeat: Heartbeat
     log.info("explained")
 
 
-SCREEN = Job(leases=screenings.LEASES, work=_screen, enqueue=queues.enqueue_screen, ended=metrics.SCREENED)
+SCREEN = Job(
+    leases=screenings.LEASES,
+    work=_screen,
+    enqueue=queues.enqueue_screen,
+    ended=metrics.SCREENED,
+    claiming=single,
+)
 EXPLAIN = Job(
-    leases=explanations.LEASES, work=_explain, enqueue=queues.enqueue_explain, ended=metrics.EXPLAINED
+    leases=explanations.LEASES,
+    work=_explain,
+    enqueue=queues.enqueue_explain,
+    ended=metrics.EXPLAINED,
+    claiming=transaction,
 )
 
 

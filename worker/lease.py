@@ -1,4 +1,8 @@
-"""The lease of a running job: renewed by a thread, so that a worker that dies is noticed soon."""
+"""The lease of a running job: renewed by a thread, so that a worker that dies is noticed soon.
+
+The thread is one of the process and lasts: starting one for each job, and waiting for its end, took each
+video a millisecond.
+"""
 
 import threading
 import time
@@ -18,6 +22,8 @@ RENEWALS_PER_LEASE = 4  # so that a few may fail before the lease runs out
 # its lease then expires, and another worker gets the work.
 GRACE_SECONDS = 60.0
 
+IDLE_SECONDS = 60.0  # between two looks of a thread that has nothing to renew
+
 
 class Lease:
     """Keeps a claim alive while its `with` block runs.
@@ -33,19 +39,22 @@ class Lease:
         self._pause = lease_seconds / RENEWALS_PER_LEASE
         self._job_seconds = job_seconds
         self._deadline = time.monotonic() + job_seconds
-        self._ended = threading.Event()
+        self._renewing = threading.Lock()
         self._lost = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._ended = False
+        self.due = float("inf")  # time.monotonic() of the next renewal
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self.due = time.monotonic() + self._pause
+        _keeper.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
-        self._thread.join()
+        with self._renewing:  # one that has begun is waited for
+            self._ended = True
+        _keeper.remove(self)
 
     def check(self) -> None:
         if self._lost.is_set():
@@ -53,15 +62,62 @@ class Lease:
         if time.monotonic() > self._deadline:
             raise DeadlineExceeded(name=self._name, seconds=self._job_seconds)
 
-    def _keep(self) -> None:
-        while not self._ended.wait(self._pause):
+    def keep(self) -> bool:
+        """Renew it; False if it will not be renewed again."""
+        with self._renewing:
+            if self._ended:
+                return False
             if time.monotonic() > self._deadline + GRACE_SECONDS:
                 log.error("a job hangs; its lease is let go", name=self._name)
-                return
+                return False
             try:
                 if not self._renew():
                     self._lost.set()
-                    return
-            except Exception as error:  # this thread must survive whatever the database does
+                    return False
+            except Exception as error:  # the thread must survive whatever the database does
                 # If the database stays down the lease expires by itself.
                 log.warning("lease not renewed", name=self._name, reason=str(error))
+            self.due = time.monotonic() + self._pause
+            return True
+
+
+class _Keeper:
+    """The thread that renews this process's leases when they are due."""
+
+    def __init__(self) -> None:
+        self._leases: set[Lease] = set()
+        self._changed = threading.Condition()
+        self._wakes = float("-inf")  # time.monotonic(); a lease that is due later need not wake it
+        self._started = False
+
+    def add(self, lease: Lease) -> None:
+        with self._changed:
+            self._leases.add(lease)
+            if not self._started:
+                self._started = True
+                threading.Thread(target=self._keep, name="leases", daemon=True).start()
+            elif lease.due < self._wakes:
+                self._changed.notify()
+
+    def remove(self, lease: Lease) -> None:
+        with self._changed:
+            self._leases.discard(lease)
+
+    def _keep(self) -> None:
+        while True:
+            for lease in self._due():
+                if not lease.keep():
+                    self.remove(lease)
+
+    def _due(self) -> list[Lease]:
+        """Those to be renewed now, once there may be some."""
+        with self._changed:
+            now = time.monotonic()
+            self._wakes = min((lease.due for lease in self._leases), default=now + IDLE_SECONDS)
+            if self._wakes > now:
+                self._changed.wait(self._wakes - now)
+            now = time.monotonic()
+            return [lease for lease in self._leases if lease.due <= now]
+
+
+_keeper = _Keeper()

@@ -11,6 +11,15 @@ from redis import Redis
 from rq import Queue
 from rq.job import Job
 
+# Moves the first job of the first list that has one to the list behind it, in one round trip.
+MOVE = """
+for place = 1, #KEYS, 2 do
+    local job = redis.call('LMOVE', KEYS[place], KEYS[place + 1], 'LEFT', 'RIGHT')
+    if job then return {KEYS[place], job} end
+end
+return nil
+"""
+
 
 class MovingQueue(Queue):
     @classmethod
@@ -24,17 +33,14 @@ class MovingQueue(Queue):
         death_penalty_class: Any = None,
     ) -> tuple[Job, Queue] | None:
         """The first job of the first of `queues` that has one, waiting up to `timeout` seconds for it."""
-        made: dict[str, Any] = {
-            "connection": connection,
-            "job_class": job_class,
-            "serializer": serializer,
-            "death_penalty_class": death_penalty_class,
-        }
+        del job_class, serializer, death_penalty_class  # the queues have them
         by_key = {each.key: each for each in queues}
-        for each in by_key.values():
-            found: tuple[Job, Queue] | None = super().dequeue_any([each], None, **made)
-            if found is not None:
-                return found
+        lists = [key for each in by_key.values() for key in (each.key, each.intermediate_queue_key)]
+        while (popped := connection.eval(MOVE, len(lists), *lists)) is not None:
+            found = by_key[popped[0].decode()]
+            job = _of(found, popped[1])
+            if job is not None:
+                return job, found
         if timeout is None:
             return None
         # Nothing waits anywhere. No command waits for several lists and moves, so that this pop alone leaves
@@ -42,8 +48,13 @@ class MovingQueue(Queue):
         key, job_id = cls.lpop(list(by_key), timeout, connection=connection)
         target = by_key[key.decode()]
         connection.lpush(target.intermediate_queue_key, job_id)
-        job = target.fetch_job(job_id.decode())
-        if job is None:
-            connection.lrem(target.intermediate_queue_key, 1, job_id)
-            return cls.dequeue_any(by_key.values(), timeout, **made)
-        return job, target
+        job = _of(target, job_id)
+        return cls.dequeue_any(by_key.values(), timeout, connection) if job is None else (job, target)
+
+
+def _of(queue: Queue, job_id: Any) -> Job | None:
+    """The job that was popped; None if only its number was left."""
+    job = queue.fetch_job(job_id.decode())
+    if job is None:
+        queue.connection.lrem(queue.intermediate_queue_key, 1, job_id)
+    return job

@@ -15,13 +15,16 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
+import cv2
 import structlog
 import torch
 from redis.exceptions import RedisError
 from rq import SimpleWorker
-from rq.job import Job
+from rq.executions import Execution
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
-from rq.utils import now
+from rq.utils import now, utcformat
+from rq.worker import WorkerStatus
 
 from core import metrics, queues, traces
 from core.errors import ServiceUnavailable
@@ -55,10 +58,17 @@ class QueueWorker(SimpleWorker):
     said: str | None = None  # the state that Redis was told last
     stop_seconds = 20.0  # WorkerSettings.stop_seconds
 
-    def execute_job(self, job: Job, queue: Any) -> None:
+    def work(self, *arguments: Any, **options: Any) -> bool:
         ended = threading.Event()
         beating = threading.Thread(target=self._beat, args=(ended,), name="heartbeat", daemon=True)
         beating.start()
+        try:
+            return super().work(*arguments, **options)
+        finally:
+            ended.set()
+            beating.join()
+
+    def execute_job(self, job: Job, queue: Any) -> None:
         if job.timeout:
             # A C thread: it works even if the hanging one holds the GIL.
             faulthandler.dump_traceback_later(job.timeout + HANG_SECONDS, exit=True, file=STDERR)
@@ -67,8 +77,6 @@ class QueueWorker(SimpleWorker):
             self.jobs_done += 1
         finally:
             faulthandler.cancel_dump_traceback_later()
-            ended.set()
-            beating.join()
 
     def take_turns(self, shares: Mapping[Priority, int]) -> None:
         """Before the first job; its queues are one for each priority, the most urgent first."""
@@ -81,19 +89,48 @@ class QueueWorker(SimpleWorker):
         by_priority = dict(zip(Priority, self.queues, strict=True))
         self._ordered_queues = [by_priority[each] for each in order(next(self.turns))]
 
+    # What RQ writes around a job, in one round trip before it and one after it.
+
+    def prepare_execution(self, job: Job) -> Any:
+        """Left to `prepare_job_execution`, which RQ calls next."""
+
     def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:
         del remove_from_intermediate_queue  # RQ asks for it only from a worker of one queue
-        super().prepare_job_execution(job, True)
+        seconds = self.get_heartbeat_ttl(job)
+        with self.connection.pipeline() as pipeline:
+            self.execution = Execution.create(job, seconds, pipeline=pipeline, worker_name=self.name)
+            self.set_state(WorkerStatus.BUSY, pipeline)
+            self.set_current_job_id(job.id, pipeline=pipeline)
+            self.heartbeat(pipeline=pipeline)
+            job.prepare_for_execution(self.name, pipeline=pipeline)
+            origin = next(each for each in self.queues if each.name == job.origin)
+            pipeline.lrem(origin.intermediate_queue_key, 1, job.id)
+            pipeline.execute()
+
+    def handle_job_success(self, job: Job, queue: Any, started_job_registry: Any) -> None:
+        """Without what RQ does for jobs that have others waiting for them, repetitions or results."""
+        del queue, started_job_registry
+        assert job.started_at is not None and job.ended_at is not None  # noqa: S101, PT018  it has just run
+        seconds = job.get_result_ttl(self.default_result_ttl)
+        with self.connection.pipeline() as pipeline:
+            self.increment_successful_job_count(pipeline=pipeline)
+            self.increment_total_working_time(job.ended_at - job.started_at, pipeline)
+            ended: dict[Any, Any] = {"status": JobStatus.FINISHED, "ended_at": utcformat(job.ended_at)}
+            pipeline.hset(job.key, mapping=ended)
+            pipeline.expire(job.key, seconds)
+            job.finished_job_registry.add(job, seconds, pipeline)
+            self.cleanup_execution(job, pipeline=pipeline)
+            self.set_state(WorkerStatus.IDLE, pipeline)
+            pipeline.execute()
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         del timeout
-        # RQ asks for five around each job, of two round trips each; the worker's entry outlives several.
-        if pipeline is None and time.monotonic() - self.beaten_at < HEARTBEAT_SECONDS / 2:
+        # RQ asks for six around each job, of two commands each; the worker's entry outlives several.
+        if time.monotonic() - self.beaten_at < HEARTBEAT_SECONDS / 2:
             return
         # RQ would list a worker that was killed in a job until that job's timeout.
         super().heartbeat(WORKER_TTL_SECONDS, pipeline)
-        if pipeline is None:
-            self.beaten_at = time.monotonic()
+        self.beaten_at = time.monotonic()
 
     def check_for_suspension(self, burst: bool) -> None:
         """`rq suspend` is heeded soon: asked before each job it would be a round trip for each."""
@@ -140,6 +177,8 @@ def run_worker(name: str, settings: Settings, *, burst: bool = False, context: C
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit_now)  # until RQ's handlers take over, there is no job to finish
+    # A second thread for a face or a frame costs more than it saves, and the cores have other work.
+    cv2.setNumThreads(1)
     context = Context.of(settings) if context is None else context
     install(context)
     migrate.require(context.engine)

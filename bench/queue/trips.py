@@ -14,7 +14,8 @@ class Trips:
 
     statements: int = 0
     commits: int = 0  # rollbacks too
-    begins: int = 0  # psycopg sends a BEGIN of its own; on SQLite it is one of the statements
+    begins: int = 0  # psycopg sends a BEGIN of its own, unless each statement is a transaction of its own;
+    # on SQLite it is one of the statements
     pings: int = 0  # of connections taken from the pool
     redis: int = 0  # writes to its socket: a pipeline is one
 
@@ -28,8 +29,9 @@ def count(engine: Engine) -> Trips:
     trips = Trips()
 
     def counting(name: str) -> Any:
-        def one_more(*_: Any) -> None:
-            setattr(trips, name, getattr(trips, name) + 1)
+        def one_more(connection: Any, *_: Any) -> None:
+            if name == "statements" or not getattr(connection.connection, "autocommit", False):
+                setattr(trips, name, getattr(trips, name) + 1)
 
         return one_more
 

@@ -3,12 +3,18 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from core.known import FrameHash
-from storage import values
+from storage import rows, values
 from storage.tables import FrameHashRow
+
+
+def keep_first(session: Session, video_id: int, hashes: Sequence[FrameHash]) -> list[int]:
+    """Store the hashes of a video that has none, in one statement; their numbers. If it has some, none is."""
+    rows_of = [{"video_id": video_id, **vars(each)} for each in hashes]
+    return rows.add(session, FrameHashRow, rows_of, first_of="video_id")
 
 
 def keep(session: Session, video_id: int, hashes: Sequence[FrameHash]) -> list[int]:
@@ -20,10 +26,7 @@ def keep(session: Session, video_id: int, hashes: Sequence[FrameHash]) -> list[i
         return [row.id for row in there]
     if there:
         erase(session, video_id)
-    if not hashes:
-        return []
-    added = insert(FrameHashRow).returning(FrameHashRow.id)
-    return list(session.scalars(added, [{"video_id": video_id, **vars(each)} for each in hashes]))
+    return keep_first(session, video_id, hashes)
 
 
 def erase(session: Session, video_id: int) -> int:

@@ -9,11 +9,13 @@ SQL is the truth. The index follows the table by its numbers, which are given ou
 since stays in memory until the tables are built again, so whoever searches looks the rows up (or finds none).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.known import HASH_BITS, HASH_BYTES
@@ -30,6 +32,19 @@ MOST_ASKED = 200  # missing numbers that are asked for by name; of more, all tha
 ADDED_ROWS = 1000
 LATEST_ROWS = 20_000  # that are compared one and all: a third of a millisecond
 LATEST_PART = 8  # or one in so many of those in the tables
+
+_COLUMNS = FrameHashRow.__table__.c
+_LATER = _COLUMNS.id > bindparam("after")
+
+
+def _page(which: ColumnElement[bool]) -> Select[Any]:
+    query = select(_COLUMNS.id, _COLUMNS.pdq).where(which).order_by(_COLUMNS.id)
+    return query.limit(bindparam("most", type_=Integer))
+
+
+# Built once: they run for each video.
+_AFTER = _page(_LATER)
+_AFTER_AND_MISSING = _page(_LATER | _COLUMNS.id.in_(bindparam("missing", expanding=True)))
 
 Ids = NDArray[np.int64]
 Words = NDArray[np.uint64]
@@ -63,15 +78,9 @@ class HashIndex:
     def follow(self, session: Session) -> None:
         """Read what was added to the table since."""
         highest, missing = self._highest, self._missing
-        new = FrameHashRow.id > highest
-        if 0 < len(missing) <= MOST_ASKED:
-            new |= FrameHashRow.id.in_(sorted(missing))
-        elif missing:
-            new = FrameHashRow.id >= min(missing)
-        query = select(FrameHashRow.id, FrameHashRow.pdq).where(new).order_by(FrameHashRow.id)
         ids: list[int] = []
         packed: list[bytes] = []
-        for id_, pdq in session.execute(query.execution_options(yield_per=READ_ROWS)):
+        for id_, pdq in self._added(session):
             if id_ > highest or id_ in missing:
                 ids.append(id_)
                 packed.append(pdq)
@@ -80,6 +89,22 @@ class HashIndex:
             floor = max(0, self._highest - UNSETTLED)
             passed = range(max(highest, floor) + 1, self._highest)
             self._missing = {id_ for id_ in missing.union(passed).difference(ids) if id_ > floor}
+
+    def _added(self, session: Session) -> Iterator[tuple[int, bytes]]:
+        """Numbers and hashes of the rows that may be new, by number: as a rule few, so page by page."""
+        after, missing = self._highest, self._missing
+        if len(missing) > MOST_ASKED:
+            after, missing = min(missing) - 1, set()
+        query: Select[Any] = _AFTER
+        asked: dict[str, Any] = {"after": after, "most": READ_ROWS}
+        if missing:
+            query, asked["missing"] = _AFTER_AND_MISSING, sorted(missing)
+        while True:
+            page = session.execute(query, asked).all()
+            yield from ((row.id, row.pdq) for row in page)
+            if len(page) < READ_ROWS:
+                return
+            query, asked = _AFTER, {"after": page[-1].id, "most": READ_ROWS}
 
     def add(self, ids: Ids, hashes: NDArray[np.uint8]) -> None:
         """Take rows in.

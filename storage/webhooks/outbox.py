@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from core.outcomes import FLAGGED
 from core.signals import Signal
 from storage.clock import database_now
+from storage.rows import table_of
 from storage.tables import (
     Screening,
     Sighting,
@@ -22,6 +23,9 @@ from storage.tables import (
 )
 
 ID_BYTES = 18  # of randomness in a message's id
+
+_ENDPOINT = table_of(WebhookEndpoint).c
+LISTENING = select(_ENDPOINT.id, _ENDPOINT.events).where(_ENDPOINT.active)  # who wants any events
 
 
 def screened(session: Session, screening_id: int) -> None:
@@ -85,8 +89,7 @@ def alerted(session: Session, alert: StreamAlert, name: str) -> None:
 
 def _endpoints(session: Session) -> Sequence[Any]:
     """The number of each that is active, and the events that it wants."""
-    query = select(WebhookEndpoint.id, WebhookEndpoint.events).where(WebhookEndpoint.active)
-    return session.execute(query.order_by(WebhookEndpoint.id)).all()
+    return session.execute(LISTENING.order_by(_ENDPOINT.id)).all()
 
 
 def _screening(session: Session, screening_id: int) -> Any:

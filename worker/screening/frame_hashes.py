@@ -8,6 +8,7 @@ A test compares it with what `pdqhash` gave.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,11 +23,12 @@ KEPT = 16  # frequencies per direction, without the constant
 EDGES_PER_QUALITY = 90  # the paper's scale of the gradients' sum
 
 
-def _smoothing() -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+def _smoothing() -> list[tuple[slice, NDArray[np.float32]]]:
     """What two passes of PDQ's box filter and picking every eighth row do to a column.
 
-    Returns which 7 of the 512 rows each of the 64 picked ones is made of (7 x 64), and their weights
-    (7 x 64 x 1). As a product of matrices it would wake all threads of the machine for every frame.
+    Each of the 64 picked rows is made of up to 7 of the 512. Returns the first of those 7 of each picked row,
+    then the second, and so on: which rows they are, and their weights (up to 64 x 1). As a product of
+    matrices it would wake all threads of the machine for every frame.
     """
     width = (SIDE + 2 * BUFFER - 1) // (2 * BUFFER)
     after = (width + 2) // 2 - 1  # how far the window reaches past its pixel
@@ -36,11 +38,13 @@ def _smoothing() -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         window = box[row, max(0, row - before) : row + after + 1]
         window[:] = 1 / len(window)
     picked = ((np.arange(BUFFER) + 0.5) * SIDE / BUFFER).astype(int)
-    rows = picked + np.arange(-2 * before, 2 * after + 1)[:, None]
-    inside = rows < SIDE  # the last window is cut off
-    rows = np.where(inside, rows, SIDE - 1)
-    weights = np.where(inside, (box @ box)[picked, rows], 0)
-    return rows, weights[:, :, None].astype(np.float32)
+    passes = []
+    for offset in range(-2 * before, 2 * after + 1):
+        rows = picked + offset
+        rows = rows[rows < SIDE]  # the last window is cut off
+        weights = (box @ box)[picked[: len(rows)], rows][:, None].astype(np.float32)
+        passes.append((slice(rows[0], None, SIDE // BUFFER), weights))
+    return passes
 
 
 def _cosines() -> NDArray[np.float32]:
@@ -51,7 +55,7 @@ def _cosines() -> NDArray[np.float32]:
     return scaled
 
 
-(_ROWS, _WEIGHTS), _COSINES = _smoothing(), _cosines()
+_PASSES, _COSINES = _smoothing(), _cosines()
 
 
 def hash_frame(image: NDArray[np.uint8], time_seconds: float) -> FrameHash:
@@ -63,7 +67,7 @@ def hash_frame(image: NDArray[np.uint8], time_seconds: float) -> FrameHash:
     """
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(luma, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    columns = _picked(small.astype(np.float32)).T
+    columns = _picked(small).T
     smooth = _picked(columns).T
     # Not by the signs of the waves: what the filter picks is not symmetric, which costs a dozen bits.
     mirrored = _picked(columns[::-1]).T
@@ -72,9 +76,13 @@ def hash_frame(image: NDArray[np.uint8], time_seconds: float) -> FrameHash:
     )
 
 
-def _picked(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """512 rows as 64, smoothed."""
-    found: NDArray[np.float32] = (picture[_ROWS] * _WEIGHTS).sum(axis=0)
+def _picked(picture: NDArray[Any]) -> NDArray[np.float32]:
+    """512 rows as 64, smoothed; of bytes or float32."""
+    found = np.zeros((BUFFER, picture.shape[1]), np.float32)
+    product = np.empty_like(found)  # small enough for the processor's cache, and used again
+    for rows, weights in _PASSES:
+        part = product[: len(weights)]
+        found[: len(weights)] += np.multiply(picture[rows], weights, out=part)
     return found
 
 

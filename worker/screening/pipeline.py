@@ -76,6 +76,7 @@ class Pipeline:
 
     def __init__(self, settings: Settings, detector: FaceDetector, classifier: Classifier) -> None:
         self.settings, self._detector, self._classifier = settings, detector, classifier
+        self._untrimmed = 0  # samples, of however many videos
 
     @property
     def classifier(self) -> Classifier:
@@ -113,8 +114,7 @@ class Pipeline:
                 self._classify(run, finish=False)
                 self._track(frames, cropped, run)
                 self._forget(run)
-                if any(frame.index % TRIM_EVERY == 0 for frame in frames):
-                    give_back()
+                self._give_back(len(frames))
                 if progress is not None:
                     progress(frames[-1].index + 1, reader.probe.expected_samples)
             heartbeat()
@@ -220,6 +220,12 @@ class Pipeline:
                 candidate.crop = None
         frames = {candidate.frame for candidate in wanted}
         run.pictures = {frame: coded for frame, coded in run.pictures.items() if frame in frames}
+
+    def _give_back(self, samples: int) -> None:
+        self._untrimmed += samples
+        if self._untrimmed >= TRIM_EVERY:
+            give_back()
+            self._untrimmed = 0
 
     def _aggregate(self, run: _Run, report: DecodeReport) -> tuple[list[TrackResult], VideoScore]:
         with run.stage("aggregate"):

@@ -1,14 +1,16 @@
-"""Transactions that only read."""
+"""Transactions: those that only read, and those of one statement."""
+
+from contextlib import suppress
 
 import pytest
-from sqlalchemy import Engine, create_engine, func, select, text
+from sqlalchemy import Engine, create_engine, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from core.errors import ServiceUnavailable
 from storage import audit
 from storage import engine as module
-from storage.engine import connect, reading, transaction
-from storage.tables import AuditEvent
+from storage.engine import connect, reading, single, transaction
+from storage.tables import Account, AuditEvent
 
 
 def test_reading_waits_for_no_writer_and_sees_one_moment(engine: Engine) -> None:
@@ -31,6 +33,21 @@ def test_reading_cannot_write_and_leaves_no_trace_of_that(engine: Engine) -> Non
         session.execute(text("DELETE FROM account"))
     with transaction(engine) as session:  # likely on the same connection
         session.execute(text("DELETE FROM account"))
+
+
+def test_what_a_single_statement_writes_stays_and_transactions_stay_whole(engine: Engine) -> None:
+    added, count = insert(Account), select(func.count()).select_from(Account)
+    with suppress(ZeroDivisionError), single(engine) as session:
+        session.execute(added, {"name": "ada", "role": "reviewer"})
+        if engine.dialect.name == "postgresql":
+            with reading(engine) as other:
+                assert other.scalar(count) == 1  # no commit was needed
+            raise ZeroDivisionError
+    with suppress(ZeroDivisionError), transaction(engine) as session:  # likely on the same connection
+        session.execute(added, {"name": "eve", "role": "reviewer"})
+        raise ZeroDivisionError
+    with single(engine, reads=True) as session:
+        assert session.scalar(count) == 1
 
 
 def test_a_connection_that_died_while_it_was_idle_is_replaced(

@@ -6,7 +6,7 @@ from sqlalchemy import Engine, delete, func, select
 from core.errors import InvalidValue, NotFound
 from core.known import FrameHash, KnownContent
 from core.outcomes import DecisionOutcome
-from storage.engine import reading, transaction
+from storage.engine import reading, single, transaction
 from storage.known import hashes, lists, matching
 from storage.known import index as module
 from storage.known.index import HashIndex
@@ -148,6 +148,35 @@ def test_hashes_are_stored_once_and_go_with_their_video(house: Engine, index: Ha
         assert session.scalar(select(func.count()).select_from(KnownMatch)) == 0
         owners = session.scalars(select(FrameHashRow.video_id).distinct()).all()
         assert owners == [1]
+
+
+def test_first_hashes_take_one_statement_and_only_where_there_are_none(
+    house: Engine, index: HashIndex
+) -> None:
+    screened(house, index, 1, scenes(1))
+    with transaction(house) as session:
+        session.add(Video(id=50, sha256="e" * 64, size_bytes=1, media_kind="video", object_key="k"))
+    with single(house) as session:
+        assert hashes.keep_first(session, 1, scenes(2, 3)) == []  # it has one
+        assert hashes.keep_first(session, 50, []) == []
+        own = hashes.keep_first(session, 50, scenes(2, 3))
+    with reading(house) as session:
+        found = session.execute(select(FrameHashRow.id, FrameHashRow.pdq).order_by(FrameHashRow.id)).all()
+        assert hashes.of_videos(session, [1, 50]) == {1: list(scenes(1)), 50: list(scenes(2, 3))}
+    assert [(row.id, row.pdq) for row in found[1:]] == [
+        (number, each.pdq) for number, each in zip(own, scenes(2, 3), strict=True)
+    ]
+
+
+def test_many_hashes_are_read_page_by_page(
+    house: Engine, index: HashIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "READ_ROWS", 2)
+    screened(house, HashIndex(), 1, scenes(1, 2, 3, 4, 5))
+    with single(house, reads=True) as session:
+        index.follow(session)
+        index.follow(session)
+    assert len(index) == 5
 
 
 def test_what_is_gone_by_the_time_of_storing_is_left_out(house: Engine, index: HashIndex) -> None:

@@ -63,6 +63,27 @@ def result(score: float = 0.9) -> ScreeningResult:
     return screening_result(score=score, flagged_faces=[1], coverage=0.5)
 
 
+def test_a_claim_tells_the_content_and_the_last_name_of_its_own_video(engine: Engine, ticket: Ticket) -> None:
+    with transaction(engine) as session:
+        videos.sight(session, Seen(source="s", name="moved.mp4", size_bytes=5, mtime_ns=2), video_id=1)
+        other, _ = videos.add(
+            session, sha256="b" * 64, size_bytes=5, media_kind=MediaKind.VIDEO, object_key="bb/" + "b" * 62
+        )
+        videos.sight(session, Seen(source="s", name="other.mp4", size_bytes=5, mtime_ns=3), video_id=other)
+        nameless, _ = videos.add(
+            session, sha256="c" * 64, size_bytes=5, media_kind=MediaKind.VIDEO, object_key="cc/" + "c" * 62
+        )
+        tickets = [ticket] + [
+            screenings.request(session, video_id=each, model_version_id="m-1") for each in (other, nameless)
+        ]
+    claims = [held(engine, each) for each in tickets if each is not None]
+    assert [(each.video_id, each.name, each.object_key[0]) for each in claims] == [
+        (1, "moved.mp4", "a"),
+        (other, "other.mp4", "b"),
+        (nameless, "c" * 64, "c"),
+    ]
+
+
 def test_the_migrated_schema_is_that_of_the_tables(engine: Engine) -> None:
     assert is_current(engine)
     upgrade(engine)  # again: changes nothing

@@ -17,14 +17,17 @@ def held(renew: Callable[[], bool], *, job_seconds: float = 60.0) -> Lease:
     return Lease(renew, name="clip.mp4", attempt=3, lease_seconds=SOON, job_seconds=job_seconds)
 
 
-def test_it_is_renewed_until_the_work_ends() -> None:
-    renewals = threading.Semaphore(0)
-
+def counted(renewals: threading.Semaphore) -> Callable[[], bool]:
     def renew() -> bool:
         renewals.release()
         return True
 
-    with held(renew) as kept:
+    return renew
+
+
+def test_it_is_renewed_until_the_work_ends() -> None:
+    renewals = threading.Semaphore(0)
+    with held(counted(renewals)) as kept:
         for _ in range(3):
             assert renewals.acquire(timeout=PATIENCE_SECONDS)
         kept.check()
@@ -34,17 +37,20 @@ def test_it_is_renewed_until_the_work_ends() -> None:
 
 
 def test_a_lost_lease_stops_the_work() -> None:
-    asked = threading.Event()
+    others = threading.Semaphore(0)
+    asked = threading.Semaphore(0)
 
     def renew() -> bool:
-        asked.set()
+        asked.release()
         return False
 
     with held(renew) as kept:
-        assert asked.wait(PATIENCE_SECONDS)
-        kept._thread.join(PATIENCE_SECONDS)  # it has nothing more to do
+        assert asked.acquire(timeout=PATIENCE_SECONDS)
+        with held(counted(others)):  # behind it in the same thread
+            assert others.acquire(timeout=PATIENCE_SECONDS)
         with pytest.raises(StaleAttempt, match="Attempt 3 of clip"):
             kept.check()
+        assert not asked.acquire(timeout=10 * SOON), "it is lost for good"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +89,15 @@ def test_a_job_that_hangs_loses_its_lease(monkeypatch: pytest.MonkeyPatch) -> No
         renewals += 1
         return True
 
-    with held(renew, job_seconds=0.0) as kept:
-        kept._thread.join(PATIENCE_SECONDS)
-        assert not kept._thread.is_alive()
+    others = threading.Semaphore(0)
+    with held(renew, job_seconds=0.0), held(counted(others)):
+        for _ in range(3):  # another one's are in time, by the same thread
+            assert others.acquire(timeout=PATIENCE_SECONDS)
     assert renewals == 0
+
+
+def test_one_that_is_due_before_the_next_look_is_renewed_in_time() -> None:
+    slow = Lease(lambda: True, name="slow", attempt=1, lease_seconds=3600.0, job_seconds=60.0)
+    renewals = threading.Semaphore(0)
+    with slow, held(counted(renewals)):
+        assert renewals.acquire(timeout=PATIENCE_SECONDS)
