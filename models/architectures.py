@@ -7,13 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-import timm
 import torch
 from torch import nn
 
 from core.errors import SettingsError, WeightsError
 from core.model_version import Head
 from models.heads import AuxiliaryHeads, Beside, PaperHead
+from models.uncompiled import uncompiled
+
+with uncompiled():
+    import timm
 
 HEADS = "heads"  # the attribute under which a network carries auxiliary heads
 

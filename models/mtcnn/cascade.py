@@ -10,12 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torchvision.ops.boxes import batched_nms  # type: ignore[import-untyped]
 
 from models.face import Image
 from models.mtcnn.networks import Answers, Networks, Numbers
 from models.mtcnn.patches import Corners, cut
 from models.mtcnn.pyramid import STRIDE, WINDOW, Canvas, Integral, Layout, Level, integral, layout
+from models.uncompiled import uncompiled
+
+with uncompiled():
+    from torchvision.ops.boxes import batched_nms  # type: ignore[import-untyped]
 
 PROPOSED, REFINED, SETTLED = 0.6, 0.7, 0.7  # least probabilities after each network
 ALIKE = 0.7  # overlap from which two boxes are one

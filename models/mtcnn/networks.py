@@ -13,12 +13,15 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
 from numpy.typing import NDArray
 from torch import nn
 
 from models.mtcnn.patches import Patches
 from models.mtcnn.pyramid import Canvas
+from models.uncompiled import uncompiled
+
+with uncompiled():
+    from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
 
 Numbers = NDArray[np.float32]
 
