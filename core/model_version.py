@@ -6,6 +6,7 @@ The header's `__metadata__` holds one key, `facewarden`, whose value is the JSON
 
 import hashlib
 import json
+import logging
 import math
 import operator
 import struct
@@ -15,12 +16,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-import structlog
-
 from core.errors import WeightsError
 from core.families import Family, FamilyCalibration
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)  # not structlog: training on a bare GPU machine imports this
 
 METADATA_KEY = "facewarden"
 LONGEST_HEADER = 100 * 1024 * 1024  # bytes; safetensors' own limit
@@ -142,7 +141,7 @@ def checkpoint_of(weights: Path, version_id: str) -> Path | None:
             if read_model_version(path).id == version_id:
                 return path
         except WeightsError as error:
-            log.warning("no checkpoint", reason=str(error))
+            log.warning("no checkpoint: %s", error)
     return None
 
 
