@@ -32,11 +32,11 @@ def purge(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
         print(json.dumps([vars(each) for each in found]))  # noqa: T201  stdout is this command's output
         return
     if not found:
-        Console().print("Nothing has days: FACEWARDEN_RETENTION__ORIGINALS and __FACES name none.")
+        Console().print("Nothing has days: FACEWARDEN_RETENTION__ORIGINALS, __FACES and __STREAMS name none.")
         return
-    table = Table("what", "of videos", "days", "videos", *([] if dry_run else ["objects", "MiB"]))
+    table = Table("what", "of", "days", "how many", *([] if dry_run else ["objects", "MiB"]))
     for each in found:
-        row = [each.part, each.keeping, str(each.days), str(each.videos)]
+        row = [each.part, each.keeping or "alerts", str(each.days), str(each.count)]
         if isinstance(each, retention.Purged):
             row += [str(each.objects), f"{each.bytes / MIB:.1f}"]
         table.add_row(*row)

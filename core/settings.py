@@ -519,6 +519,9 @@ class StreamSettings(_Section):
     window_seconds: float = Field(
         30.0, ge=10, le=600, description="A face's score is that of its frames of the last so many seconds."
     )
+    alert_from: Literal["suspect", "fake"] = Field(
+        "suspect", description="The least verdict on a face with which it looks fake."
+    )
     alert_seconds: float = Field(
         4.0, ge=0, le=60, description="An alert is raised once a face has looked fake for this long."
     )
@@ -761,6 +764,11 @@ class RetentionSettings(_Section):
     )
     faces: dict[Keeping, Annotated[int, Field(ge=0)]] = Field(
         {}, description="Days for which flagged frames, crops and overlays are kept, in the same form."
+    )
+    streams: int | None = Field(
+        None,
+        ge=0,
+        description="Days for which frames and clips of live streams' alerts are kept, from the alert on.",
     )
 
 

@@ -128,8 +128,9 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 
 def _page_of(path: str) -> str:
-    """The page that a request to change accounts or tokens came from."""
-    return "/" + "/".join(path.split("/")[1 : 3 if path.startswith("/admin/") else 2])
+    """The page of the form from which a request came that needs the password again."""
+    deep = path.startswith(("/admin/", "/videos/"))
+    return "/" + "/".join(path.split("/")[1 : 3 if deep else 2])
 
 
 def _to_sign_in(request: Request) -> Response:

@@ -10,6 +10,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from storage.tables import Utc
 
+DAY_SECONDS = 86_400
+
 
 class Moment(FunctionElement[datetime]):
     """So many seconds after the statement runs; in a statement, so that asking costs no round trip."""

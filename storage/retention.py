@@ -1,7 +1,8 @@
-"""How long originals and pictures of faces are kept, by verdict and decision.
+"""How long originals, pictures of faces and the evidence of live streams are kept.
 
-A video whose time has come keeps its row, its verdict, scores and decisions; what goes is the file itself, or
-the pictures of its faces (flagged frames, crops, overlays, the poster). Legal hold keeps everything.
+The last word on a video decides how long. One whose time has come keeps its row, its verdict, scores and
+decisions; what goes is the file itself, or the pictures of its faces (flagged frames, crops, overlays, the
+poster). Legal hold keeps everything.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,12 +21,12 @@ from storage import audit, clock
 from storage.engine import reading, transaction
 from storage.erasure import discard, erase_faces, locked
 from storage.objects.store import ObjectStore
+from storage.streams import alerts
 from storage.tables import Decision, FlaggedFrame, Screening, Video, utc_now
 
 log = structlog.get_logger()
 
 PAGE = 200  # videos in a transaction, and in an entry of the audit log
-DAY_SECONDS = 86_400
 UNDECIDED = (DecisionState.OPEN, DecisionState.SECOND_OPINION)
 OUTCOMES = {
     Keeping.FAKE: DecisionOutcome.FAKE,
@@ -39,16 +40,20 @@ class Part(StrEnum):
 
     ORIGINALS = "originals"
     FACES = "faces"
+    STREAMS = "streams"  # frames and clips of alerts
+
+
+_Rule = tuple[Part, Keeping | None, int]  # and its days
 
 
 @dataclass(frozen=True, kw_only=True)
 class Due:
-    """Videos of which a part has outlived its days."""
+    """Videos, or alerts of live streams, of which a part has outlived its days."""
 
     part: Part
-    keeping: Keeping
+    keeping: Keeping | None  # None of alerts
     days: int
-    videos: int
+    count: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +68,7 @@ def due(engine: Engine, settings: RetentionSettings) -> list[Due]:
     for part, keeping, days in _rules(settings):
         with reading(engine) as session:
             query = select(func.count()).select_from(_query(part, keeping, days).subquery())
-            found.append(Due(part=part, keeping=keeping, days=days, videos=session.scalar(query) or 0))
+            found.append(Due(part=part, keeping=keeping, days=days, count=session.scalar(query) or 0))
     return found
 
 
@@ -71,18 +76,18 @@ def purge(engine: Engine, objects: ObjectStore, settings: RetentionSettings) -> 
     """Erase what has outlived its days, page by page, each with an entry in the audit log."""
     done = []
     for part, keeping, days in _rules(settings):
-        videos, sizes = 0, list[int]()
-        for count, page in _pages(engine, objects, part, keeping, days):
-            videos, sizes = videos + count, sizes + page
+        count, sizes = 0, list[int]()
+        for erased, page in _pages(engine, objects, part, keeping, days):
+            count, sizes = count + erased, sizes + page
         done.append(
-            Purged(part=part, keeping=keeping, days=days, videos=videos, objects=len(sizes), bytes=sum(sizes))
+            Purged(part=part, keeping=keeping, days=days, count=count, objects=len(sizes), bytes=sum(sizes))
         )
-        if videos:
-            log.info("purged", part=part, keeping=keeping, videos=videos, objects=len(sizes))
+        if count:
+            log.info("purged", part=part, keeping=keeping, count=count, objects=len(sizes))
     return done
 
 
-def _rules(settings: RetentionSettings) -> Iterator[tuple[Part, Keeping, int]]:
+def _rules(settings: RetentionSettings) -> Iterator[_Rule]:
     wanted: dict[Part, Mapping[Keeping, int]] = {
         Part.ORIGINALS: settings.originals,
         Part.FACES: settings.faces,
@@ -91,43 +96,51 @@ def _rules(settings: RetentionSettings) -> Iterator[tuple[Part, Keeping, int]]:
         for keeping in Keeping:
             if keeping in by_keeping:
                 yield part, keeping, by_keeping[keeping]
+    if settings.streams is not None:
+        yield Part.STREAMS, None, settings.streams
 
 
 def _pages(
-    engine: Engine, objects: ObjectStore, part: Part, keeping: Keeping, days: int
+    engine: Engine, objects: ObjectStore, part: Part, keeping: Keeping | None, days: int
 ) -> Iterator[tuple[int, list[int]]]:
-    """Erase page by page; yields how many videos, and the sizes of the objects that went."""
+    """Erase page by page; yields how many rows, and the sizes of the objects that went."""
     while True:
         began = objects.now()
         with transaction(engine) as session:
-            found = session.scalars(_query(part, keeping, days).order_by(Video.id).limit(PAGE)).all()
+            found = session.scalars(_query(part, keeping, days).limit(PAGE)).all()
             keys = [key for number in found for key in _erase(session, number, part)]
             if found:
                 audit.record(
                     session,
                     actor="retention",
                     action=f"retention.{part}",
-                    subject=f"{len(found)} videos",
+                    subject=f"{len(found)} {'alerts' if part is Part.STREAMS else 'videos'}",
                     keeping=keeping,
                     days=days,
-                    videos=list(found),
+                    **{"alerts" if part is Part.STREAMS else "videos": list(found)},
                 )
         if not found:
             return
         yield len(found), discard(engine, objects, keys, older_than=began)
 
 
-def _erase(session: Session, video_id: int, part: Part) -> list[str]:
-    video = locked(session, video_id)
+def _erase(session: Session, number: int, part: Part) -> list[str]:
+    if part is Part.STREAMS:
+        return alerts.erase_evidence(session, number)
+    video = locked(session, number)
     if part is Part.FACES:
         video.faces_erased_at = utc_now()
-        return erase_faces(session, video_id)
+        return erase_faces(session, number)
     key, video.object_key, video.original_erased_at = video.object_key, "", utc_now()
     return [key]
 
 
-def _query(part: Part, keeping: Keeping, days: int) -> Select[int]:
-    """The ids of the videos of which this part has outlived its days."""
+def _query(part: Part, keeping: Keeping | None, days: int) -> Select[int]:
+    """The ids, in their order, of the videos or alerts of which this part has outlived its days."""
+    return alerts.outlived(days) if keeping is None else _videos(part, keeping, days)
+
+
+def _videos(part: Part, keeping: Keeping, days: int) -> Select[int]:
     there = (
         Video.object_key != ""
         if part is Part.ORIGINALS
@@ -137,8 +150,8 @@ def _query(part: Part, keeping: Keeping, days: int) -> Select[int]:
         )
     )
     matches, since = _kept_as(keeping)
-    old: Any = since < clock.after(-days * DAY_SECONDS)
-    query = select(Video.id).where(Video.hold.is_(None), there, old)
+    old: Any = since < clock.after(-days * clock.DAY_SECONDS)
+    query = select(Video.id).where(Video.hold.is_(None), there, old).order_by(Video.id)
     return query.where(exists().where(Screening.video_id == Video.id, Screening.latest, matches))
 
 

@@ -2,8 +2,18 @@
 
 from fastapi import APIRouter
 
-from review.pages import dashboard, evidence_report, live, queue, static_files, streams, upload, video
+from review.pages import (
+    dashboard,
+    evidence_report,
+    keeping,
+    live,
+    queue,
+    static_files,
+    streams,
+    upload,
+    video,
+)
 
 router = APIRouter(include_in_schema=False)
-for part in (static_files, queue, video, evidence_report, streams, upload, dashboard, live):
+for part in (static_files, queue, video, keeping, evidence_report, streams, upload, dashboard, live):
     router.include_router(part.router)

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
+from storage import clock
 from storage.tables import StreamAlert, StreamEvidence
 from storage.webhooks import outbox
 
@@ -34,6 +36,29 @@ class Raised:
     over: bool
     frames: Sequence[StoredFrame] = ()
     clip_key: str | None = None
+
+
+def outlived(days: int) -> Select[int]:
+    """The ids of the alerts that are over, older than so many days, and have frames or a clip still."""
+    old: Any = StreamAlert.raised_at < clock.after(-days * clock.DAY_SECONDS)
+    framed = exists().where(StreamEvidence.alert_id == StreamAlert.id)
+    pictured = or_(StreamAlert.clip_key.is_not(None), framed)
+    return select(StreamAlert.id).where(StreamAlert.over, old, pictured).order_by(StreamAlert.id)
+
+
+def erase_evidence(session: Session, alert_id: int) -> list[str]:
+    """Let go of an alert's frames and clip; what it says stays. Returns the keys of their objects."""
+    row = session.get_one(StreamAlert, alert_id)
+    frames = session.execute(
+        delete(StreamEvidence)
+        .where(StreamEvidence.alert_id == alert_id)
+        .returning(StreamEvidence.image_key, StreamEvidence.crop_key)
+    ).all()
+    keys = [key for frame in frames for key in frame]
+    if row.clip_key is not None:
+        keys.append(row.clip_key)
+        row.clip_key = None
+    return keys
 
 
 def write(session: Session, stream_id: int, name: str, raised: Raised, *, model_version: str) -> None:

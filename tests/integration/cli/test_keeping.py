@@ -74,9 +74,9 @@ def test_a_purge_counts_first(site: Site, ask: Any) -> None:
     (site.bucket / "a.mp4").write_bytes(b"no media at all")
     site.take()
     (counted,) = json.loads(ask("purge", "--dry-run", "--json"))
-    assert (counted["part"], counted["keeping"], counted["videos"]) == ("originals", "failed", 1)
+    assert (counted["part"], counted["keeping"], counted["count"]) == ("originals", "failed", 1)
     assert len(list(site.objects.stored())) == 1
     (purged,) = json.loads(ask("purge", "--json").splitlines()[-1])  # after lines of the log
-    assert (purged["videos"], purged["objects"], purged["bytes"]) == (1, 1, len(b"no media at all"))
+    assert (purged["count"], purged["objects"], purged["bytes"]) == (1, 1, len(b"no media at all"))
     assert not list(site.objects.stored())
     assert "originals" in ask("purge")

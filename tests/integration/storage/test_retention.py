@@ -1,5 +1,6 @@
 """Files and faces go when their days are over, by verdict and decision; results stay."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from sqlalchemy import Engine, select, update
 
 from core.errors import NotFound, OriginalErased
 from core.outcomes import DecisionOutcome, MediaKind, Verdict
+from core.outgoing import Guard
 from core.retention import Keeping
 from core.roles import Role
 from core.settings import RetentionSettings
@@ -18,7 +20,9 @@ from storage.people import accounts, decisions
 from storage.read import detail
 from storage.results import complete
 from storage.retention import Part
-from storage.tables import AuditEvent, Decision, Screening, Video, utc_now
+from storage.streams import alerts, requests
+from storage.streams.alerts import Raised, StoredFrame
+from storage.tables import AuditEvent, Decision, Screening, StreamAlert, Video, utc_now
 from tests.screening_results import register_model, screening_result
 
 WEEK = RetentionSettings(originals={Keeping.CLEAR: 7, Keeping.FAKE: 7}, faces={Keeping.FLAGGED: 7})
@@ -81,10 +85,10 @@ def test_what_has_outlived_its_days_goes_and_the_rest_stays(engine: Engine, stor
         (Part.ORIGINALS, Keeping.CLEAR): 1,
         (Part.FACES, Keeping.FLAGGED): 1,
     }
-    assert {(each.part, each.keeping): each.videos for each in retention.due(engine, WEEK)} == expected
+    assert {(each.part, each.keeping): each.count for each in retention.due(engine, WEEK)} == expected
     objects = sum(1 for _ in store.stored())
     purged = retention.purge(engine, store, WEEK)
-    assert {(each.part, each.keeping): each.videos for each in purged} == expected
+    assert {(each.part, each.keeping): each.count for each in purged} == expected
     assert {(each.part, each.keeping): each.objects for each in purged} == {
         (Part.ORIGINALS, Keeping.FAKE): 1,
         (Part.ORIGINALS, Keeping.CLEAR): 1,
@@ -107,14 +111,14 @@ def test_what_has_outlived_its_days_goes_and_the_rest_stays(engine: Engine, stor
         assert detail.video(session, old_clear).kept.original_erased_at is not None
         with pytest.raises(OriginalErased):
             detail.media(session, old_clear)
-    assert [each.videos for each in retention.due(engine, WEEK)] == [0, 0, 0]
-    assert [each.videos for each in retention.purge(engine, store, WEEK)] == [0, 0, 0]
+    assert [each.count for each in retention.due(engine, WEEK)] == [0, 0, 0]
+    assert [each.count for each in retention.purge(engine, store, WEEK)] == [0, 0, 0]
 
 
 def test_posters_of_what_was_not_flagged_go_as_well(engine: Engine, store: FolderStore) -> None:
     number = screened(engine, store, "1", Verdict.CLEAR, days_ago=8)
     (done,) = retention.purge(engine, store, RetentionSettings(faces={Keeping.CLEAR: 7}))
-    assert (done.videos, done.objects) == (1, 1)
+    assert (done.count, done.objects) == (1, 1)
     with reading(engine) as session, pytest.raises(NotFound, match="poster"):
         detail.poster_key(session, number)
 
@@ -131,6 +135,49 @@ def test_a_file_that_comes_again_is_kept_again(engine: Engine, store: FolderStor
     with reading(engine) as session:
         assert detail.media(session, number).object_key == key
         assert erasure.kept(session, number).original_erased_at is None
+
+
+def test_the_evidence_of_old_alerts_goes_and_what_they_say_stays(engine: Engine, store: FolderStore) -> None:
+    settings = RetentionSettings(streams=7)
+    keys = [store.put_bytes(each.encode()) for each in ("old image", "old crop", "old clip", "new clip")]
+    frame = StoredFrame(
+        time_seconds=21, score=0.9, box=(1, 2, 3, 4), frame_size=(64, 48), image_key=keys[0], crop_key=keys[1]
+    )
+    told = Raised(
+        track=1,
+        start_seconds=20,
+        end_seconds=24,
+        raised_seconds=24,
+        peak_score=0.9,
+        over=True,
+        frames=[frame],
+        clip_key=keys[2],
+    )
+    with transaction(engine) as session:
+        url = "https://example.com/a.m3u8"
+        stream = requests.add(session, url=url, name=None, guard=Guard(), actor="ada")
+        for each in (
+            told,
+            replace(told, track=2, frames=[], clip_key=keys[3]),
+            replace(told, track=3, frames=[], clip_key=None, over=False),
+        ):
+            alerts.write(session, stream.id, "a", each, model_version="m-1")
+        then = utc_now() - timedelta(days=8)
+        aged = update(StreamAlert).where(StreamAlert.track_number != 2)
+        session.execute(aged.values(raised_at=then))
+    assert [(each.part, each.keeping, each.count) for each in retention.due(engine, settings)] == [
+        (Part.STREAMS, None, 1)
+    ]
+    (purged,) = retention.purge(engine, store, settings)
+    assert (purged.count, purged.objects) == (1, 3)
+    assert {store.read(key) for key in keys[3:]} == {b"new clip"}
+    with reading(engine) as session:
+        going_on, new, old = requests.alerts(session, stream.id)
+        assert (old.track_number, old.peak_score, old.has_clip, old.frames) == (1, 0.9, False, [])
+        assert (new.has_clip, going_on.over) == (True, False)
+        entry = session.scalars(select(AuditEvent).where(AuditEvent.action == "retention.streams")).one()
+        assert entry.detail["alerts"] == [old.id]
+    assert [each.count for each in retention.purge(engine, store, settings)] == [0]
 
 
 def test_without_days_nothing_is_due(engine: Engine, store: FolderStore) -> None:
