@@ -168,13 +168,16 @@ class StreamScores:
 
     def _update(self, track: LiveTrack, score: TrackScore, video: VideoScore) -> Incident | None:
         track.score, track.supported = score.score, score.supported
-        fake, stretches = False, []
+        fake, stretches, scoring = False, [], self._settings.scoring
         if score.supported and score.score is not None:
             track.peak_score = max(track.peak_score, score.score)
-            fake = verdict_of(score.score, self._version, self._settings.scoring) is Verdict.FAKE
+            verdict = verdict_of(score.score, self._version, scoring)
+            fake = verdict.flagged and (
+                verdict is Verdict.FAKE or self._settings.streams.alert_from == "suspect"
+            )
         if fake:
             usable = [(look.time_seconds, look.logit) for look in track.looks if look.logit is not None]
             stretches = flagged_stretches(
-                [time for time, _ in usable], [logit for _, logit in usable], video, self._settings.scoring
+                [time for time, _ in usable], [logit for _, logit in usable], video, scoring
             )
         return track.incidents.update(self.now, fake=fake, score=score.score or 0.0, stretches=stretches)

@@ -1,5 +1,7 @@
 """Scores of a face over a rolling window, and its alerts, from logits that are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -99,3 +101,13 @@ def test_a_face_that_could_not_be_classified_gives_no_score(scores: StreamScores
     for time in range(20):
         assert scores.add(frame(time), [candidate("left", None)]) == []
     assert [(track.score, track.supported) for track in scores.tracks] == [(None, False)]
+
+
+@pytest.mark.parametrize(("alert_from", "alerts"), [("suspect", 1), ("fake", 0)])
+def test_whether_suspect_faces_are_told_is_a_setting(
+    settings: Settings, alert_from: str, alerts: int
+) -> None:
+    streams = settings.streams.model_copy(update={"alert_from": alert_from})
+    settings = settings.model_copy(update={"streams": streams})
+    strict = replace(VERSION, suspect_threshold=0.9, fake_threshold=0.99)
+    assert len(fed(StreamScores(strict, settings), range(20), left=3.0)) == alerts
