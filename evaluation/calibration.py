@@ -22,7 +22,7 @@ CROWD = 25  # faces among which a fake must still be found
 CAUTION_STEPS = 20
 DRAWS = 200  # stretches of a face
 
-SHARE_OF_FAKE = 0.2  # of the rate wanted for "flagged": the rate wanted for "fake"
+FAKE_RATE = 0.01  # wanted for "fake", or that for "flagged" where it is lower
 STEP = 0.001  # thresholds are rounded up to this
 
 
@@ -120,13 +120,13 @@ def thresholds(
 
     Args:
         raw: (N,) aggregated logits of genuine clips; groups: (N,) persons and videos.
-        rate: wanted part of flagged genuine clips; a fifth of it is allowed to be called fake. Where there
+        rate: wanted part of flagged genuine clips; up to FAKE_RATE may be called fake. Where there
             are fewer groups than 1 / rate, the threshold lies above every clip.
     """
     scores = np.array([calibration.probability(float(value)) for value in raw])
     weights = _weights(np.zeros(len(raw), bool), groups)
     suspect = _threshold(scores, weights, rate)
-    return Thresholds(suspect=suspect, fake=max(suspect, _threshold(scores, weights, rate * SHARE_OF_FAKE)))
+    return Thresholds(suspect=suspect, fake=max(suspect, _threshold(scores, weights, min(rate, FAKE_RATE))))
 
 
 def _threshold(scores: Numbers, weights: Numbers, rate: float) -> float:

@@ -217,7 +217,7 @@ def _results(results: Results) -> str:
     }
     lines = _measured(results, titles, over="persons and videos")
     if results.get("measured_as"):
-        same = "the same network and calibration; only looks or families were fitted since"
+        same = "the same network and calibration; only looks, families or the threshold of `fake` are newer"
         lines = [f"Measured as `{results['measured_as']}`: {same}.", "", *lines]
     return "\n".join(lines)
 

@@ -56,10 +56,10 @@ def as_results(
 
 
 def of_checkpoint(older: Mapping[str, Any], version: ModelVersion) -> dict[str, Any]:
-    """The older results of a checkpoint whose looks or families were fitted since.
+    """The older results of a checkpoint whose looks, families or threshold for `fake` were fitted since.
 
-    A short clip of one face scores as before, so the tables stay; `measured_as` keeps the id of what was
-    measured.
+    A short clip of one face scores and is flagged as before, so the tables stay; `measured_as` keeps the id
+    of what was measured.
 
     Raises SettingsError where more has changed.
     """
@@ -82,7 +82,7 @@ def _checkpoint(version: ModelVersion) -> dict[str, Any]:
 def _of_one_look(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """What a single look's score depends on."""
     calibration = checkpoint["calibration"]
-    kept = ("architecture", "label", "input_size", "margin", "suspect_threshold", "fake_threshold")
+    kept = ("architecture", "label", "input_size", "margin", "suspect_threshold")
     return {
         **{name: checkpoint[name] for name in kept},
         "calibration": (calibration["slope"], calibration["intercept"]),

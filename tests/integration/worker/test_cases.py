@@ -42,7 +42,7 @@ EXPECTED = {
     "reschange.webm": CLEAR,
     "sideways9.mp4": Outcome(verdict="clear", turn=270),
     "slow.webp": Outcome(verdict="clear", least_end=9.0),  # ten seconds, one picture in each
-    "sw_g1.mp4": Outcome(verdict="suspect", least_end=4.0),
+    "sw_g1.mp4": Outcome(verdict="fake", least_end=4.0),
 }
 
 

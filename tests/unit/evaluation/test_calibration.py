@@ -75,7 +75,7 @@ def test_many_people_let_the_wanted_part_through() -> None:
     made = thresholds(Calibration(), raw, np.arange(200).astype(np.str_), rate=0.05)
     flagged = [Calibration().probability(value) >= made.suspect for value in raw]
     assert sum(flagged) in (9, 10)
-    assert made.fake > made.suspect
+    assert sum(Calibration().probability(value) >= made.fake for value in raw) in (1, 2)  # 1%
 
 
 def test_an_overlap_is_named() -> None:
