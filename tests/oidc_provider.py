@@ -4,18 +4,18 @@ import base64
 import hashlib
 import json
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from tests.loopback import served
 from tests.ports import free_port
 
 CLIENT_ID, CLIENT_SECRET = "facewarden", "the client's secret"
@@ -148,16 +148,5 @@ class OidcProvider:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        server.daemon_threads = True
-        thread = threading.Thread(target=lambda: server.serve_forever(0.01))
-        thread.start()
-        try:
+        with served(self.port, Handler):
             yield
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()

@@ -4,11 +4,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from standardwebhooks import Webhook
 
+from tests.loopback import served
 from tests.ports import free_port
 
 
@@ -66,16 +67,5 @@ class Receiver:
                 except OSError:
                     pass  # the sender has given up
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        server.daemon_threads = True
-        thread = threading.Thread(target=lambda: server.serve_forever(0.01))
-        thread.start()
-        try:
+        with served(self.port, Handler):
             yield
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
