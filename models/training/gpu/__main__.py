@@ -113,6 +113,12 @@ def _parser() -> argparse.ArgumentParser:
         default=DEFAULTS.levelled,
         help="part of the real pairs whose two get colours and sharpness in common, [0, 1]",
     )
+    add(
+        "--label-smoothing",
+        type=_part,
+        default=DEFAULTS.label_smoothing,
+        help="in [0, 1]; it bounds the logits that the run strives for",
+    )
     add("--no-graphs", action="store_true", help="on a GPU, launch the network's kernels one by one")
     add("--strength", type=_part, default=DEFAULTS.strength, help="how much pictures are degraded, [0, 1]")
     add("--learning-rate", type=_positive, default=DEFAULTS.learning_rate, help="the highest")
@@ -232,6 +238,7 @@ def _config(args: argparse.Namespace) -> GpuConfig:
         shares=dict(args.share) if args.share else None,
         without=tuple(sorted(set(args.without))),
         levelled=args.levelled,
+        label_smoothing=args.label_smoothing,
         graphs=not args.no_graphs,
         strength=args.strength,
         learning_rate=args.learning_rate,

@@ -77,6 +77,16 @@ def test_a_run_in_pieces_is_the_run_in_one(train: Any, tmp_path: Path) -> None:
     ]
 
 
+def test_labels_are_as_smooth_as_asked(train: Any, tmp_path: Path) -> None:
+    losses = []
+    for smoothing in ("0", "1"):
+        out = tmp_path / smoothing
+        assert train(out, "--steps", "1", "--label-smoothing", smoothing) == 0
+        losses.append(json.loads((out / "history.json").read_text())[0]["loss"])
+        assert read_heads(out)[1]["config"]["label_smoothing"] == float(smoothing)
+    assert losses[0] != losses[1]
+
+
 def test_runs_are_averaged_and_become_a_checkpoint_that_starts_the_next(
     train: Any, tmp_path: Path, checkpoint: Path
 ) -> None:
