@@ -1,6 +1,7 @@
 """A real RTMP server on loopback: libavformat's own, which serves one player and ends."""
 
 import ctypes
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ import av
 
 from tests.ports import free_port
 from tests.waiting import until
+from worker.streams import amf
+from worker.streams.rtmp import COMMAND, HANDSHAKE_BYTES, VERSION
+from worker.streams.rtmp_chunks import ChunkReader, Message, chunked
 
 WRITE = 2  # AVIO_FLAG_WRITE
 
@@ -48,11 +52,36 @@ def rtmp_server(clip: Path, *, port: int | None = None) -> Iterator[tuple[str, i
     """Serves the clip's packets, as fast as they are taken, to the first player; address and port."""
     port = free_port() if port is None else port
     url = f"rtmp://127.0.0.1:{port}/live/clip"
-    thread = threading.Thread(target=_serve, args=(url, clip), daemon=True)
+    thread = threading.Thread(target=_serve, args=(url, port, clip), daemon=True)
     thread.start()
     until(lambda: _listens(port), "the server listens")
     yield url, port
     thread.join(30)
+
+
+@contextmanager
+def deserted_server(port: int, *, players: int) -> Iterator[None]:
+    """Takes so many players, one after another, hears what they want, and hangs up: nobody publishes."""
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        thread = threading.Thread(target=_turn_away, args=(listening, players), daemon=True)
+        thread.start()
+        yield
+        thread.join(30)
+
+
+def _turn_away(listening: socket.socket, players: int) -> None:
+    for _ in range(players):
+        player, _ = listening.accept()
+        with player, player.makefile("rb") as given:
+            given.read(1 + HANDSHAKE_BYTES)
+            player.sendall(VERSION + bytes(2 * HANDSHAKE_BYTES))
+            given.read(HANDSHAKE_BYTES)
+            reader, wanted = ChunkReader(given.read), ""
+            while wanted != "play":
+                wanted, number, *_ = amf.decode(reader.message().body)
+                body = amf.encode("_result", number, None, 1.0)
+                player.sendall(chunked(Message(kind=COMMAND, time=0, stream=0, body=body), number=3))
+            reader.message()  # how much it wants to buffer
 
 
 def _listens(port: int) -> bool:
@@ -61,7 +90,7 @@ def _listens(port: int) -> bool:
     return listening in Path("/proc/net/tcp").read_text()
 
 
-def _serve(url: str, clip: Path) -> None:
+def _serve(url: str, port: int, clip: Path) -> None:
     output = _Output(url)
     try:
         with av.open(str(clip)) as given, av.open(output, "w", format="flv") as out:
@@ -72,4 +101,15 @@ def _serve(url: str, clip: Path) -> None:
                     packet.stream = written
                     out.mux(packet)
     finally:
+        # It hangs up with acknowledgements unread, and what has not reached the player by then is dropped.
+        until(lambda: _delivered(port), "the player takes the rest")
         output.close()
+
+
+def _delivered(port: int) -> bool:
+    """Whether nothing waits to be sent from there."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, here, _, state, waiting, *_ = line.split()
+        if here.endswith(f":{port:04X}") and state == "01" and not waiting.startswith("00000000:"):
+            return False
+    return True

@@ -78,9 +78,10 @@ class StreamService:
         now = time.monotonic()
         if now >= self._due:
             self._due = now + REPORT_SECONDS
-            self._claim()
+            # First: our own leases may have run out, while the database was away or in a slow turn.
             for key in list(self._records):
                 self._report(key)
+            self._claim()
         turns = self._watcher.turn()
         for news in turns:
             self._take(news)
@@ -106,6 +107,7 @@ class StreamService:
                     owner=self._context.owner,
                     lease_seconds=self._settings.worker.lease_seconds,
                     most=room,
+                    but=list(self._records),
                 )
         except FacewardenError as error:
             log.warning("no streams are claimed", reason=str(error))
@@ -114,8 +116,6 @@ class StreamService:
             self._begin(claimed)
 
     def _begin(self, claimed: WatchClaim) -> None:
-        if claimed.stream_id in self._records:  # our own lease ran out while the database was away
-            self._forget(claimed.stream_id)
         try:
             feed = self._opener(claimed.url, self._settings)
         except InputError as error:
@@ -127,10 +127,7 @@ class StreamService:
 
     def _take(self, news: News) -> None:
         record, view = self._records[news.key], self._watcher.view(news.key)
-        try:
-            record.take(news, view)
-        except FacewardenError as error:  # the object store is away: the alert goes without its pictures
-            log.warning("evidence is lost", stream=news.key, reason=str(error))
+        record.take(news, view)
         if (record.told or news.over) and not self._report(news.key):
             return
         if news.over:

@@ -3,7 +3,7 @@
 As in storage.leases, the attempt is the fencing token, and the database's clock decides what has expired.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,8 +36,14 @@ class WatchClaim:
     seen_seconds: float  # by the workers before
 
 
-def claim(session: Session, *, owner: str, lease_seconds: float, most: int) -> list[WatchClaim]:
-    """Claim up to `most` streams that wait, or whose worker is silent, the oldest first."""
+def claim(
+    session: Session, *, owner: str, lease_seconds: float, most: int, but: Collection[int] = ()
+) -> list[WatchClaim]:
+    """Claim up to `most` streams that wait, or whose worker is silent, the oldest first.
+
+    `but` are those that this process watches: a lease of its own that has run out is renewed by the next
+    report, with what there is to tell.
+    """
     if most < 1:
         return []
     now = database_now(session)
@@ -47,7 +53,8 @@ def claim(session: Session, *, owner: str, lease_seconds: float, most: int) -> l
             or_(
                 LiveStream.status == StreamStatus.WAITING,
                 (LiveStream.status == StreamStatus.WATCHING) & (LiveStream.lease_expires_at < now),
-            )
+            ),
+            LiveStream.id.not_in(but),
         )
         .order_by(LiveStream.id)
         .limit(most)

@@ -152,8 +152,11 @@ class Feed:
         while not self._stopping.is_set():
             try:
                 for piece in self._source.pieces():
-                    away_since, self.error = None, None
-                    self._become(FeedState.LIVE)
+                    # A server that only says what is missing has not brought the stream back.
+                    if isinstance(piece, Segment):
+                        away_since, self.error = None, None
+                    if isinstance(piece, Segment) or self._state == FeedState.CONNECTING:
+                        self._become(FeedState.LIVE)
                     self._backlog.put(piece, live=self._source.live)
                     if self._stopping.is_set() or self._state.over:
                         break

@@ -97,7 +97,7 @@ class HlsSource:
 
     def _piece(self, entry: Entry, where: Target) -> Iterator[Piece]:
         if self._next is not None and entry.number > self._next:
-            missed = entry.number - self._next
+            missed, self._next = entry.number - self._next, entry.number
             yield self._gap(missed * entry.duration_seconds, f"{missed} segments were gone before they came")
         piece = self._missing(entry) if entry.missing else self._fetched(entry, where)
         self._next, self._came_at = entry.number + 1, self._clock()
@@ -105,8 +105,9 @@ class HlsSource:
         yield piece
 
     def _gap(self, seconds: float, reason: str) -> Gap:
+        """Told once, also if the segment behind it does not come."""
         gap = Gap(start_seconds=self._time, duration_seconds=seconds, reason=reason)
-        self._time += seconds
+        self._time, self._came_at = self._time + seconds, self._clock()
         return gap
 
     def _missing(self, entry: Entry) -> Gap:

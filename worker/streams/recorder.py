@@ -4,6 +4,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
+import structlog
+
+from core.errors import FacewardenError
 from core.settings import Settings
 from core.streams import Point, StreamNow
 from storage.objects.store import ObjectStore
@@ -13,6 +16,8 @@ from worker.decoder.clips import join
 from worker.streams.incidents import Incident, Moment
 from worker.streams.ring import Ring
 from worker.streams.watcher import News, StreamView
+
+log = structlog.get_logger()
 
 POINT_SECONDS = 2.0  # of stream time between two points of the curve
 MOST_POINTS = 150  # five minutes
@@ -59,7 +64,7 @@ class Recorder:
     def tell(self, incidents: Sequence[Incident]) -> None:
         """Of incidents that are new, or over."""
         for incident in incidents:
-            frames = [] if incident.over else [self._kept(moment) for moment in incident.moments]
+            frames = [] if incident.over else self._frames(incident)
             if incident not in self._uncut and not incident.over:
                 self._uncut.append(incident)
             self._told.append(self._raised(incident, frames))
@@ -118,13 +123,25 @@ class Recorder:
                     self._told.append(self._raised(incident, [], clip))
 
     def _clip(self, incident: Incident) -> str | None:
-        """The key of an MP4 of the segments around it; None where they cannot be joined."""
+        """The key of an MP4 of the segments around it; None where they cannot be joined or stored."""
         end = min(incident.end_seconds + AFTER_SECONDS, incident.start_seconds + self._clip_seconds)
         segments = self._ring.between(incident.start_seconds - BEFORE_SECONDS, end)
         content = join(
             [each.file.fileno() for each in segments], self._settings.decode, name=self.claimed.name
         )
-        return self._objects.put_bytes(content, ".mp4") if content else None
+        try:
+            return self._objects.put_bytes(content, ".mp4") if content else None
+        except FacewardenError as error:
+            log.warning("a clip is lost", stream=self.claimed.stream_id, reason=str(error))
+            return None
+
+    def _frames(self, incident: Incident) -> list[StoredFrame]:
+        """Its pictures; none where the object store is away: the alert does not wait for it."""
+        try:
+            return [self._kept(moment) for moment in incident.moments]
+        except FacewardenError as error:
+            log.warning("pictures are lost", stream=self.claimed.stream_id, reason=str(error))
+            return []
 
     def _kept(self, moment: Moment) -> StoredFrame:
         return StoredFrame(

@@ -21,7 +21,7 @@ from core.settings import StreamSettings
 from worker.streams import amf
 from worker.streams.flv import Cutter, Tag
 from worker.streams.rtmp_chunks import ChunkReader, Message, chunked
-from worker.streams.source import Gap, Piece
+from worker.streams.source import Gap, Piece, Segment
 
 VERSION = b"\x03"
 HANDSHAKE_BYTES = 1536
@@ -81,30 +81,43 @@ class RtmpSource:
             most_bytes=limits.max_segment_bytes,
         )
         with closing(cutter):
-            if self._came_at is not None:
-                away = max(0.0, self._clock() - self._came_at)
-                yield Gap(start_seconds=self._time, duration_seconds=away, reason="the stream broke off")
-                self._time += away
+            begins, begun = self._time, False
             broken: Exception | None = None
             try:
                 for tag in player.tags():
-                    piece = cutter.add(tag, self._time)
+                    if tag.is_key and not begun:
+                        begins, begun = self._time + self._away(), True
+                    piece = cutter.add(tag, begins)
                     if piece is not None:
-                        yield self._given(piece)
+                        yield from self._given(piece)
+                        begins = self._time
                     if self._wait(0.0):
                         return
             except (OSError, ValueError, FetchFailed) as error:
                 broken = error
-            piece = cutter.finish(self._time)
+            piece = cutter.finish(begins)
             if piece is not None:
-                yield self._given(piece)
+                yield from self._given(piece)
             if broken is not None:
                 raise broken
 
-    def _given(self, piece: Piece) -> Piece:
-        self._time += piece.duration_seconds
+    def _away(self) -> float:
+        """Seconds since the last piece. A server that answers, but has no stream yet, does not end them."""
+        return 0.0 if self._came_at is None else max(0.0, self._clock() - self._came_at)
+
+    def _given(self, piece: Segment) -> Iterator[Piece]:
+        """The piece, behind the gap before it."""
+        missed = piece.start_seconds - self._time
+        if missed > 0:
+            gap = Gap(start_seconds=self._time, duration_seconds=missed, reason="the stream broke off")
+            try:
+                yield gap
+            except GeneratorExit:
+                piece.file.close()
+                raise
+        self._time = piece.start_seconds + piece.duration_seconds
         self._came_at = self._clock()
-        return piece
+        yield piece
 
 
 class _Player:

@@ -45,6 +45,7 @@ class Source(Protocol):
     def pieces(self) -> Iterator[Piece]:
         """What comes from now on, until the stream ends or the reader stops.
 
-        Called again after a FetchFailed it goes on where it was, as far as that is still there, beginning
-        with a Gap. Raises UnsafeAddress, FetchFailed, Encrypted, BrokenPlaylist, MediaTooLarge.
+        Called again after a FetchFailed it goes on where it was, as far as that is still there, with a Gap
+        for what is not before the next Segment. Raises UnsafeAddress, FetchFailed, Encrypted, BrokenPlaylist,
+        MediaTooLarge.
         """

@@ -1,17 +1,22 @@
 """The process that watches streams, with SQLite, a real server and decoder, and models that are known."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from core.errors import ObjectStoreError, ServiceUnavailable
 from core.settings import Settings
 from core.signals import Signal
 from core.streams import StreamStatus
 from storage import migrate
 from storage.engine import connect, reading, transaction
-from storage.streams import requests
+from storage.objects.folder import FolderStore
+from storage.streams import leases, requests
 from storage.streams.requests import AlertView, StreamView
+from storage.tables import LiveStream, utc_now
 from storage.webhooks import deliveries, endpoints
 from tests.hls import HlsServer, hls_server, numbered, playlist, watched
 from tests.unit.worker.screening.test_pipeline import (
@@ -72,10 +77,11 @@ class House:
         self.settings, self.engine = settings, connect(settings.sql_url)
         migrate.upgrade(self.engine)
 
-    def process(self) -> StreamService:
+    def process(self, store: FolderStore | None = None) -> StreamService:
         context = Context.of(self.settings)
         context.__dict__ |= {
             "engine": self.engine,
+            **({} if store is None else {"objects": store}),
             "classifier": BrightnessClassifier(),
             "detector": KnownDetector(face(LEFT)),
         }
@@ -96,6 +102,17 @@ class House:
 
     def over(self, number: int) -> bool:
         return self.see(number).status.over
+
+
+class Leaving(FolderStore):
+    """A store that can be away."""
+
+    away = False
+
+    def put_bytes(self, content: bytes, suffix: str = "") -> str:
+        if self.away:
+            raise ObjectStoreError(key=suffix, reason="it is away")
+        return super().put_bytes(content, suffix)
 
 
 @pytest.fixture(autouse=True)
@@ -138,6 +155,51 @@ def test_a_stream_is_watched_to_its_end_and_its_alert_kept_with_frames_and_clip(
     points = found.now["points"]
     assert [point["seconds"] for point in points] == sorted(point["seconds"] for point in points)
     assert max(point["score"] for point in points) > 0.9
+
+
+def test_while_the_object_store_is_away_alerts_are_told_and_streams_are_stopped(
+    house: House, server: HlsServer, tmp_path: Path
+) -> None:
+    store = Leaving(tmp_path / "away")
+    store.away = True
+    number, process = house.ask(server.url("/going-on.m3u8")), house.process(store)
+    told = 3 * PER_SEGMENT  # seconds: a live stream begins with its last three segments
+    until(lambda: house.see(number).position_seconds >= told, "all of it", look=process.step)
+    (alert,) = house.alerts(number)
+    assert (alert.over, alert.has_clip, alert.frames) == (False, False, [])
+    with transaction(house.engine) as session:
+        requests.stop(session, number, actor="bob")
+    until(lambda: house.over(number), "the stop", look=process.step)  # its clip is cut only now
+    assert house.see(number).status is StreamStatus.STOPPED
+    (alert,) = house.alerts(number)
+    assert (alert.over, alert.has_clip) == (True, False)
+
+
+def test_a_lease_that_ran_out_while_the_database_was_away_loses_no_alert(
+    house: House, server: HlsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, process = house.ask(server.url("/going-on.m3u8")), house.process()
+    process.step()
+    record = process._records[number]
+
+    def away(*told: object, **also: object) -> None:
+        raise ServiceUnavailable(service="The database", address="x", reason="away", setting="X")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(leases, "report", away)
+        # It is there again just after a report has failed.
+        until(lambda: record.told, "an alert", moving=lambda: len(record._points), look=process.step)
+        with transaction(house.engine) as session:
+            session.execute(update(LiveStream).values(lease_expires_at=utc_now() - timedelta(minutes=1)))
+        process.step()
+    assert house.alerts(number) == []
+    until(lambda: house.alerts(number), "the alert", look=process.step)
+    (alert,) = house.alerts(number)
+    assert len(alert.frames) == 3
+    assert process._records[number] is record
+    process.close()
+    assert [each.id for each in house.alerts(number)] == [alert.id]
+    assert house.alerts(number)[0].has_clip
 
 
 def test_one_process_takes_over_from_another_that_gives_back_or_is_gone(

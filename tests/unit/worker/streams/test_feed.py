@@ -126,6 +126,19 @@ def test_it_gives_up_after_a_while_with_the_reason(settings: Settings, parts: li
     assert 300 / 30 < one.reconnects < 30
 
 
+def test_a_server_that_only_says_what_is_missing_is_given_up_as_well(
+    settings: Settings, parts: list[bytes]
+) -> None:
+    acts: list[Piece | Exception] = [segment(parts[0], 0)]
+    for number in range(50):
+        gap = Gap(start_seconds=2.0 + number, duration_seconds=1.0, reason="gone")
+        acts += [gap, FetchFailed(name="script", reason="away")]
+    one = feed(settings, Script(*acts))
+    assert len(frames(everything(one))) == 4
+    assert one.state is FeedState.FAILED
+    assert one.reconnects < 30
+
+
 @pytest.mark.parametrize(
     "refusal", [FetchFailed(name="script", reason="no"), Encrypted(name="script", scheme="AES-128")]
 )

@@ -128,6 +128,33 @@ def test_after_an_outage_it_goes_on_where_it_was(server: HlsServer, settings: Se
     assert [piece.start_seconds for piece in found] == [0, 2, 4, 6, 8, 10]
 
 
+def test_what_was_missed_is_told_once_however_often_it_breaks_off(
+    server: HlsServer, settings: Settings
+) -> None:
+    tries = iter(range(3))
+
+    def at_last() -> bytes:
+        if next(tries) < 2:
+            raise ConnectionError  # its server hangs up
+        return b"segment 5"
+
+    later = playlist(NAMES[5:7], first=5, ended=True)
+    looks = iter([playlist(NAMES[:3]), later, later, later])
+    server.answers["/live.m3u8"] = lambda: next(looks)
+    server.answers["/5.ts"] = at_last
+    stream = source(server, settings)
+    found: list[Piece] = []
+    for _ in range(2):
+        with pytest.raises(FetchFailed):
+            found.extend(stream.pieces())
+    found.extend(stream.pieces())
+    assert told(found)[3:] == [
+        (6.0, 4.0, "2 segments were gone before they came"),
+        (10.0, 2.0, "segment 5"),
+        (12.0, 2.0, "segment 6"),
+    ]
+
+
 def test_a_server_that_counts_anew_leaves_a_gap_as_long_as_it_was_away(
     server: HlsServer, settings: Settings
 ) -> None:

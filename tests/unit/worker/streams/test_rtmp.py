@@ -13,7 +13,7 @@ from core.errors import FetchFailed, UnsafeAddress
 from core.settings import Settings, StreamSettings
 from tests.media import Media, number_in
 from tests.ports import free_port
-from tests.rtmp import rtmp_server
+from tests.rtmp import deserted_server, rtmp_server
 from worker.decoder.reader import VideoReader
 from worker.streams import amf
 from worker.streams.flv import Cutter, Tag
@@ -75,6 +75,30 @@ def test_after_an_outage_it_goes_on_behind_a_gap(clip: Path) -> None:
     assert (round(again[0].start_seconds, 1), again[0].duration_seconds) == (5.9, 10.0)
     assert round(again[1].start_seconds, 1) == 15.9
     for piece in (*first, *again):
+        if isinstance(piece, Segment):
+            piece.file.close()
+
+
+def test_while_the_server_has_no_stream_the_outage_goes_on_and_counts_once(clip: Path) -> None:
+    now = 0.0
+    with rtmp_server(clip) as (url, port):
+        stream = source(url, port, clock=lambda: now)
+        pieces = list(stream.pieces())
+    told = len(pieces)
+    with deserted_server(port, players=3):
+        for _ in range(3):
+            now += 30.0
+            with pytest.raises(FetchFailed):
+                pieces.extend(stream.pieces())
+    now += 30.0
+    with rtmp_server(clip, port=port):
+        pieces.extend(stream.pieces())
+    gap, after, *_ = pieces[told:]
+    assert isinstance(gap, Gap)
+    assert (round(gap.start_seconds, 1), gap.duration_seconds) == (5.9, 120.0)
+    assert (type(after), round(after.start_seconds, 1)) == (Segment, 125.9)
+    assert [type(piece) for piece in pieces].count(Gap) == 1
+    for piece in pieces:
         if isinstance(piece, Segment):
             piece.file.close()
 
