@@ -30,14 +30,10 @@ FromStdin = Annotated[
 
 @contextmanager
 def _database() -> "Iterator[Session]":
-    from storage.engine import connect, transaction
+    from storage.engine import opened, transaction
 
-    engine = connect(read_settings().sql_url)
-    try:
-        with transaction(engine) as session:
-            yield session
-    finally:
-        engine.dispose()
+    with opened(read_settings().sql_url) as engine, transaction(engine) as session:
+        yield session
 
 
 def _password(name: str, *, from_stdin: bool) -> tuple[str, str]:

@@ -166,7 +166,7 @@ def _leases(settings: Settings) -> str:
     engine = connect(settings.sql_url)
     if not is_current(engine):
         return "no schema yet"
-    with transaction(engine) as session:
+    with reading(engine) as session:
         stuck = screenings.stuck(session)
     if stuck:
         raise SettingsError(

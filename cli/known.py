@@ -5,19 +5,12 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cli.configuration import ACTOR, read_settings
 from core.errors import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-
-    from sqlalchemy import Engine
-
 
 known = typer.Typer(name="known", help="Lists of hashes of known content.", no_args_is_help=True)
 
@@ -29,22 +22,6 @@ class Format(StrEnum):
     JSON = "json"
 
 
-def _database() -> "AbstractContextManager[Engine]":
-    from contextlib import contextmanager
-
-    from storage.engine import connect
-
-    @contextmanager
-    def opened() -> "Iterator[Engine]":
-        engine = connect(read_settings().sql_url)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
-
-    return opened()
-
-
 @known.command("import")
 def import_file(
     file: Annotated[
@@ -53,10 +30,11 @@ def import_file(
     name: Name,
 ) -> None:
     """Add the PDQ hashes of a file to a list, and look for videos like them."""
+    from storage.engine import opened
     from storage.known import list_files, lists
 
     read = list_files.read(file.read_bytes(), str(file))
-    with _database() as engine:
+    with opened(read_settings().sql_url) as engine:
         found = lists.add(engine, name, read, settings=read_settings().known, actor=ACTOR)
     typer.echo(
         f"{found.added} hashes added, {found.already} were there already,"
@@ -70,9 +48,10 @@ def export(
     kind: Annotated[Format, typer.Option("--format", help="csv or json.")] = Format.CSV,
 ) -> None:
     """Print a list, as `known import` reads it."""
+    from storage.engine import opened
     from storage.known import list_files, lists
 
-    with _database() as engine:
+    with opened(read_settings().sql_url) as engine:
         found = lists.every_entry(engine, name)
         if kind is Format.JSON:
             typer.echo(json.dumps({"data": [list_files.as_json(each) for each in found]}))
@@ -84,10 +63,10 @@ def export(
 @known.command("lists")
 def list_all() -> None:
     """Print the lists with their numbers of hashes."""
-    from storage.engine import reading
+    from storage.engine import opened, reading
     from storage.known import lists
 
-    with _database() as engine, reading(engine) as session:
+    with opened(read_settings().sql_url) as engine, reading(engine) as session:
         for each in lists.listed(session):
             typer.echo(f"{printable(each.name)}: {each.hashes} hashes, since {each.created_at:%Y-%m-%d}")
 
@@ -95,8 +74,8 @@ def list_all() -> None:
 @known.command()
 def remove(name: Name) -> None:
     """Remove a list, and what was found to look like its entries."""
-    from storage.engine import transaction
+    from storage.engine import opened, transaction
     from storage.known import lists
 
-    with _database() as engine, transaction(engine) as session:
+    with opened(read_settings().sql_url) as engine, transaction(engine) as session:
         lists.remove(session, name, actor=ACTOR)

@@ -1,8 +1,6 @@
 """`facewarden models`: the versions that were seen, compared, promoted and rolled back."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,17 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.configuration import read_settings
+from cli.configuration import ACTOR, read_settings
 from core.outcomes import DecisionOutcome
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-    from core.settings import Settings
     from storage.read.model_report import ModelReport
     from storage.read.models import Comparison
 
-ACTOR = "cli"  # in the audit log: anybody with a shell here
 REPORTED_DAYS = 90
 RATES = (0.01, 0.05)
 
@@ -34,17 +28,6 @@ Named = Annotated[
 ]
 
 
-@contextmanager
-def _database(settings: "Settings") -> "Iterator[Engine]":
-    from storage.engine import connect
-
-    engine = connect(settings.sql_url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
 @models.command("list")
 def list_all(as_json: AsJson = False) -> None:
     """Print the versions that the database knows, and how many videos each has seen."""
@@ -54,11 +37,11 @@ def list_all(as_json: AsJson = False) -> None:
     from cli.tables import printed_label
     from core.model_version import checkpoint_of
     from core.outcomes import ScreeningStatus
-    from storage.engine import reading
+    from storage.engine import opened, reading
     from storage.read.models import seen
 
     settings = read_settings()
-    with _database(settings) as engine, reading(engine) as session:
+    with opened(settings.sql_url) as engine, reading(engine) as session:
         found = seen(session)
     here = {each.id: checkpoint_of(settings.weights, each.id) for each in found}
     if as_json:
@@ -86,11 +69,11 @@ def list_all(as_json: AsJson = False) -> None:
 def compare(first: Named, second: Named, as_json: AsJson = False) -> None:
     """Compare two versions on the videos that both have judged, by a screening or in the shadow."""
     from review.rescreening import version_of
-    from storage.engine import reading
+    from storage.engine import opened, reading
     from storage.read import models as read
 
     settings = read_settings()
-    with _database(settings) as engine:
+    with opened(settings.sql_url) as engine:
         one, other = (version_of(engine, settings, named) for named in (first, second))
         with reading(engine) as session:
             found = read.compare(session, one, other)
@@ -149,12 +132,12 @@ def report(
 ) -> None:
     """Hold a version's scores against the reviewers' decisions: precision by score, thresholds, drift."""
     from review.rescreening import version_of
-    from storage.engine import reading
+    from storage.engine import opened, reading
     from storage.read.model_report import report as make
 
     settings = read_settings()
     began = datetime.now(UTC) - timedelta(days=REPORTED_DAYS) if since is None else since.replace(tzinfo=UTC)
-    with _database(settings) as engine:
+    with opened(settings.sql_url) as engine:
         version = version_of(engine, settings, model)
         with reading(engine) as session:
             found = make(session, version, since=began, rates=rate or RATES)
@@ -219,10 +202,10 @@ def promote(
     from core.model_version import checkpoint_of
     from review.rescreening import version_of
     from storage import model_versions
-    from storage.engine import transaction
+    from storage.engine import opened, transaction
 
     settings = read_settings()
-    with _database(settings) as engine:
+    with opened(settings.sql_url) as engine:
         version = version_of(engine, settings, model)
         if not elsewhere and checkpoint_of(settings.weights, version) is None:
             folder = Path(settings.weights).resolve().parent
@@ -237,8 +220,8 @@ def promote(
 def rollback() -> None:
     """Undo the last promotion: the version before screens new videos again."""
     from storage import model_versions
-    from storage.engine import transaction
+    from storage.engine import opened, transaction
 
-    with _database(read_settings()) as engine, transaction(engine) as session:
+    with opened(read_settings().sql_url) as engine, transaction(engine) as session:
         now = model_versions.roll_back(session, actor=ACTOR)
     typer.echo(f"new videos are screened by {now or 'the checkpoint of FACEWARDEN_WEIGHTS'} again")

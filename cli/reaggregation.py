@@ -8,9 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.choosing import Where, filters_of
-from cli.configuration import read_settings
-
-ACTOR = "cli"  # in the audit log: anybody with a shell here
+from cli.configuration import ACTOR, read_settings
 
 
 def reaggregate(
@@ -39,7 +37,7 @@ def reaggregate(
     """
     from rich.console import Console
 
-    from storage.engine import connect
+    from storage.engine import opened
     from worker.reaggregation import reaggregate as run
 
     filters, settings = filters_of(where), read_settings()
@@ -55,8 +53,8 @@ def reaggregate(
         scoring.suspect_threshold > scoring.fake_threshold  # type: ignore[operator]  # neither is None
     ):
         raise typer.BadParameter("--suspect-from must not be above --fake-from")
-    engine, console = connect(settings.sql_url), Console(stderr=True)
-    with console.status("reading") as shown:
+    console = Console(stderr=True)
+    with opened(settings.sql_url) as engine, console.status("reading") as shown:
         tally = run(
             engine,
             filters,
@@ -65,7 +63,6 @@ def reaggregate(
             actor=ACTOR,
             progress=lambda so_far: shown.update(f"{sum(so_far.videos.values()):,} videos judged"),
         )
-    engine.dispose()
     _print(tally, applied=apply, as_json=as_json)
     differing = [name for name, value in other.items() if getattr(settings.scoring, name) != value]
     if differing and not as_json:

@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from cli.choosing import Where, filters_of
-from cli.configuration import read_settings
+from cli.configuration import ACTOR, read_settings
 from core.priorities import Priority
 
-ACTOR = "cli"  # in the audit log: anybody with a shell here
 PASSED_OVER = {
     "waiting": "wait for it already",
     "done": "it has screened (--again for all)",
@@ -43,11 +42,11 @@ def rescreen(
     from rich.console import Console
 
     from review import rescreening
-    from storage.engine import connect
+    from storage.engine import opened
 
     filters, settings = filters_of(where), read_settings()
-    engine, console = connect(settings.sql_url), Console(stderr=True)
-    with console.status("counting") as shown:
+    console = Console(stderr=True)
+    with opened(settings.sql_url) as engine, console.status("counting") as shown:
 
         def tell(bulk: rescreening.Bulk, waiting: int | None) -> None:
             note = "" if waiting is None else f" (waits: {waiting:,} in the queue)"
@@ -65,7 +64,6 @@ def rescreen(
             limit=limit,
             progress=tell,
         )
-    engine.dispose()
     standings = {each.value: number for each, number in bulk.standings.items()}
     if as_json:
         typer.echo(json.dumps({"asked": bulk.asked, "dry_run": dry_run, "selected": standings}))

@@ -15,7 +15,7 @@ from core.provenance import told
 from core.results import TrackResult
 from core.settings import Settings
 from storage import explanations
-from storage.engine import connect, transaction
+from storage.engine import opened, reading, transaction
 from storage.objects.choice import open_store
 from storage.objects.store import ObjectStore
 from storage.queue.filters import Filters, Position
@@ -74,7 +74,7 @@ def show_results(
     Raises ServiceUnavailable where the database does not answer.
     """
     position = None if after is None else Position(id=after)
-    with transaction(connect(settings.sql_url)) as session:
+    with opened(settings.sql_url) as engine, reading(engine) as session:
         found = detail.screenings(session, filters, after=position, limit=limit)
     objects = open_store(settings)
     if as_json:
@@ -189,7 +189,7 @@ def _name(screening: ScreeningDetail) -> str:
 def explain_again(settings: Settings, video: str) -> None:
     """Queue the flagged frames of a video for new explanations. Raises NotFound where it has none."""
     connection = queues.connect(settings.queue_url)
-    with transaction(connect(settings.sql_url)) as session:
+    with opened(settings.sql_url) as engine, transaction(engine) as session:
         chosen = flagged_frames.flagged_screenings(session, video)
         if not chosen:
             raise NotFound(what="A flagged video", key=video)

@@ -15,7 +15,7 @@ from core.errors import FacewardenError, printable
 from core.settings import Settings
 from ingest.source import untaken
 from storage import videos
-from storage.engine import connect, transaction
+from storage.engine import connect, reading
 from storage.read import workload
 from storage.tables import utc_now
 
@@ -44,7 +44,7 @@ def gather(settings: Settings, engine: Engine, since: datetime | None = None) ->
 
     Raises ServiceUnavailable where the database does not answer.
     """
-    with transaction(engine) as session:
+    with reading(engine) as session:
         counts = workload.counts(session)
         waiting = untaken(session, settings, since=since)
         refusals = [asdict(refusal) for refusal in videos.refusals(session, limit=20)]

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
@@ -14,8 +14,8 @@ from core.settings import Settings
 from ingest.bucket import BucketWatcher, bucket_files, text_name
 from ingest.chores import Chore
 from ingest.registration import Registrar
-from storage import key_looks, source_cursors, videos
-from storage.engine import transaction
+from storage import erasure, key_looks, source_cursors, videos
+from storage.engine import reading
 from storage.objects.store import ObjectStore
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ Look = Callable[[], Iterator[object]]
 def watched(settings: Settings, registrar: Registrar, objects: ObjectStore) -> Look:
     """A source, for a process that begins to watch it. Raises RetryableError if the database is down."""
     if not isinstance(settings.bucket, S3Address):
-        return _folder(settings, registrar)
+        return _Folder(settings, registrar).look
     # Only who watches S3 waits for boto3 to load.
     from ingest.s3.listing import S3Watcher  # noqa: PLC0415
 
@@ -59,11 +59,27 @@ def _keys(settings: Settings, address: S3Address, registrar: Registrar, objects:
     return Keys(settings, address, registrar, objects, Bucket(address.bucket, settings.s3))
 
 
-def _folder(settings: Settings, registrar: Registrar) -> Look:
-    with transaction(registrar.engine) as session:
-        known = list(videos.seen_in(session, BucketWatcher.source(settings), but=Unreadable.code))
-    watcher = BucketWatcher(settings, registrar, iter(known))
-    return lambda: watcher.look(time.time_ns())
+class _Folder:
+    """Looks at a folder. Once content is erased or let in again, what is known of its files is read anew:
+    the sightings of that content are gone."""
+
+    def __init__(self, settings: Settings, registrar: Registrar) -> None:
+        self._settings, self._registrar = settings, registrar
+        self._watcher, self._changes = self._anew()
+
+    def look(self) -> Iterator[object]:
+        with reading(self._registrar.engine) as session:
+            changed = erasure.changes(session) != self._changes
+        if changed:
+            self._watcher, self._changes = self._anew()
+        yield from self._watcher.look(time.time_ns())
+
+    def _anew(self) -> tuple[BucketWatcher, Any]:
+        settings = self._settings
+        with reading(self._registrar.engine) as session:
+            changes = erasure.changes(session)
+            known = list(videos.seen_in(session, BucketWatcher.source(settings), but=Unreadable.code))
+        return BucketWatcher(settings, self._registrar, iter(known)), changes
 
 
 def untaken(session: Session, settings: Settings, *, since: datetime | None = None) -> int:

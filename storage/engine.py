@@ -67,6 +67,16 @@ def _with_idle_ones_pinged(engine: Engine) -> Engine:
     return engine
 
 
+@contextmanager
+def opened(url: str) -> Iterator[Engine]:
+    """An engine for this long."""
+    engine = connect(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
 def _prepare_sqlite(connection: Any, record: Any) -> None:
     del record
     connection.isolation_level = None  # this module begins transactions itself; see below

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, delete, or_, select, update
+from sqlalchemy import Engine, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, ContentErased, NotFound
@@ -169,6 +169,12 @@ def refuse_erased(session: Session, sha256: str, name: str) -> None:
     row = session.get(Erasure, sha256)
     if row is not None:
         raise ContentErased(name=name, at=f"{row.at:%Y-%m-%d}", sha256=sha256)
+
+
+def changes(session: Session) -> tuple[int, datetime | None]:
+    """Differs once content was erased or let in again."""
+    number, newest = session.execute(select(func.count(), func.max(Erasure.at))).one()
+    return number, newest
 
 
 def readmit(session: Session, sha256: str, *, actor: str) -> None:

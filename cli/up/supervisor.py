@@ -31,7 +31,7 @@ from core.model_version import read_model_version
 from core.settings import Settings
 from ingest.registration import register_version
 from ingest.source import untaken
-from storage.engine import connect, transaction
+from storage.engine import connect, reading, transaction
 from storage.migrate import upgrade
 from storage.people import accounts
 from storage.read import workload
@@ -316,7 +316,7 @@ class Supervisor:
     def _idle_since(self, since: float | None) -> float | None:
         assert self._engine is not None  # noqa: S101  made before any child was started
         try:
-            with transaction(self._engine) as session:
+            with reading(self._engine) as session:
                 busy = workload.counts(session).busy
                 waiting = untaken(session, self.settings, since=self._began)
         except FacewardenError as error:

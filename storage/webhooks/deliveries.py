@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from core.signals import DeliveryStatus
 from storage import audit
 from storage.clock import database_now
-from storage.leases import FREE
+from storage.leases import FREE, changed_one
 from storage.tables import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from storage.webhooks import endpoints
 
@@ -123,7 +123,7 @@ def _secrets(endpoint: WebhookEndpoint, now: datetime) -> tuple[str, ...]:
 
 def delivered(session: Session, parcel: Parcel, *, http_status: int, now: datetime) -> bool:
     """The receiver has it. False if another process has claimed it meanwhile."""
-    return _changed(
+    return changed_one(
         session,
         _held(parcel).values(
             status=DeliveryStatus.DELIVERED, http_status=http_status, error=None, ended_at=now, **FREE
@@ -146,12 +146,12 @@ def failed(
         values |= {"status": DeliveryStatus.DEAD, "ended_at": now}
     else:
         values |= {"due_at": now + timedelta(seconds=retry_seconds)}
-    return _changed(session, _held(parcel).values(**values))
+    return changed_one(session, _held(parcel).values(**values))
 
 
 def gone(session: Session, parcel: Parcel, *, error: str, http_status: int, now: datetime) -> None:
     """The receiver answered that it is gone: disable the endpoint; the event waits in case it comes back."""
-    _changed(session, _held(parcel).values(http_status=http_status, error=error, **FREE))
+    changed_one(session, _held(parcel).values(http_status=http_status, error=error, **FREE))
     endpoints.gone(session, parcel.endpoint_id, now=now)
 
 
@@ -243,8 +243,3 @@ def _held(parcel: Parcel) -> Update:
         WebhookDelivery.lease_owner == parcel.owner,
         WebhookDelivery.status == DeliveryStatus.WAITING,
     )
-
-
-def _changed(session: Session, statement: Update) -> bool:
-    result = session.execute(statement.execution_options(synchronize_session=False))
-    return isinstance(result, CursorResult) and result.rowcount == 1
