@@ -71,7 +71,7 @@ class Target:
 @dataclass(frozen=True, kw_only=True)
 class Patience:
     silence_seconds: float  # for a connection to open, and between two pieces of the answer
-    total_seconds: float  # for everything after the name is resolved
+    total_seconds: float  # for everything
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,11 +202,11 @@ def ask(
     Raises UnsafeAddress, and FetchFailed where the server is away, breaks off or is too slow, also inside the
     `with`.
     """
-    late = threading.Event()
+    late, ends = threading.Event(), monotonic() + patience.total_seconds
     try:
         with (
-            closing(_dial(guard.addresses(target), target.port, patience)) as dialled,
-            _deadline(dialled, patience.total_seconds, late),
+            closing(_dial(guard.addresses(target), target.port, patience, ends)) as dialled,
+            _deadline(dialled, max(ends - monotonic(), 0.001), late),
             closing(_connection(target, dialled, patience)) as connection,
         ):
             connection.request(method, target.path, body=body, headers=dict(headers or {}))
@@ -258,10 +258,12 @@ def follow(
 def connect(target: Target, guard: Guard, patience: Patience) -> socket.socket:
     """A connection to what `target` names, encrypted where its scheme says so, for a protocol of its own.
 
-    Each wait for it ends after `silence_seconds`. Raises UnsafeAddress, FetchFailed.
+    It is there within `total_seconds`, and each later wait for it ends after `silence_seconds`. Raises
+    UnsafeAddress, FetchFailed.
     """
     try:
-        dialled = _dial(guard.addresses(target), target.port, patience)
+        ends = monotonic() + patience.total_seconds
+        dialled = _dial(guard.addresses(target), target.port, patience, ends)
         if target.scheme not in ENCRYPTED:
             return dialled
         return _trust().wrap_socket(dialled, server_hostname=target.host)
@@ -269,14 +271,19 @@ def connect(target: Target, guard: Guard, patience: Patience) -> socket.socket:
         raise FetchFailed(name=target.name, reason=_reason(error)) from error
 
 
-def _dial(addresses: list[Address], port: int, patience: Patience) -> socket.socket:
+def _dial(addresses: list[Address], port: int, patience: Patience, ends: float) -> socket.socket:
+    """The first address that answers. A name may have hundreds that do not: after `ends` none is tried."""
     failure: OSError = OSError("it has no address")
     for address in addresses:
+        left = ends - monotonic()
+        if left <= 0:
+            break
         family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
         dialled = socket.socket(family, socket.SOCK_STREAM)
-        dialled.settimeout(patience.silence_seconds)
+        dialled.settimeout(min(patience.silence_seconds, left))
         try:
             dialled.connect((str(address), port))
+            dialled.settimeout(patience.silence_seconds)
         except OSError as error:
             dialled.close()
             failure = error

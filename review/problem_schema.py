@@ -31,7 +31,7 @@ PROBLEMS = {
     401: "Nobody is signed in, or the token is unknown, expired or revoked.",
     403: "The account, or the token's scopes, do not allow it; or the CSRF token is missing.",
     404: "There is no such thing.",
-    409: "It is with another reviewer.",
+    409: "It conflicts with what is there: `detail` says how.",
     413: "It is too large.",
     415: "It is no media that Facewarden takes.",
     422: "The request is not understood.",

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
+from pydantic import Field
 from sqlalchemy import Engine
 
 from core.settings import Settings
@@ -35,5 +36,6 @@ Database = Annotated[Engine, Depends(_engine)]
 Objects = Annotated[ObjectStore, Depends(_objects)]
 Pressed = Annotated[Pressure, Depends(_pressure)]
 
-# A key in a path, limited to the database's integers.
+# A key, limited to the database's integers: anywhere, and in a path.
+Key = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Id = Annotated[int, Path(ge=1, le=2**31 - 1)]

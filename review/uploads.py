@@ -51,9 +51,13 @@ class Wish:
 
 def checked_name(name: str) -> str:
     """The last part of the path that a client sends, without characters that no file name has."""
-    last = name.replace("\\", "/").rpartition("/")[2]
-    printable = "".join(char for char in last if char.isprintable()).strip()
-    return printable[:255].strip() if printable.strip(". ") else "upload"
+    last = plain_words(name.replace("\\", "/").rpartition("/")[2])
+    return last[:255].strip() if last.strip(". ") else "upload"
+
+
+def plain_words(text: str) -> str:
+    """Without what cannot be printed."""
+    return "".join(char for char in text if char.isprintable()).strip()
 
 
 def check_size(size_bytes: int, name: str, settings: Settings, *, direct: bool = False) -> None:

@@ -193,9 +193,14 @@ def readmit(session: Session, sha256: str, *, actor: str) -> None:
 def hold(session: Session, video_id: int, *, reason: str | None, actor: str) -> None:
     """Put a video under legal hold, or lift it (None). Until then nothing of it is erased.
 
-    Raises NotFound.
+    Raises NotFound, and Conflict where it is held for another reason: whoever lifts the later one would free
+    what the earlier one keeps.
     """
     video = locked(session, video_id)
+    if video.hold == reason:
+        return
+    if None not in (video.hold, reason):
+        raise Conflict(what="Video", key=video_id, reason=f"it is under legal hold already ({video.hold})")
     video.hold = reason
     action = "video.held" if reason is not None else "video.released"
     audit.record(session, actor=actor, action=action, subject=video.sha256, reason=reason)

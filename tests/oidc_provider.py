@@ -40,6 +40,7 @@ class OidcProvider:
     )  # that it publishes; without any it is the one it signs by
     published: dict[str, Any] = field(default_factory=dict)  # of the discovery document, beyond
     body: bytes | None = None  # of every answer, in place of the right one
+    instead: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)  # other answers, by path
     asked: list[dict[str, str]] = field(default_factory=list)  # at the authorization endpoint
     codes: dict[str, dict[str, str]] = field(
         default_factory=dict
@@ -102,6 +103,8 @@ class OidcProvider:
 
     def answer(self, path: str, form: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
         self.paths.append(path)
+        if path in self.instead:
+            return self.instead[path]
         match path:
             case "/.well-known/openid-configuration":
                 places = {

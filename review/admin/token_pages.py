@@ -11,7 +11,7 @@ from core.roles import Scope
 from review.auth.access import AccountKeeper, Admin, Principal
 from review.problems import status_of
 from review.rendering import page
-from review.resources import Database, Id
+from review.resources import Database, Id, Key
 from storage.engine import reading, transaction
 from storage.people import accounts, tokens
 
@@ -55,7 +55,7 @@ def create_token(
     request: Request,
     engine: Database,
     principal: AccountKeeper,
-    account_id: Annotated[int, Form()],
+    account_id: Annotated[Key, Form()],
     scopes: Annotated[list[Scope] | None, Form()] = None,
     name: Annotated[str, Form(max_length=200)] = "",
     days: Annotated[float, Form()] = tokens.USUAL_DAYS,

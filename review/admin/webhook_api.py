@@ -148,7 +148,7 @@ def list_deliveries(
 ) -> Deliveries:
     """What was sent, waits or was given up, the newest first."""
     with reading(engine) as session:
-        endpoints.get(session, webhook_id)
+        endpoints.address_of(session, webhook_id)
         found = deliveries.page(session, webhook_id, status=status, before=before, limit=limit + 1)
     return Deliveries(
         deliveries=[DeliveryOut(**asdict(each)) for each in found[:limit]],

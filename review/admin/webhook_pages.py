@@ -1,6 +1,6 @@
 """/admin/webhooks: which systems are told of what, and what did not arrive."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -12,7 +12,7 @@ from core.signals import DeliveryStatus, Signal
 from review.auth.access import Admin, ConfirmedAdmin, Principal
 from review.problems import status_of
 from review.rendering import page
-from review.resources import Configured, Database, Id
+from review.resources import Configured, Database, Id, Key
 from storage.engine import reading, transaction
 from storage.webhooks import deliveries, endpoints
 
@@ -116,13 +116,13 @@ def deliveries_page(
     engine: Database,
     principal: Admin,
     webhook_id: Id,
-    status: DeliveryStatus | None = None,
+    status: DeliveryStatus | Literal[""] = "",
     before: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
 ) -> Response:
     """What was sent to one endpoint, waits or was given up."""
     with reading(engine) as session:
         webhook = endpoints.get(session, webhook_id)
-        found = deliveries.page(session, webhook_id, status=status, before=before, limit=PAGE + 1)
+        found = deliveries.page(session, webhook_id, status=status or None, before=before, limit=PAGE + 1)
     return page(
         request,
         "admin_webhook.html",
@@ -140,7 +140,7 @@ def replay(
     engine: Database,
     principal: Admin,
     webhook_id: Id,
-    delivery_ids: Annotated[list[int] | None, Form(max_length=1000)] = None,
+    delivery_ids: Annotated[list[Key] | None, Form(max_length=1000)] = None,
 ) -> Response:
     """Send dead letters again: those that are named, or all."""
     with transaction(engine) as session:

@@ -20,6 +20,7 @@ from core.priorities import Priority
 from core.provenance import ManifestState, Stated
 from ingest.registration import Intake
 from review import addresses
+from review.filters import NO_NUL
 from storage import run_length
 from storage.run_length import Runs
 
@@ -355,7 +356,7 @@ class Explanation(_Given):
     evidence: Evidence | None = Field(description="Null for methods that weigh no parts.")
 
 
-Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=NO_NUL)]
 
 
 class NewDecision(_Taken):

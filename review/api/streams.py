@@ -17,7 +17,7 @@ from review.api.media import JPEG, PNG, Width, shrunk
 from review.auth.access import Uploader, Viewer
 from review.problem_schema import Responses, problems
 from review.resources import Configured, Database, Id, Objects
-from review.uploads import checked_name
+from review.uploads import plain_words
 from storage.engine import reading, transaction
 from storage.streams import requests
 from storage.streams.requests import StreamView
@@ -122,7 +122,7 @@ def asked_for(engine: Engine, settings: Settings, url: str, name: str | None, *,
     """A stream that is to be watched from now on. Raises StreamsOff, UnsafeAddress, Conflict."""
     if not settings.streams.enabled:
         raise StreamsOff
-    known_as = None if name is None else checked_name(name)
+    known_as = plain_words(name or "")[:255].strip() or None
     with transaction(engine) as session:
         return requests.add(session, url=url, name=known_as, guard=settings.streams.guard, actor=actor)
 

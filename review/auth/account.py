@@ -11,12 +11,12 @@ from core.errors import AccessError, FacewardenError, InvalidValue, PermanentErr
 from core.roles import Scope
 from review.auth import cookies
 from review.auth.access import Confirmed, Newcomer, Principal, SignedIn, usable_scopes
-from review.auth.sign_in import LONGEST_FIELD, check
+from review.auth.sign_in import LONGEST_FIELD, check, network_of
 from review.problems import status_of
 from review.rendering import page
 from review.resources import Configured, Database, Id
 from storage.engine import reading, transaction
-from storage.people import accounts, sessions, sign_ins, tokens
+from storage.people import accounts, sessions, tokens
 
 router = APIRouter(include_in_schema=False)
 
@@ -74,7 +74,7 @@ def change_password(
     try:
         _compare(new, again=again, current=current)
         # Limited like sign-ins, so that nobody can guess at an unattended browser.
-        address = sign_ins.network(request.client.host if request.client else None)
+        address = network_of(request)
         check(engine, settings.review, name=principal.name, password=current, address=address)
         # Last, because a crafted password can take long to check.
         passwords.accept_password(new, name=principal.name)

@@ -11,14 +11,14 @@ from core.errors import FacewardenError, SignInFailed, TooManySignIns
 from core.settings import ReviewSettings
 from review.auth import cookies
 from review.auth.access import Principal, SignedIn
-from review.auth.sign_in import LONGEST_FIELD, check, local
+from review.auth.sign_in import LONGEST_FIELD, check, local, network_of
 from review.problem_schema import problems
 from review.problems import status_of
 from review.rendering import page
 from review.resources import Configured, Database
 from storage import audit
 from storage.engine import reading, transaction
-from storage.people import accounts, sessions, sign_ins
+from storage.people import accounts, sessions
 
 router = APIRouter()
 
@@ -110,7 +110,7 @@ def _confirm(
     request: Request, engine: Engine, settings: ReviewSettings, principal: Principal, password: str
 ) -> str:
     """Confirm the session; returns its new cookie token. Wrong guesses count as failed sign-ins."""
-    address = sign_ins.network(request.client.host if request.client else None)
+    address = network_of(request)
     check(engine, settings, name=principal.name, password=password, address=address)
     with transaction(engine) as session:
         audit.record(

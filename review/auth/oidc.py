@@ -25,7 +25,7 @@ from core.settings import Settings
 from review.auth import cookies
 from review.auth.access import SignedIn
 from review.auth.oidc_provider import LEEWAY_SECONDS, Person, Provider, Start
-from review.auth.sign_in import LONGEST_FIELD, end_session, limits, local, sign_in_form
+from review.auth.sign_in import LONGEST_FIELD, end_session, limits, local, network_of, sign_in_form
 from review.problems import status_of
 from review.rendering import page
 from review.resources import Configured, Database
@@ -144,13 +144,19 @@ def _admitted(
     request: Request, settings: Settings, engine: Engine, provider: Provider, journey: Journey, code: str
 ) -> str:
     """The token of the session. Raises SignInRefused, TooManySignIns."""
-    address = _address(request)
+    address = network_of(request)
     with transaction(engine) as session:
-        # Under a name that nobody can have: who floods from one address keeps nobody else out.
+        # Under a name that nobody can have, another for each journey: the address alone is held back.
         attempt = sign_ins.begin(
-            session, name=f"oidc {address}", address=address, limits=limits(settings.review)
+            session, name=f"oidc {journey.nonce}", address=address, limits=limits(settings.review)
         )
-    person = provider.person(journey.start, code=code, redirect_uri=_return_address(request, settings))
+    try:
+        person = provider.person(journey.start, code=code, redirect_uri=_return_address(request, settings))
+    except SignInRefused as refusal:
+        if refusal.fields["why"] == Reason.OIDC_UNREACHABLE:  # nobody's guess
+            with transaction(engine) as session:
+                sign_ins.withdraw(session, attempt)
+        raise
     with transaction(engine) as session:
         if not external_accounts.spend(session, journey.nonce, minutes=2 * LONGEST_MINUTES):
             raise provider.refused(Reason.OIDC_REPLAYED)
@@ -239,7 +245,7 @@ def _refused(
     failures.tell(engine)
     with transaction(engine) as session:
         name = str(error.fields.get("name", ""))
-        failures.count(session, name=name, address=_address(request), reason=why)
+        failures.count(session, name=name, address=network_of(request), reason=why)
     if not confirming:
         return sign_in_form(request, settings, wanted=wanted, error=error)
     # The session is still there, but its cookie did not come along.
@@ -254,10 +260,6 @@ def of(request: Request) -> Provider:
     if provider is None:
         raise NotFound(what="Sign-in by OpenID Connect", key="FACEWARDEN_OIDC__ISSUER")
     return provider
-
-
-def _address(request: Request) -> str:
-    return sign_ins.network(request.client.host if request.client else None)
 
 
 def _return_address(request: Request, settings: Settings) -> str:

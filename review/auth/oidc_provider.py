@@ -147,6 +147,8 @@ class Provider:
             "POST", self._endpoint("token_endpoint"), {"Content-Type": FORM}, body
         )
         status, answer = self._ask("POST", url, headers, body)
+        if status >= 500:
+            raise self._refused(Reason.OIDC_UNREACHABLE, url=url, status=status)
         if status != 200 or not isinstance(answer.get("id_token"), str):
             told = {"status": status, "error": str(answer.get("error", ""))[:200]}
             raise self._refused(Reason.OIDC_CODE, **told)
@@ -194,8 +196,13 @@ class Provider:
             return jwt.decode(token, self._keys(anew=True), algorithms=ALGORITHMS)
 
     def _keys(self, *, anew: bool = False) -> KeySet:
-        published = self._published_at(self._endpoint("jwks_uri"), anew=anew)
-        return KeySet.import_key_set({"keys": published["keys"]})
+        url = self._endpoint("jwks_uri")
+        keys = self._published_at(url, anew=anew).get("keys")
+        if not isinstance(keys, list) or not keys:
+            with self._lock:  # or nobody could sign in until it has aged
+                self._published.pop(url, None)
+            raise self._refused(Reason.OIDC_UNREACHABLE, missing="keys")
+        return KeySet.import_key_set({"keys": keys})
 
     def _userinfo(self, answer: Mapping[str, Any], subject: str) -> dict[str, Any]:
         """Further claims, for providers that keep groups out of ID tokens."""
@@ -204,8 +211,10 @@ class Provider:
         if not isinstance(url, str) or not isinstance(token, str):
             return {}
         status, claims = self._ask("GET", url, {"Authorization": f"Bearer {token}"})
-        if status != 200 or claims.get("sub") != subject:
-            return {}
+        if status != 200:  # not to be taken for "no groups": that would end all that they have here
+            raise self._refused(Reason.OIDC_UNREACHABLE, url=url, status=status)
+        if claims.get("sub") != subject:
+            raise self._refused(Reason.OIDC_TOKEN, claim="sub of the userinfo")
         return claims
 
     def _claim(self, claims: Mapping[str, Any]) -> Any:

@@ -60,7 +60,7 @@ def sign_in(
     review = settings.review
     try:
         _refuse_forgery(request, review, csrf_token)
-        address = sign_ins.network(request.client.host if request.client else None)
+        address = network_of(request)
         account_id = check(engine, review, name=name, password=password, address=address)
     except (SignInFailed, TooManySignIns, ForgedRequest) as error:
         return sign_in_form(request, settings, wanted=wanted, name=name, error=error)
@@ -171,6 +171,11 @@ def end_session(request: Request, settings: ReviewSettings, session: Session) ->
     token = cookies.session_token(request, settings)
     if token is not None:
         sessions.end(session, token)
+
+
+def network_of(request: Request) -> str:
+    """What counts as the address that a request comes from."""
+    return sign_ins.network(request.client.host if request.client else None)
 
 
 def local(wanted: str) -> str:

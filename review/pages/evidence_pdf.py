@@ -90,7 +90,7 @@ def _story(
     for face, frame in zip(video.faces, detail.flagged_frames, strict=True):
         yield from _face(face, frame, picture)
     if not video.faces:
-        yield _text("No frame was flagged.", SMALL)
+        yield _text(video.without_faces, SMALL)
     yield _text("File", HEADING)
     file = report["file"]
     yield from _facts({"SHA-256": file["sha256"], "Size": f"{file['size_bytes']:,} bytes"})
@@ -102,7 +102,10 @@ def _story(
     yield from _facts({"Model version": model["id"], "Label": model["label"]})
     yield from _facts({"Architecture": model["architecture"], "Weights, SHA-256": model["weights_sha256"]})
     yield from _facts(_named(model["details"], but=("training",)))
-    yield from _facts(_named(report["screening"], but=("timings_seconds",)))
+    screening = report["screening"]
+    yield from _facts(_named(screening, but=("timings_seconds", "policy")))
+    policy = screening["policy"] or {}
+    yield from _facts({f"Verdict, {named(name).lower()}": value for name, value in policy.items()})
     yield _text("Every frame score, segment and weight is in the JSON of this report.", SMALL)
 
 

@@ -13,9 +13,10 @@ from sqlalchemy import Engine
 from core.errors import FileVanished, ObjectDamaged
 from review.api.answers import refuse_while_blind
 from review.auth.access import Exporter, Principal
+from review.filters import NO_NUL
 from review.pages import video_view
 from review.pages.evidence_pdf import to_pdf
-from review.pages.queue_query import LONGEST, NO_NUL
+from review.pages.queue_query import LONGEST
 from review.rendering import STATIC, render
 from review.reports import evidence
 from review.resources import Database, Id, Objects

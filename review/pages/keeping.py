@@ -6,13 +6,14 @@ from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
 
 from review.auth.access import Admin, ConfirmedAdmin
+from review.filters import NO_NUL
 from review.resources import Database, Id, Objects
 from storage import erasure
 from storage.engine import transaction
 
 router = APIRouter()
 
-Reason = Annotated[str, Form(min_length=1, max_length=erasure.LONGEST_REASON)]
+Reason = Annotated[str, Form(min_length=1, max_length=erasure.LONGEST_REASON, pattern=NO_NUL)]
 
 
 @router.post("/videos/{video_id}/hold")

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from core.errors import FacewardenError, TooManyStreams
 from review.auth.access import Principal, Viewer
 from review.pages.queue_query import BLIND_TABS, tab_counts
-from review.resources import Configured, Database
+from review.resources import Configured, Database, Key
 from storage.engine import reading
 from storage.queue import listing
 from storage.read import progress
@@ -83,7 +83,7 @@ async def events(
     request: Request,
     engine: Database,
     principal: Viewer,
-    video: Annotated[list[int] | None, Query(max_length=MOST_VIDEOS)] = None,
+    video: Annotated[list[Key] | None, Query(max_length=MOST_VIDEOS)] = None,
     stream: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Sends `counts` by tab, or `video` for each requested video, or `stream`, whenever they change."""

@@ -14,6 +14,7 @@ from core.errors import InvalidQuery
 from core.families import Family
 from core.outcomes import NEEDS_LOOK, DecisionState, ScreeningStatus, Verdict
 from core.provenance import Stated
+from review.filters import NO_NUL
 from storage.folding import folded
 from storage.queue import names
 from storage.queue.listing import Filters, QueueCounts, Sort
@@ -233,7 +234,6 @@ def _day(name: str, text: str, *, days: int = 0) -> datetime | None:
     return datetime.combine(day, time(), UTC)
 
 
-NO_NUL = r"^[^\x00]*$"  # PostgreSQL cannot store NUL in text
 Text = Annotated[str, Query(max_length=LONGEST, pattern=NO_NUL)]
 
 

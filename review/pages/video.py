@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from core.outcomes import DecisionOutcome
 from core.settings import Settings
 from review.auth.access import Principal, Reviewer, Viewer
+from review.filters import NO_NUL
 from review.pages import video_view
-from review.pages.queue_query import NO_NUL, Queued, QueueQuery
+from review.pages.queue_query import Queued, QueueQuery
 from review.rendering import page
 from review.resources import Configured, Database, Id
 from review.words import named

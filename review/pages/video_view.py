@@ -8,7 +8,7 @@ from typing import Any
 from core.face_evidence import FaceEvidence
 from core.known import KnownContent, KnownDecision
 from core.model_version import UNTRAINED_LABEL
-from core.outcomes import ExplainStatus, ExplanationMethod, MediaKind, ScreeningStatus
+from core.outcomes import FLAGGED, ExplainStatus, ExplanationMethod, MediaKind, ScreeningStatus
 from core.results import FaceResult, TrackResult
 from review import addresses, words
 from review.pages import timeline
@@ -98,6 +98,7 @@ class VideoPage:
     limits: list[tuple[str, float]]  # kind and height of each threshold line
     boxes: dict[str, Any]  # data for the script that draws over the video
     faces: list[FlaggedFace]
+    without_faces: str  # why there are none
     meaning: Meaning | None
     caveats: list[Caveat]
     known: list[Alike]  # decided videos first
@@ -136,6 +137,7 @@ def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
         limits=[] if hidden else [(kind, timeline.height_of(at)) for kind, at in thresholds.items()],
         boxes=_boxes(detail, colours, width, height, hidden=hidden),
         faces=[] if hidden else [_face(frame, colours) for frame in detail.flagged_frames],
+        without_faces=_without_faces(detail),
         meaning=None if hidden else _meaning(detail, thresholds),
         caveats=_caveats(detail, hidden=hidden),
         known=[] if hidden else [_alike(each) for each in detail.known],
@@ -143,6 +145,14 @@ def build(detail: VideoDetail, *, blind: bool) -> VideoPage:
         statements=statements(detail.provenance),
         history=[] if hidden else detail.decisions[::-1],
     )
+
+
+def _without_faces(detail: VideoDetail) -> str:
+    erased, verdict = detail.kept.faces_erased_at, detail.item.verdict
+    # The poster of a video that is not flagged goes by the same clock: that is no flagged face.
+    if erased is not None and verdict in FLAGGED:
+        return f"The pictures of flagged faces were erased on {words.moment(erased)}: their days were over."
+    return "No frame was flagged, so there is nothing to explain."
 
 
 def _alike(known: KnownContent) -> Alike:

@@ -38,6 +38,8 @@ def report(session: Session, detail: VideoDetail, *, made_by: str, made_at: date
         "screening": _screening(detail),
         "tracks": [_track(track) for track in detail.tracks],
         "flagged_frames": [_flagged(session, frame) for frame in detail.flagged_frames],
+        # Why flagged frames may be missing.
+        "kept": _plain(asdict(detail.kept)),
         "decisions": [_plain(asdict(each)) for each in detail.decisions],
     }
     return {
@@ -77,6 +79,8 @@ def _screening(detail: VideoDetail) -> dict[str, Any]:
         "verdict": item.verdict,
         "score": item.score,
         "raw_score": detail.raw_score,
+        # By which the verdict was reached; the checkpoint's own thresholds may be others.
+        "policy": None if detail.policy is None else _plain(asdict(detail.policy)),
         "looks": detail.looks,
         "coverage": item.coverage,
         "partial": item.partial,

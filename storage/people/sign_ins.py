@@ -87,6 +87,11 @@ def _refuse(session: Session, query: Select[datetime], limit: int, window: timed
         raise TooManySignIns(seconds=max(1, ceil((oldest + window - now).total_seconds())))
 
 
+def withdraw(session: Session, attempt_id: int) -> None:
+    """Forget an attempt that says nothing of who made it."""
+    session.execute(delete(SignInAttempt).where(SignInAttempt.id == attempt_id))
+
+
 def succeed(session: Session, attempt_id: int) -> None:
     """Mark the attempt as successful."""
     session.execute(update(SignInAttempt).where(SignInAttempt.id == attempt_id).values(succeeded=True))

@@ -160,7 +160,7 @@ def replay(session: Session, endpoint_id: int, *, actor: str, delivery_ids: list
 
     Raises NotFound where there is no such endpoint.
     """
-    url = endpoints.get(session, endpoint_id).url
+    url = endpoints.address_of(session, endpoint_id)
     statement = update(WebhookDelivery).where(
         WebhookDelivery.endpoint_id == endpoint_id, WebhookDelivery.status == DeliveryStatus.DEAD
     )

@@ -48,6 +48,11 @@ def get(session: Session, endpoint_id: int) -> EndpointView:
     return _view(session, _row(session, endpoint_id))
 
 
+def address_of(session: Session, endpoint_id: int) -> str:
+    """Its URL; counts nothing, unlike `get`. Raises NotFound."""
+    return _row(session, endpoint_id).url
+
+
 def add(
     session: Session, *, url: str, events: Collection[Signal], guard: Guard, actor: str
 ) -> tuple[EndpointView, str]:

@@ -94,7 +94,13 @@ def test_a_held_video_is_erased_by_nobody_until_the_hold_is_lifted(
     assert rows(engine) == before
     with transaction(engine) as session:
         assert erasure.kept(session, 1).hold == "case 12/26"
-        erasure.hold(session, 1, reason=None, actor="root")
+        with pytest.raises(Conflict, match="case 12/26"):  # or lifting case 13 would free what case 12 keeps
+            erasure.hold(session, 1, reason="case 13/26", actor="root")
+        for _ in range(2):
+            erasure.hold(session, 1, reason=None, actor="root")
+    with reading(engine) as session:
+        said = [each.action for each in audit.page(session, actor="root")]
+        assert said == ["video.released", "video.held"]
     erasure.erase(engine, store, 1, reason="r", actor="root")
     assert rows(engine) == {}
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core import outgoing
 from core.errors import FetchFailed, UnsafeAddress
 from core.outgoing import Guard, Patience, ask, is_public, networks_of, ports_of
 from tests.ports import free_port
@@ -195,6 +196,34 @@ def test_a_server_that_drips_is_cut_off() -> None:
                 got.read()
         finally:
             done.set()
+
+
+def test_a_name_with_many_dead_addresses_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would be waited for anew."""
+    tried: list[str] = []
+    now = 0.0
+
+    class Dead(socket.socket):
+        def settimeout(self, value: float | None) -> None:
+            self.patience = value or 0.0
+
+        def connect(self, address: Any) -> None:
+            nonlocal now
+            tried.append(address[0])
+            now += self.patience
+            raise TimeoutError("timed out")
+
+    monkeypatch.setattr(outgoing, "monotonic", lambda: now)
+    monkeypatch.setattr(socket, "socket", Dead)
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", 80)) for last in range(1, 200)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    target = LOOPBACK.target("http://many.example/")
+    with pytest.raises(FetchFailed, match="in time"), ask("GET", target, LOOPBACK, PATIENCE):
+        pytest.fail("it answered")
+    assert tried == ["127.0.0.1", "127.0.0.2"]
+    with pytest.raises(FetchFailed):
+        outgoing.connect(target, LOOPBACK, PATIENCE)
+    assert len(tried) == 4
 
 
 def test_nobody_listens() -> None:

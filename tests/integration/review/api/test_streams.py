@@ -55,6 +55,13 @@ def test_a_stream_is_asked_for_seen_and_stopped_without_its_key(site: Site, clie
     assert "secret" not in everything
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"), [("News 24/7", "News 24/7"), ("a\tb ", "ab"), ("", "https://example.com/live.m3u8")]
+)
+def test_a_stream_is_called_what_it_was_called(client: TestClient, given: str, kept: str) -> None:
+    assert client.post("/v1/streams", json={"url": URL, "name": given}).json()["name"] == kept
+
+
 def test_what_is_not_there_is_said(client: TestClient) -> None:
     for path in ("/v1/streams/77", "/v1/streams/77/alerts", "/v1/alert-frames/77/image"):
         assert client.get(path).status_code == 404

@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from pypdf import PdfReader
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from core.outcomes import Verdict
 from core.settings import ScoringSettings
 from review.auth.cookies import SESSION
+from storage import erasure
 from storage.engine import transaction
 from storage.people import sessions
 from storage.queue.filters import Filters
-from storage.tables import Account
+from storage.tables import Account, Video, utc_now
 from tests.integration.review.api.site import CLEAR, FAILED, FLAGGED, QUEUED, SUSPECT, Site
 from worker.reaggregation import reaggregate
 
@@ -240,6 +241,27 @@ def test_the_evidence_report_as_pdf_says_what_the_others_say(site: Site) -> None
     assert sum(len(page.images) for page in pages) == 3  # frame, crop, LIME
 
 
+def text_of(pdf: bytes) -> str:
+    return " ".join(" ".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages).split())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [(FLAGGED, "The pictures of flagged faces were erased on"), (CLEAR, "No frame was flagged")],
+)
+def test_why_a_report_shows_no_faces(site: Site, name: str, said: str) -> None:
+    """A purge takes the posters of videos that were never flagged by the same clock."""
+    video, browser = site.ids[name], signed_in(site)
+    with transaction(site.engine) as session:
+        erasure.erase_faces(session, video)
+        session.execute(update(Video).where(Video.id == video).values(faces_erased_at=utc_now()))
+    address = f"/videos/{video}/evidence"
+    assert said in browser.get(f"/videos/{video}").text
+    assert said in browser.get(f"{address}.html").text
+    assert said in text_of(browser.get(f"{address}.pdf").content)
+    assert browser.get(f"{address}.json").json()["kept"]["faces_erased_at"] is not None
+
+
 def test_a_pdf_is_made_of_whatever_people_wrote(site: Site) -> None:
     browser, video = signed_in(site), site.ids[FLAGGED]
     note = "<b>не закрыт & 😀\n" + "unendlich" * 400
@@ -260,6 +282,11 @@ def test_an_answer_that_was_replaced_stays_to_be_seen(site: Site) -> None:
     client = site.client()
     found = client.get(f"/v1/videos/{video_id}").json()
     assert (found["video"]["verdict"], found["policy"]["fake_from"]) == ("suspect", 0.97)
+    browser = signed_in(site)
+    report = browser.get(f"/videos/{video_id}/evidence.json").json()
+    assert report["screening"]["policy"]["fake_from"] == 0.97
+    assert "<dt>Verdict, fake from</dt><dd>0.97</dd>" in browser.get(f"/videos/{video_id}/evidence.html").text
+    assert "Verdict, fake from 0.97" in text_of(browser.get(f"/videos/{video_id}/evidence.pdf").content)
     (earlier,) = found["earlier"]
     assert (earlier["verdict"], earlier["because"], earlier["policy"]) == ("fake", "reaggregated", None)
     page = " ".join(client.get(f"/videos/{video_id}").text.split())

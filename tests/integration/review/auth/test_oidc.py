@@ -326,7 +326,32 @@ def test_groups_may_be_deeper_or_in_the_userinfo(tmp_path: Path, provider: OidcP
         del provider.claims["realm"]
         provider.userinfo["sub"] = "4712"  # of somebody else
         client.cookies.delete("facewarden_session")
-        refused(client, house, "oidc_no_group", sign_in(client), name="ann-smith")
+        refused(client, house, "oidc_token", sign_in(client))
+
+
+def test_a_userinfo_that_is_away_takes_nothing_from_anybody(tmp_path: Path, provider: OidcProvider) -> None:
+    """No answer is not the answer that somebody has no groups: that would revoke their tokens."""
+    groups = provider.claims.pop("groups")
+    provider.userinfo = {"sub": "4711", "groups": groups}
+    with (
+        open_house(tmp_path, oidc=OidcSettings(**provider.settings)) as house,
+        house.browser() as client,
+        house.browser() as other,
+    ):
+        sign_in(client)
+        provider.instead["/userinfo"] = 503, {"error": "try again"}
+        refused(other, house, "oidc_unreachable", sign_in(other))
+        assert me(client)["role"] == "reviewer"
+
+
+def test_keys_that_are_missing_once_are_asked_for_again(
+    house: House, client: TestClient, provider: OidcProvider
+) -> None:
+    for published in ({"error": "gateway"}, {"keys": []}, {"keys": "none"}):
+        provider.instead["/keys"] = 200, published
+        refused(client, house, "oidc_unreachable", sign_in(client))
+    del provider.instead["/keys"]
+    assert sign_in(client).status_code == 200
 
 
 def test_disabled_accounts_stay_out(house: House, client: TestClient, provider: OidcProvider) -> None:
@@ -397,12 +422,18 @@ def test_nobody_else_and_nothing_old_confirms_a_session(
     assert answer.headers["Location"].startswith("/confirm")
 
 
-def test_floods_are_limited(tmp_path: Path, provider: OidcProvider) -> None:
-    review = ReviewSettings(sign_in_failures_per_name=2)
+def test_floods_are_limited_by_address_and_outages_do_not_count(
+    tmp_path: Path, provider: OidcProvider
+) -> None:
+    review = ReviewSettings(sign_in_failures_per_name=1, sign_in_failures_per_address=2)
     with (
         open_house(tmp_path, review, oidc=OidcSettings(**provider.settings)) as house,
         house.browser() as client,
     ):
+        provider.instead["/token"] = 503, {}
+        for _ in range(3):
+            refused(client, house, "oidc_unreachable", sign_in(client))
+        del provider.instead["/token"]
         for expected in (403, 403, 429):
             state = parse_qs(urlsplit(to_provider(client)).query)["state"][0]
             answer = client.get("/sign-in/oidc/return", params={"state": state, "code": "guessed"})
