@@ -35,6 +35,7 @@ from review.reports.evidence import content_hash
 from storage.engine import reading, transaction
 from storage.objects.choice import open_store
 from storage.people import accounts, decisions
+from storage.streams.alerts import Raised
 from tests import live_streams, review_data, waiting
 from tests.oidc_provider import OidcProvider
 from tests.review_data import FLAGGED, TWO_FACES
@@ -488,6 +489,18 @@ def test_a_stream_is_asked_for_and_its_page_follows_it(visitors: Any, site: Site
     assert "blur" in page.locator(".alert video").evaluate("video => getComputedStyle(video).filter")
     live_streams.report(site.engine, claim, position=90.0)
     expect(page.locator("#live")).to_contain_text("1:30.0")
+    # A clip that plays is not torn away by the next alert, which comes once it is paused.
+    clip, second = page.locator(".alert video"), page.get_by_role("heading", name="Face 1, 1:40.0 to 1:50.0")
+    clip.evaluate("video => Object.defineProperty(video, 'paused', {get: () => false, configurable: true})")
+    later = Raised(
+        track=1, start_seconds=100, end_seconds=110, raised_seconds=104, peak_score=0.95, over=True, frames=[]
+    )
+    live_streams.report(site.engine, claim, later, position=120.0)
+    expect(page.locator("#live")).to_contain_text("2:00.0")
+    expect(second).to_have_count(0)
+    clip.evaluate("video => { delete video.paused; video.dispatchEvent(new Event('pause')); }")
+    expect(second).to_be_visible()
+    page.screenshot(path=SCREENSHOTS / "stream-two-alerts.png", full_page=True)
     assert "secret" not in page.content()
     page.get_by_role("button", name="Stop watching").click()
     expect(page.locator("#live .chip")).to_have_text("stopping")
