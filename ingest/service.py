@@ -24,7 +24,7 @@ from storage import retention
 from storage.duty import Duty
 from storage.engine import connect
 from storage.objects.choice import open_store
-from storage.objects.store import ObjectStore
+from storage.objects.store import Daily, ObjectStore
 from storage.people import failures
 from storage.signs.server import shown
 
@@ -87,8 +87,7 @@ class _Upkeep:
         self._duty = Duty(engine, "reconcile")
         self._sweep = DailySweep(settings, engine, objects)
         self._cleaned = False
-        # What was not done while no process ran is done in the next night.
-        self._purge_duty, self._purged = Duty(engine, "purge"), time.time()
+        self._purging = False  # or it has failed, and is tried again
 
     def chores(self) -> list[Chore]:
         """Apart, so that an object store that does not answer keeps nobody waiting."""
@@ -102,7 +101,6 @@ class _Upkeep:
     def stop(self) -> None:
         self._sweep.stop()
         self._duty.leave()
-        self._purge_duty.leave()
 
     def _reconcile(self) -> None:
         if self._duty.mine():
@@ -113,12 +111,15 @@ class _Upkeep:
         metrics.write(self._settings, "ingest")
 
     def _purge_if_due(self) -> None:
-        settings, now = self._settings.retention, time.time()
-        if settings.hour < 0 or not is_due(self._purged, now, settings.hour):
+        settings = self._settings.retention
+        if settings.hour < 0:
             return
-        if self._purge_duty.mine():
-            retention.purge(self._engine, self._objects, settings)
-        self._purged = now
+        # What was not done while no process ran is done as soon as one does.
+        with self._objects.turn(Daily.PURGE, lambda last: is_due(last, time.time(), settings.hour)) as mine:
+            self._purging = self._purging or mine
+            if self._purging:
+                retention.purge(self._engine, self._objects, settings)
+                self._purging = False
 
     def _sweep_if_due(self) -> None:
         if not self._cleaned:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from core.errors import FacewardenError
 from core.settings import Settings
-from storage.objects.store import ObjectStore
+from storage.objects.store import Daily, ObjectStore
 from storage.sweep import sweep
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ class DailySweep:
             return
         # A new store counts as just swept: an installation's first sweep comes in its first night.
         try:
-            due = self._due(self._objects.last_swept())
+            due = self._due(self._objects.last_done(Daily.SWEEP))
         except FacewardenError as error:  # the reconciler's turn comes all the same
             log.warning("not swept", reason=str(error))
             return
@@ -50,7 +50,7 @@ class DailySweep:
 
     def _run(self) -> None:
         try:
-            with self._objects.sweep_turn(self._due) as mine:
+            with self._objects.turn(Daily.SWEEP, self._due) as mine:
                 if mine:
                     sweep(self._engine, self._objects, self._settings.sweep, heartbeat=self._heartbeat)
         except _Stopped:

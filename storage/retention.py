@@ -8,12 +8,14 @@ poster). Legal hold keeps everything.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Engine, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Engine, Select, and_, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from core.errors import NotFound
 from core.outcomes import NEEDS_LOOK, DecisionOutcome, DecisionState, ScreeningStatus
 from core.retention import Keeping
 from core.settings import RetentionSettings
@@ -22,7 +24,7 @@ from storage.engine import reading, transaction
 from storage.erasure import discard, erase_faces, locked
 from storage.objects.store import ObjectStore
 from storage.streams import alerts
-from storage.tables import Decision, FlaggedFrame, Screening, Video, utc_now
+from storage.tables import Decision, EarlierAnswer, FlaggedFrame, Screening, Video, utc_now
 
 log = structlog.get_logger()
 
@@ -108,26 +110,33 @@ def _pages(
         began = objects.now()
         with transaction(engine) as session:
             found = session.scalars(_query(part, keeping, days).limit(PAGE)).all()
-            keys = [key for number in found for key in _erase(session, number, part)]
-            if found:
+            tried = [(number, _erase(session, number, part)) for number in found]
+            erased = {number: keys for number, keys in tried if keys is not None}
+            if erased:
                 audit.record(
                     session,
                     actor="retention",
                     action=f"retention.{part}",
-                    subject=f"{len(found)} {'alerts' if part is Part.STREAMS else 'videos'}",
+                    subject=f"{len(erased)} {'alerts' if part is Part.STREAMS else 'videos'}",
                     keeping=keeping,
                     days=days,
-                    **{"alerts" if part is Part.STREAMS else "videos": list(found)},
+                    **{"alerts" if part is Part.STREAMS else "videos": list(erased)},
                 )
         if not found:
             return
-        yield len(found), discard(engine, objects, keys, older_than=began)
+        yield len(erased), discard(engine, objects, chain(*erased.values()), older_than=began)
 
 
-def _erase(session: Session, number: int, part: Part) -> list[str]:
+def _erase(session: Session, number: int, part: Part) -> list[str] | None:
+    """The keys of its objects; None of a video that was erased or put under hold since it was found."""
     if part is Part.STREAMS:
         return alerts.erase_evidence(session, number)
-    video = locked(session, number)
+    try:
+        video = locked(session, number)
+    except NotFound:
+        return None
+    if video.hold is not None:
+        return None
     if part is Part.FACES:
         video.faces_erased_at = utc_now()
         return erase_faces(session, number)
@@ -169,7 +178,14 @@ def _kept_as(keeping: Keeping) -> tuple[ColumnElement[bool], ColumnElement[Any]]
         at: Any = select(func.max(Decision.created_at)).where(Decision.video_id == Video.id)
         decided = and_(Screening.decision_state == DecisionState.DECIDED, last == OUTCOMES[keeping])
         return decided, at.correlate(Video).scalar_subquery()
-    ended: Any = select(func.max(Screening.finished_at)).where(Screening.video_id == Video.id)
+    ended, replaced = (
+        each.where(Screening.video_id == Video.id).correlate(Video).scalar_subquery()
+        for each in (
+            select(func.max(Screening.finished_at)),
+            select(func.max(EarlierAnswer.replaced_at)).join(Screening),
+        )
+    )
+    since: Any = case((replaced > ended, replaced), else_=ended)
     undecided = Screening.decision_state.in_(UNDECIDED)
     looked_at = Screening.verdict.in_(NEEDS_LOOK)
     states: dict[Keeping, ColumnElement[bool]] = {
@@ -177,4 +193,4 @@ def _kept_as(keeping: Keeping) -> tuple[ColumnElement[bool], ColumnElement[Any]]
         Keeping.FLAGGED: and_(Screening.status == ScreeningStatus.DONE, looked_at),
         Keeping.CLEAR: and_(Screening.status == ScreeningStatus.DONE, ~looked_at),
     }
-    return and_(undecided, states[keeping]), ended.correlate(Video).scalar_subquery()
+    return and_(undecided, states[keeping]), since

@@ -15,6 +15,7 @@ from storage.objects.store import (
     INCOMING,
     KEY,
     LEFT_BEHIND_SECONDS,
+    Daily,
     StoredObject,
     checked,
     key_of,
@@ -23,7 +24,6 @@ from storage.objects.store import (
 )
 
 LOCK = ".lock"  # shared while storing, exclusive while removing
-SWEPT = ".swept"  # its age is the last daily sweep's, and whoever holds its lock sweeps
 
 
 class FileSink:
@@ -213,8 +213,8 @@ class FolderStore:
         if read != content:
             raise ObjectStoreError(key=self._root, reason="what was read is not what was written")
 
-    def last_swept(self) -> float:
-        stamp = self._root / SWEPT
+    def last_done(self, work: Daily) -> float:
+        stamp = self._root / work
         try:
             if not stamp.exists():
                 made(self._root)
@@ -224,15 +224,15 @@ class FolderStore:
             raise ObjectStoreError(key=stamp, reason=error.strerror) from error
 
     @contextmanager
-    def sweep_turn(self, due: Callable[[float], bool]) -> Iterator[bool]:
-        self.last_swept()
-        with (self._root / SWEPT).open("r+") as stamp:
-            try:
+    def turn(self, work: Daily, due: Callable[[float], bool]) -> Iterator[bool]:
+        self.last_done(work)
+        with (self._root / work).open("r+") as stamp:
+            try:  # whoever holds its lock does it
                 fcntl.flock(stamp, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
                 return
-            mine = due(self.last_swept())
+            mine = due(self.last_done(work))
             if mine:
-                os.utime(self._root / SWEPT)  # first: a sweep that fails is tried again tomorrow
+                os.utime(self._root / work)  # first: what fails is done again tomorrow
             yield mine

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,13 @@ from core.errors import ObjectStoreError
 INCOMING = ".incoming-"  # begins the name of what is being written; left behind if its process is killed
 LEFT_BEHIND_SECONDS = 24 * 3600.0  # longer than any upload or copy takes
 KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}(\.[a-z0-9]{1,8})?")
+
+
+class Daily(StrEnum):
+    """What one process of all does once a day, by the name of a file whose age is the last time's."""
+
+    SWEEP = ".swept"
+    PURGE = ".purged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,11 +139,11 @@ class ObjectStore(Protocol):
     def sweep(self, older_than_seconds: float = LEFT_BEHIND_SECONDS) -> int:
         """Delete what killed processes left half written; returns how many there were."""
 
-    def last_swept(self) -> float:
-        """When a process last began the daily sweep; a new store counts as just swept."""
+    def last_done(self, work: Daily) -> float:
+        """When a process last began it; in a new store it counts as just done."""
 
-    def sweep_turn(self, due: Callable[[float], bool]) -> AbstractContextManager[bool]:
-        """Whether this process is the one to sweep: `due` says so of `last_swept`, and no other does."""
+    def turn(self, work: Daily, due: Callable[[float], bool]) -> AbstractContextManager[bool]:
+        """Whether this process is the one to do it: `due` says so of `last_done`, and no other does."""
 
 
 def made(folder: Path) -> Path:

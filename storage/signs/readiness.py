@@ -12,6 +12,7 @@ from core.errors import FacewardenError
 from core.settings import Settings
 from storage.migrate import require
 from storage.objects.choice import open_store
+from storage.objects.store import Daily
 
 KEPT_SECONDS = 2.0  # an answer counts this long: whoever asks often must not load the services
 PATIENCE_SECONDS = 5.0  # for Redis, and for an answer that another request already waits for
@@ -56,7 +57,7 @@ def checks_of(settings: Settings, engine: Engine, loaded: threading.Event | None
             return OK
 
     def store() -> str:
-        objects.last_swept()  # the cheapest request that a store answers
+        objects.last_done(Daily.SWEEP)  # the cheapest request that a store answers
         return OK
 
     def model() -> str:

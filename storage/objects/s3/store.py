@@ -22,6 +22,7 @@ from storage.objects.store import (
     INCOMING,
     KEY,
     LEFT_BEHIND_SECONDS,
+    Daily,
     StoredObject,
     checked,
     key_of,
@@ -29,7 +30,6 @@ from storage.objects.store import (
 )
 
 REMOVING = ".removing-"  # begins the name of a mark
-SWEPT = ".swept"  # its age is the last daily sweep's
 # A mark that is older was left by a process that was killed. Longer than the two requests between mark and
 # removal can take with all their attempts, at the highest settings.
 MARK_SECONDS = 3600.0
@@ -208,18 +208,18 @@ class S3Store:
         found = self._bucket.listed(f"{self._prefix}{beginning}")
         return [entry.name for entry in found if entry.modified < older_than]
 
-    def last_swept(self) -> float:
-        return self._stamp().modified
+    def last_done(self, work: Daily) -> float:
+        return self._stamp(work).modified
 
     @contextmanager
-    def sweep_turn(self, due: Callable[[float], bool]) -> Iterator[bool]:
-        stamp = self._stamp()
-        # The first to replace the stamp sweeps. Where a server ignores the condition two may, which does no
-        # harm. Replaced first: a sweep that fails is tried again tomorrow.
+    def turn(self, work: Daily, due: Callable[[float], bool]) -> Iterator[bool]:
+        stamp = self._stamp(work)
+        # The first to replace the stamp does it. Where a server ignores the condition two may, which does no
+        # harm. Replaced first: what fails is done again tomorrow.
         yield due(stamp.modified) and self._bucket.replace(stamp.name, uuid.uuid4().bytes, etag=stamp.etag)
 
-    def _stamp(self) -> Entry:
-        name = f"{self._prefix}{SWEPT}"
+    def _stamp(self, work: Daily) -> Entry:
+        name = f"{self._prefix}{work}"
         found = self._bucket.head(name)
         if found is None:
             self._bucket.put(name, uuid.uuid4().bytes)

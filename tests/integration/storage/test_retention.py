@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select, update
+from sqlalchemy.orm import Session
 
 from core.errors import NotFound, OriginalErased
-from core.outcomes import DecisionOutcome, MediaKind, Verdict
+from core.outcomes import DecisionOutcome, MediaKind, Replaced, Verdict
 from core.outgoing import Guard
 from core.retention import Keeping
 from core.roles import Role
 from core.settings import RetentionSettings
-from storage import erasure, retention, screenings, videos
+from storage import earlier_answers, erasure, retention, screenings, videos
 from storage.engine import reading, transaction
 from storage.objects.folder import FolderStore
 from storage.people import accounts, decisions
@@ -22,7 +23,7 @@ from storage.results import complete
 from storage.retention import Part
 from storage.streams import alerts, requests
 from storage.streams.alerts import Raised, StoredFrame
-from storage.tables import AuditEvent, Decision, Screening, StreamAlert, Video, utc_now
+from storage.tables import AuditEvent, Decision, EarlierAnswer, Screening, StreamAlert, Video, utc_now
 from tests.screening_results import register_model, screening_result
 
 WEEK = RetentionSettings(originals={Keeping.CLEAR: 7, Keeping.FAKE: 7}, faces={Keeping.FLAGGED: 7})
@@ -113,6 +114,45 @@ def test_what_has_outlived_its_days_goes_and_the_rest_stays(engine: Engine, stor
             detail.media(session, old_clear)
     assert [each.count for each in retention.due(engine, WEEK)] == [0, 0, 0]
     assert [each.count for each in retention.purge(engine, store, WEEK)] == [0, 0, 0]
+
+
+def test_what_is_held_or_erased_while_a_purge_runs_is_passed_over(
+    engine: Engine, store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time: nobody can come between")
+    old, held, erased = (screened(engine, store, name, Verdict.CLEAR, days_ago=8) for name in "123")
+
+    def locked(session: Session, number: int) -> Video:
+        if number == old:  # the page has been read, and nothing of it is locked yet
+            with transaction(engine) as other:
+                erasure.hold(other, held, reason="case", actor="root")
+            erasure.erase(engine, store, erased, reason="asked for", actor="root")
+        return erasure.locked(session, number)
+
+    monkeypatch.setattr(retention, "locked", locked)
+    (purged,) = retention.purge(engine, store, RetentionSettings(originals={Keeping.CLEAR: 7}))
+    assert (purged.count, purged.objects) == (1, 1)
+    with reading(engine) as session:
+        assert detail.media(session, held).object_key
+        assert erasure.kept(session, held).original_erased_at is None
+        entry = session.scalars(select(AuditEvent).where(AuditEvent.actor == "retention")).one()
+        assert entry.detail["videos"] == [old]
+
+
+@pytest.mark.parametrize(("days_ago", "due"), [(6, 0), (8, 1)])
+def test_days_begin_anew_where_another_policy_gives_another_answer(
+    engine: Engine, store: FolderStore, days_ago: int, due: int
+) -> None:
+    number = screened(engine, store, "1", Verdict.FAKE, days_ago=100)
+    with transaction(engine) as session:
+        row = session.scalars(select(Screening).where(Screening.video_id == number)).one()
+        earlier_answers.keep(session, row, because=Replaced.REAGGREGATED)
+        row.verdict = Verdict.CLEAR
+    with transaction(engine) as session:
+        then = utc_now() - timedelta(days=days_ago)
+        session.execute(update(EarlierAnswer).values(replaced_at=then))
+    assert [each.count for each in retention.due(engine, WEEK)] == [0, due, 0]
 
 
 def test_posters_of_what_was_not_flagged_go_as_well(engine: Engine, store: FolderStore) -> None:

@@ -14,7 +14,7 @@ from storage.objects.s3.bucket import Bucket
 from storage.objects.s3.store import S3Store
 from storage.objects.s3.upload import Sizes
 from storage.objects.scratch import Scratch
-from storage.objects.store import ObjectStore
+from storage.objects.store import Daily, ObjectStore
 from tests.s3_server import REGION, S3Server
 
 DAY = 24 * 3600.0
@@ -144,10 +144,10 @@ def test_what_was_half_written_long_ago_is_swept(store: ObjectStore) -> None:
     assert not sink.__exit__(ZeroDivisionError, ZeroDivisionError(), None)  # what is gone already is no error
 
 
-def test_one_process_has_the_turn_to_sweep(store: ObjectStore) -> None:
-    first = store.last_swept()
+def test_one_process_has_the_turn_to_sweep_and_one_to_purge(store: ObjectStore) -> None:
+    first = store.last_done(Daily.SWEEP)
     assert first == pytest.approx(store.now(), abs=60)
-    with store.sweep_turn(lambda last: last > first) as mine:
+    with store.turn(Daily.SWEEP, lambda last: last > first) as mine:
         assert not mine
     turns: list[bool] = []
     both = threading.Barrier(2)
@@ -157,13 +157,16 @@ def test_one_process_has_the_turn_to_sweep(store: ObjectStore) -> None:
         return last == first
 
     def take() -> None:
-        with store.sweep_turn(due) as mine:
+        with store.turn(Daily.SWEEP, due) as mine:
             turns.append(mine)
             if isinstance(store, S3Store):
                 both.wait()
 
     if isinstance(store, FolderStore):  # the second gets no lock, and asks nobody
-        with store.sweep_turn(lambda last: last == first) as mine, store.sweep_turn(due) as other:
+        with (
+            store.turn(Daily.SWEEP, lambda last: last == first) as mine,
+            store.turn(Daily.SWEEP, due) as other,
+        ):
             turns += [mine, other]
     else:
         threads = [threading.Thread(target=take) for _ in range(2)]
@@ -172,6 +175,8 @@ def test_one_process_has_the_turn_to_sweep(store: ObjectStore) -> None:
         for thread in threads:
             thread.join()
     assert sorted(turns) == [False, True]
+    with store.turn(Daily.PURGE, lambda _: True) as purges, store.turn(Daily.SWEEP, lambda _: True) as sweeps:
+        assert (purges, sweeps) == (True, True)  # each has a stamp of its own
 
 
 def test_a_probe_leaves_nothing(store: ObjectStore) -> None:
