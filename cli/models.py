@@ -218,10 +218,26 @@ def promote(
 
 @models.command()
 def rollback() -> None:
-    """Undo the last promotion: the version before screens new videos again."""
+    """Undo the last promotion: the version before screens again, also what waits for the undone one."""
+    from core.errors import WeightsError
+    from core.model_version import read_model_version, stored_values
     from storage import model_versions
     from storage.engine import opened, transaction
 
-    with opened(read_settings().sql_url) as engine, transaction(engine) as session:
-        now = model_versions.roll_back(session, actor=ACTOR)
-    typer.echo(f"new videos are screened by {now or 'the checkpoint of FACEWARDEN_WEIGHTS'} again")
+    settings = read_settings()
+    with opened(settings.sql_url) as engine, transaction(engine) as session:
+        try:
+            own = read_model_version(settings.weights)
+        except WeightsError:  # a machine that only administers needs none
+            own = None
+        if own is not None:
+            model_versions.register(session, **stored_values(own))
+        otherwise = None if own is None else own.id
+        done = model_versions.roll_back(session, actor=ACTOR, otherwise=otherwise)
+    typer.echo(f"new videos are screened by {done.now or 'the checkpoint of FACEWARDEN_WEIGHTS'} again")
+    if done.moved or done.cancelled:
+        typer.echo(
+            f"of what waited for {done.undone} it takes over {done.moved}; cancelled: {done.cancelled}"
+        )
+    if done.now is None and own is None:
+        typer.echo(f"what waits for {done.undone} waits on: there is no checkpoint here to name another one")

@@ -55,7 +55,7 @@ with the fields of the error filled in.
     |   `-- AttemptsExhausted         attempts_exhausted
     `-- RetryableError                a later try can succeed
         |-- ServiceUnavailable        service_unavailable
-        |-- CheckpointMissing         checkpoint_missing: of the model version that screens new videos
+        |-- CheckpointMissing         checkpoint_missing: of a model version that was promoted
         |-- ObjectStoreError          object_store_error
         |   |-- BucketUnavailable     bucket_unavailable: throttled, or no answer
         |   |-- BucketRefused         bucket_refused: no such bucket, no credentials, or not allowed
@@ -446,8 +446,8 @@ class ServiceUnavailable(RetryableError):
 
 
 class CheckpointMissing(RetryableError):
-    """{version} screens new videos, but its checkpoint is not in {folder}. Copy it there on this machine, or
-    undo the change with `facewarden models rollback`."""
+    """{version} was promoted to screen videos, but its checkpoint is not in {folder}. Copy it there on this
+    machine, or, while it is the one that was promoted last, undo that with `facewarden models rollback`."""
 
     code = "checkpoint_missing"
 

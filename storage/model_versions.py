@@ -1,6 +1,7 @@
 """Model versions: a score means nothing without the version that produced it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
 from core.model_version import ModelVersion, stored_model_version
-from storage import audit
+from storage import audit, screenings
 from storage.tables import ModelPromotion, ModelVersionRow, utc_now
 
 
@@ -81,8 +82,25 @@ def promote(session: Session, version_id: str, *, actor: str) -> None:
     audit.record(session, actor=actor, action="model.promoted", subject=version_id, before=before)
 
 
-def roll_back(session: Session, *, actor: str) -> str | None:
-    """Undo the last promotion that stands; returns the version that screens new videos now, as `active`.
+@dataclass(frozen=True, kw_only=True)
+class RolledBack:
+    undone: str  # the version whose promotion was undone
+    now: str | None  # the version that screens new videos now, as `active`
+    moved: int  # screenings that waited for the undone one, and wait for that one instead
+    cancelled: int  # those of videos that other versions look at or have looked at
+
+
+def was_promoted(session: Session, version_id: str) -> bool:
+    """Whether it has ever screened new videos: some may still wait for it."""
+    query = select(ModelPromotion.id).where(ModelPromotion.model_version_id == version_id).limit(1)
+    return session.scalar(query) is not None
+
+
+def roll_back(session: Session, *, actor: str, otherwise: str | None = None) -> RolledBack:
+    """Undo the last promotion that stands, and let the version before screen what still waits.
+
+    `otherwise`: the registered version of this machine's settings, which is the one before where no other
+    promotion stands; None: unknown, and what waits then goes on waiting for the undone one.
 
     Raises Conflict where none stands.
     """
@@ -94,9 +112,20 @@ def roll_back(session: Session, *, actor: str) -> str | None:
         raise Conflict(what="The model", key="version", reason="no promotion stands that could be undone")
     row.undone_at = utc_now()
     session.flush()
-    now = active(session)
-    audit.record(session, actor=actor, action="model.rolled_back", subject=row.model_version_id, now=now)
-    return now
+    undone, now = row.model_version_id, active(session)
+    heir, moved, cancelled = now or otherwise, 0, 0
+    if heir is not None and heir != undone:
+        moved, cancelled = screenings.hand_over(session, undone, heir, actor=actor)
+    audit.record(
+        session,
+        actor=actor,
+        action="model.rolled_back",
+        subject=undone,
+        now=now,
+        moved=moved,
+        cancelled=cancelled,
+    )
+    return RolledBack(undone=undone, now=now, moved=moved, cancelled=cancelled)
 
 
 def is_known(session: Session, version_id: str) -> bool:

@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from core import traces
 from core.errors import AttemptsExhausted, Cancelled, Conflict, FacewardenError, NotFound
@@ -197,10 +197,50 @@ def cancel(session: Session, video_id: int, *, actor: str) -> None:
     if not going_on and Cancelled.code not in {each.error_code for each in rows}:
         raise Conflict(what="The screening of", key=name, reason="it has ended; there is nothing to cancel")
     for row in going_on:
-        for column, value in {**LEASES.failure(Cancelled(name=name, actor=actor)), **leases.FREE}.items():
-            setattr(row, column, value)
+        _cancel(row, Cancelled(name=name, actor=actor))
         audit.record(session, actor=actor, action="screening.cancelled", subject=name, screening=row.id)
         outbox.failed(session, row.id)
+
+
+def hand_over(session: Session, before: str, after: str, *, actor: str) -> tuple[int, int]:
+    """Let one model version screen what another one has been asked for and has not ended.
+
+    Returns how many screenings were moved to it, and how many were cancelled: those of videos that it was
+    asked for as well, and those whose earlier answer is the other version's, which gets a row of its own
+    beside it. A worker that has one of them finds its attempt gone. No receiver of webhooks is told: the
+    videos' answers are to come, or are there.
+    """
+    going_on = (Screening.model_version_id == before) & Screening.status.in_([LEASES.waiting, LEASES.working])
+    other = aliased(Screening)
+    asked = exists().where(other.video_id == Screening.video_id, other.model_version_id == after)
+    moved = session.scalars(
+        update(Screening)
+        .where(going_on, Screening.revision == 0, ~asked)
+        .values(
+            model_version_id=after,
+            status=LEASES.waiting,
+            attempt=Screening.attempt + 1,
+            failures=0,
+            queued_at=utc_now(),
+            started_at=None,
+            **leases.FREE,
+        )
+        .returning(Screening.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    left = session.scalars(select(Screening).where(going_on).order_by(Screening.id).with_for_update()).all()
+    for row in left:
+        request(session, video_id=row.video_id, model_version_id=after, priority=Priority(row.priority))
+        _cancel(row, Cancelled(name=_name(session, row.video_id), actor=actor))
+        heir = _of(session, row.video_id, after)
+        if row.latest and heir is not None:
+            supersede(session, heir.id)
+    return len(moved), len(left)
+
+
+def _cancel(row: Screening, error: Cancelled) -> None:
+    for column, value in {**LEASES.failure(error), **leases.FREE}.items():
+        setattr(row, column, value)
 
 
 def _name(session: Session, video_id: int) -> str:

@@ -73,8 +73,8 @@ class Context:
     def classifier_of(self, model_version: str) -> Classifier:
         """The classifier that screens new videos, or one whose checkpoint is in the same folder.
 
-        Raises WeightsError where none of them is this version, or CheckpointMissing if it should screen new
-        videos: scores and explanations are never stored under another model's name.
+        Raises WeightsError where none of them is this version, or CheckpointMissing if it was ever promoted:
+        scores and explanations are never stored under another model's name.
         """
         if self.classifier.version.id == model_version:
             return self.classifier
@@ -90,7 +90,7 @@ class Context:
             return path
         folder = self.settings.weights.resolve().parent
         with reading(self.engine) as session:
-            if model_versions.active(session) == model_version:
+            if model_versions.was_promoted(session, model_version):
                 raise CheckpointMissing(version=model_version, folder=folder)
         loaded = self.classifier.version.id
         reason = f"{model_version} is needed but {loaded} is loaded; put the needed checkpoint here"

@@ -6,17 +6,20 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, NotFound, StaleAttempt
 from core.flips import Flip
 from core.outcomes import DecisionOutcome, Verdict
+from core.priorities import Priority
 from core.results import ShadowResult
 from core.roles import Role
 from storage import erasure, model_versions, screenings, shadows
 from storage.engine import reading, transaction
+from storage.leases import Ticket
 from storage.objects.folder import FolderStore
 from storage.people import accounts, decisions
 from storage.read.models import compare, seen
-from storage.tables import EarlierAnswer, ShadowAnswer, Video
+from storage.results import complete
+from storage.tables import EarlierAnswer, Screening, ShadowAnswer, Video
 from tests.integration.worker.test_reaggregation import kept
 from tests.screening_results import register_model, screening_result
 
@@ -58,13 +61,59 @@ def test_promotions_are_undone_one_by_one(two: Engine) -> None:
     found: list[Any] = []
     for _ in range(2):
         with transaction(two) as session:
-            found.append(model_versions.roll_back(session, actor="anna"))
+            found.append(model_versions.roll_back(session, actor="anna").now)
     assert found == ["m-1", None], "promoting what is active counts once"
     assert active(two) is None
     with pytest.raises(Conflict), transaction(two) as session:
         model_versions.roll_back(session, actor="anna")
     with pytest.raises(NotFound), transaction(two) as session:
         model_versions.promote(session, "m-9", actor="anna")
+
+
+def test_a_rollback_takes_along_what_waits(two: Engine) -> None:
+    """Of five videos: waits, runs, waits beside an answer, was answered and asked again, is answered."""
+    with transaction(two) as session:
+        for number in (1, 2):
+            sha256 = f"{number:064}"
+            session.add(Video(sha256=sha256, size_bytes=1, media_kind="video", object_key="k"))
+            session.flush()
+    kept(two, screening_result(Verdict.CLEAR, 0.1), 3)
+    kept(two, ("m-2", screening_result(score=0.9)), 4)
+    kept(two, ("m-2", screening_result(score=0.9)), 5)
+    with transaction(two) as session:
+        model_versions.promote(session, "m-2", actor="anna")
+        wanted: dict[str, Any] = {"model_version_id": "m-2", "priority": Priority.BACKFILL}
+        for number in (1, 2, 3, 4):
+            screenings.request(session, video_id=number, again=number == 4, **wanted)
+    with transaction(two) as session:
+        held = session.scalars(select(Screening).where(Screening.video_id == 2)).one()
+        ticket = Ticket(row_id=held.id, attempt=1)
+        claimed = screenings.LEASES.claim(session, ticket, owner="w", lease_seconds=60)
+    assert claimed is not None
+    with transaction(two) as session:
+        done = model_versions.roll_back(session, actor="anna", otherwise="m-1")
+    assert (done.undone, done.now, done.moved, done.cancelled) == ("m-2", None, 2, 2)
+    with pytest.raises(StaleAttempt), transaction(two) as session:
+        complete(session, claimed, screening_result())
+    with reading(two) as session:
+        rows = session.scalars(
+            select(Screening).order_by(Screening.video_id, Screening.model_version_id)
+        ).all()
+        earlier = session.scalars(select(EarlierAnswer.screening_id)).all()
+    assert [
+        (row.video_id, row.model_version_id, row.status, row.attempt, row.latest, row.error_code)
+        for row in rows
+    ] == [
+        (1, "m-1", "queued", 2, True, None),
+        (2, "m-1", "queued", 2, True, None),
+        (3, "m-1", "done", 1, True, None),
+        (3, "m-2", "failed", 1, False, "cancelled"),
+        (4, "m-1", "queued", 1, True, None),
+        (4, "m-2", "failed", 2, False, "cancelled"),
+        (5, "m-2", "done", 1, True, None),
+    ]
+    assert {row.priority for row in rows if row.status == "queued"} == {Priority.BACKFILL}
+    assert earlier == [row.id for row in rows if (row.video_id, row.model_version_id) == (4, "m-2")]
 
 
 def test_two_versions_are_compared_on_what_both_have_judged(two: Engine) -> None:

@@ -87,6 +87,38 @@ def test_a_machine_without_the_promoted_checkpoint_fails_no_video(
     assert row.attempt == 2, "another machine, or this one later"
 
 
+def test_what_waits_for_a_version_that_is_no_longer_promoted_waits_on(
+    context: Context, engine: Engine, face_clip: Path, weights: tuple[Path, Path], promoted: ModelVersion
+) -> None:
+    weights[1].unlink()
+    take_in(context.settings, engine, face_clip)
+    with transaction(engine) as session:  # on a machine that cannot tell what is screened by instead
+        model_versions.roll_back(session, actor="anna")
+    assert context.classifier.version.id != promoted.id
+    jobs.screen(1, 1)
+    (row,) = rows(engine)
+    assert (row.model_version_id, row.status, row.failures, row.attempt) == (promoted.id, "queued", 0, 2)
+    jobs.screen(1, 2)
+    (row,) = rows(engine)
+    assert (row.status, row.error_code, row.attempt) == ("queued", None, 3), "each time it is looked for"
+
+
+def test_what_waited_for_an_undone_version_is_screened_by_the_one_before(
+    context: Context, engine: Engine, face_clip: Path, weights: tuple[Path, Path], promoted: ModelVersion
+) -> None:
+    weights[1].unlink()
+    take_in(context.settings, engine, face_clip)
+    today = read_model_version(context.settings.weights)
+    with transaction(engine) as session:
+        done = model_versions.roll_back(session, actor="anna", otherwise=today.id)
+    assert (done.undone, done.now, done.moved, done.cancelled) == (promoted.id, None, 1, 0)
+    jobs.screen(1, 1)
+    assert rows(engine)[0].status == "queued", "the job of the undone version finds nothing"
+    jobs.screen(1, 2)
+    (row,) = rows(engine)
+    assert (row.model_version_id, row.verdict, row.latest) == (today.id, "fake", True)
+
+
 def test_a_shadow_is_stored_apart(
     system: Settings, engine: Engine, face_clip: Path, weights: tuple[Path, Path]
 ) -> None:
