@@ -139,8 +139,11 @@ def discard(engine: Engine, objects: ObjectStore, keys: Iterable[str], *, older_
 
 
 def _named(engine: Engine, keys: set[str]) -> set[str]:
-    """Those of the keys that a row names. Overlays are stored by their content like all objects, but no two
-    explanations draw the same one, so their rows are not searched."""
+    """Those of the keys that a row names, with the overlays of all explanations of a crop among the keys.
+
+    An overlay is drawn over its crop and nothing in it is left to chance, so another file of the same footage
+    has the very same one. Found by the crop, it takes no look at all explanations.
+    """
     found: set[str] = set()
     with reading(engine) as session:
         for table, columns in COLUMNS.items():
@@ -148,6 +151,12 @@ def _named(engine: Engine, keys: set[str]) -> set[str]:
                 continue
             for column in (getattr(table, name) for name in columns):
                 found.update(session.scalars(select(column).where(column.in_(keys))))
+        overlays = (
+            select(ExplanationRow.overlays)
+            .join(FlaggedFrame, FlaggedFrame.id == ExplanationRow.flagged_frame_id)
+            .where(FlaggedFrame.crop_key.in_(keys))
+        )
+        found.update(keys_of(session.scalars(overlays).all()))
     return found
 
 

@@ -420,13 +420,13 @@ class FlaggedFrame(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     screening_id: Mapped[int] = mapped_column(ForeignKey("screening.id", ondelete="CASCADE"))
-    face_id: Mapped[int] = mapped_column(ForeignKey("face.id", ondelete="CASCADE"))
+    face_id: Mapped[int] = mapped_column(ForeignKey("face.id", ondelete="CASCADE"), index=True)
     track_number: Mapped[int]
     rank: Mapped[int]  # 0 is the most suspicious
     time_seconds: Mapped[float]
     score: Mapped[float]  # calibrated frame score, [0, 1]
-    image_key: Mapped[str]  # JPEG of the whole frame
-    crop_key: Mapped[str]  # PNG of exactly what was classified
+    image_key: Mapped[str] = mapped_column(index=True)  # JPEG of the whole frame
+    crop_key: Mapped[str] = mapped_column(index=True)  # PNG of exactly what was classified
     explain_status: Mapped[str] = mapped_column(String(16), default=ExplainStatus.QUEUED)
     explain_attempt: Mapped[int] = mapped_column(default=1)  # the fencing token
     explain_failures: Mapped[int] = mapped_column(default=0, server_default="0")  # as Screening.failures
@@ -619,7 +619,8 @@ class Decision(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     video_id: Mapped[int] = mapped_column(ForeignKey("video.id"))
-    screening_id: Mapped[int | None] = mapped_column(ForeignKey("screening.id"))  # that the reviewer saw
+    # That the reviewer saw.
+    screening_id: Mapped[int | None] = mapped_column(ForeignKey("screening.id"), index=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
     outcome: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str | None]

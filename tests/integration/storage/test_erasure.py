@@ -82,6 +82,18 @@ def test_an_object_that_another_row_names_stays(engine: Engine, store: FolderSto
     assert [name for name, key in keys.items() if store.exists(key)] == ["crop"]
 
 
+def test_the_pictures_of_another_file_of_the_same_footage_stay(engine: Engine, store: FolderStore) -> None:
+    named_by_rows(engine, store)
+    keys = named_by_rows(engine, store, "the same, in another container")
+    with transaction(engine) as session:
+        erasure.hold(session, 2, reason="case 7", actor="root")
+    assert erasure.erase(engine, store, 1, reason="r", actor="root").objects == 1, "its file alone"
+    assert [name for name, key in keys.items() if not store.exists(key)] == []
+    with transaction(engine) as session:
+        erasure.hold(session, 2, reason=None, actor="root")
+    assert erasure.erase(engine, store, 2, reason="r", actor="root").objects == 5
+
+
 def test_a_held_video_is_erased_by_nobody_until_the_hold_is_lifted(
     engine: Engine, store: FolderStore
 ) -> None:

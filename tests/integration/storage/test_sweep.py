@@ -19,7 +19,7 @@ from storage.objects.folder import FolderStore
 from storage.objects.store import INCOMING
 from storage.results import complete
 from storage.tables import Base
-from tests.screening_results import explanation_result, screening_result
+from tests.screening_results import explanation_result, register_model, screening_result
 
 DAY = 24 * 3600.0
 SETTINGS = SweepSettings()
@@ -40,30 +40,19 @@ def put(store: FolderStore, content: bytes, suffix: str = "") -> str:
     return aged(store, store.put_bytes(content, suffix))
 
 
-def named_by_rows(engine: Engine, store: FolderStore) -> dict[str, str]:
-    """One object in each place where a row names one."""
-    keys = {name: put(store, name.encode()) for name in ("video", "image", "crop", "overlay", "poster")}
+def named_by_rows(engine: Engine, store: FolderStore, video: str = "video") -> dict[str, str]:
+    """One object in each place where a row names one; only that of the `video` is another each time."""
+    keys = {name: put(store, name.encode()) for name in ("image", "crop", "overlay", "poster")}
+    keys["video"] = put(store, video.encode())
     with transaction(engine) as session:
         video_id, _ = videos.add(
             session,
-            sha256="0" * 64,
+            sha256=("0" if video == "video" else "1") * 64,
             size_bytes=5,
             media_kind=MediaKind.VIDEO,
             object_key=keys["video"],
         )
-        session.execute(
-            Base.metadata.tables["model_version"].insert(),
-            [
-                {
-                    "id": "m",
-                    "architecture": "a",
-                    "label": "l",
-                    "weights_sha256": "w",
-                    "input_size": 1,
-                    "details": {},
-                }
-            ],
-        )
+        register_model(session, "m")
         ticket = screenings.request(session, video_id=video_id, model_version_id="m")
         assert ticket is not None
         claimed = screenings.LEASES.claim(session, ticket, owner="w", lease_seconds=60)
