@@ -9,7 +9,7 @@ from rich.table import Table
 from sqlalchemy.orm import Session
 
 from cli.configuration import ACTOR
-from core.errors import Conflict, NotFound, printable
+from core.errors import Conflict, NotFound, PermanentError, printable
 from core.settings import Settings
 from storage import erasure, retention, videos
 from storage.engine import connect, reading, transaction
@@ -48,20 +48,42 @@ def erase(
 ) -> None:
     """Erase the videos that these ids, names or hashes call, and those seen in `source` alone.
 
-    Raises NotFound where nothing is called so, and Conflict where several are, or one is under legal hold:
-    then nothing of it is erased, and what came before it is.
+    Those that are under legal hold, or unknown by now, are listed and passed over; `dry_run` lists the same.
+
+    Raises NotFound where nothing is called so or was seen in the source alone, and Conflict where several are
+    called so: then nothing is erased. At the end raises NotFound or Conflict where some were passed over.
     """
     engine, objects = connect(settings.sql_url), open_store(settings)
     with reading(engine) as session:
-        wanted = [_one(session, each) for each in named]
-        wanted += erasure.of_source(session, source) if source is not None else []
-    for number in dict.fromkeys(wanted):
-        if dry_run:
-            _say(f"would erase video {number}")
-            continue
-        gone = erasure.erase(engine, objects, number, reason=reason, actor=ACTOR)
-        _say(f"erased video {number}, {gone.objects} objects, {gone.bytes / MIB:.1f} MiB: {gone.sha256}")
+        named_ids = [_one(session, each) for each in named]
+        wanted = dict.fromkeys([*named_ids, *([] if source is None else _of_source(session, source))])
+    passed_over: list[PermanentError] = []
+    for number in wanted:
+        try:
+            if dry_run:
+                with reading(engine) as session:
+                    erasure.check(session, number)
+                _say(f"would erase video {number}")
+            else:
+                gone = erasure.erase(engine, objects, number, reason=reason, actor=ACTOR)
+                size = f"{gone.objects} objects, {gone.bytes / MIB:.1f} MiB"
+                _say(f"erased video {number}, {size}: {gone.sha256}")
+        except (Conflict, NotFound) as error:
+            if len(wanted) == 1:
+                raise
+            passed_over.append(error)
+            _say(f"passed over: {error}")
     engine.dispose()
+    if passed_over:
+        key = f"{len(passed_over)} of {len(wanted)} videos"
+        raise Conflict(what="Erasing", key=key, reason="they were passed over, as listed")
+
+
+def _of_source(session: Session, source: str) -> list[int]:
+    found = erasure.of_source(session, source)
+    if not found:
+        raise NotFound(what="A video that was seen in no other source than", key=source)
+    return found
 
 
 def hold(settings: Settings, named: str, *, reason: str | None) -> None:
@@ -94,4 +116,4 @@ def _one(session: Session, named: str) -> int:
 
 
 def _say(text: str) -> None:
-    Console().print(printable(text), markup=False, highlight=False)
+    Console().print(printable(text), markup=False, highlight=False, soft_wrap=True)

@@ -332,9 +332,14 @@ def erase(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which.")] = False,
 ) -> None:
-    """Erase videos for good: files, pictures, results, hashes, decisions. They are not taken in again."""
+    """Erase videos for good: files, pictures, results, hashes, decisions. They are not taken in again.
+
+    Exit code: 0 all erased, 1 some were passed over, being under legal hold or unknown.
+    """
     from cli.keeping import erase as run_erase
 
+    if not video and source is None:
+        raise typer.BadParameter("name videos, or a --source")
     run_erase(_settings(), video or [], source=source, reason=reason, dry_run=dry_run)
 
 

@@ -60,9 +60,7 @@ def erase(engine: Engine, objects: ObjectStore, video_id: int, *, reason: str, a
     began = objects.now()
     with transaction(engine) as session:
         video = locked(session, video_id)
-        if video.hold is not None:
-            reason = f"it is under legal hold ({video.hold}); lift the hold first"
-            raise Conflict(what="Video", key=video_id, reason=reason)
+        _refuse_held(video)
         keys = {video.object_key, *_pictures(session, video_id)}
         screenings = _remove_rows(session, video)
         session.merge(Erasure(sha256=video.sha256, reason=reason, at=utc_now()))
@@ -80,6 +78,20 @@ def erase(engine: Engine, objects: ObjectStore, video_id: int, *, reason: str, a
     return Erased(
         video_id=video_id, sha256=sha256, screenings=screenings, objects=len(sizes), bytes=sum(sizes)
     )
+
+
+def check(session: Session, video_id: int) -> None:
+    """Raises what `erase` would raise now."""
+    video = session.get(Video, video_id)
+    if video is None:
+        raise NotFound(what="Video", key=video_id)
+    _refuse_held(video)
+
+
+def _refuse_held(video: Video) -> None:
+    if video.hold is not None:
+        reason = f"it is under legal hold ({video.hold}); lift the hold first"
+        raise Conflict(what="Video", key=video.id, reason=reason)
 
 
 def locked(session: Session, video_id: int) -> Video:

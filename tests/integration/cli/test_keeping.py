@@ -70,6 +70,33 @@ def test_a_source_is_erased_as_a_whole(site: Site, ask: Any) -> None:
     assert (site.sightings(), site.screenings()) == ([], [])
 
 
+def test_a_held_video_of_a_source_is_passed_over_and_listed(site: Site, ask: Any) -> None:
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        (site.bucket / name).write_bytes(MP4 + name.encode())
+    first, held, last = sorted(each.video_id or 0 for each in site.take())
+    ask("hold", str(held), "--reason", "case 7")
+    words = ["erase", "--source", site.sightings()[0].source, "--reason", "contract ended"]
+    for mode, told in (["--dry-run"], "would erase"), ([], "erased"):
+        done = CliRunner().invoke(app, [*words, *mode])
+        assert (done.exit_code, type(done.exception)) == (1, Conflict)
+        assert str(done.exception).startswith("Erasing 1 of 3 videos")
+        lines = [each.partition(", ")[0] for each in done.stdout.splitlines() if "video" in each.lower()]
+        assert lines[0] == f"{told} video {first}"
+        assert lines[1].startswith(f"passed over: Video {held}: it is under legal hold (case 7)")
+        assert lines[2] == f"{told} video {last}"
+    assert [each.video_id for each in site.screenings()] == [held]
+    with pytest.raises(Conflict, match="case 7"):
+        ask(*words)
+
+
+def test_erasing_nothing_is_an_error(site: Site, ask: Any) -> None:
+    done = CliRunner().invoke(app, ["erase", "--reason", "r"])
+    assert (done.exit_code, "--source" in done.output) == (2, True)
+    for words in (["--source", "bucket:/typo"], ["999", "--dry-run"], ["999"]):
+        with pytest.raises(NotFound, match=r"typo|999"):
+            ask("erase", *words, "--reason", "r")
+
+
 def test_a_purge_counts_first(site: Site, ask: Any) -> None:
     (site.bucket / "a.mp4").write_bytes(b"no media at all")
     site.take()
