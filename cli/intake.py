@@ -1,4 +1,4 @@
-"""`facewarden ingest`: files, folders and buckets taken in as a whole, and what came of them."""
+"""`facewarden ingest`: files, folders, buckets and addresses taken in as a whole, and what came of them."""
 
 import threading
 import time
@@ -13,12 +13,14 @@ from rich.progress import TimeElapsedColumn as Elapsed
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.text import Text
 
+from cli.configuration import ACTOR
 from cli.intake_report import Report, check_path
 from core.errors import BucketRefused, FacewardenError, InvalidValue, RetryableError, printable
 from core.priorities import Priority
 from core.s3_address import SCHEME, S3Address
 from core.settings import Settings
 from ingest.backlog import Backlog
+from ingest.by_url import Addresses, Fetcher
 from ingest.folders import Folders
 from ingest.registration import Receipt, Registrar
 from ingest.service import watch
@@ -29,6 +31,7 @@ from storage.objects.choice import open_store
 from storage.objects.store import ObjectStore
 
 RETRIES = 5  # without a file between them: then a service is down for longer, and --resume goes on later
+WEB_SCHEMES = ("http://", "https://")
 FIRST_PAUSE_SECONDS = 1.0  # twice as long after each
 
 
@@ -36,7 +39,9 @@ FIRST_PAUSE_SECONDS = 1.0  # twice as long after each
 class Wish:
     """How places are taken in."""
 
-    resume: bool = False  # go on where an interrupted run stopped; what is known is not read again
+    resume: bool = (
+        False  # go on where an interrupted run stopped; what is known is not read again. Not by address
+    )
     wait: bool = False  # for the verdicts
     report: Path | None = None  # a file to write, CSV or JSON by its name
     priority: Priority | None = None  # unset is backfill for buckets and what is resumed, else normal
@@ -44,6 +49,10 @@ class Wish:
 
 def is_bucket(text: str) -> bool:
     return text.startswith(SCHEME)
+
+
+def is_address(text: str) -> bool:
+    return text.lower().startswith(WEB_SCHEMES)
 
 
 def take_in(settings: Settings, places: list[str], wish: Wish) -> int:
@@ -84,7 +93,10 @@ def watch_bucket(settings: Settings) -> None:
 def _opened(
     places: list[str], registrar: Registrar, settings: Settings, objects: ObjectStore, wish: Wish
 ) -> Iterator[Place]:
-    files = [Path(each) for each in places if not is_bucket(each)]
+    addresses = [each for each in places if is_address(each)]
+    if addresses:
+        yield Addresses(addresses, Fetcher(settings, registrar.engine, objects), actor=ACTOR)
+    files = [Path(each) for each in places if not is_bucket(each) and not is_address(each)]
     if files:
         yield Folders(files, registrar, settings, skip_known=wish.resume)
     for each in places:
@@ -128,7 +140,7 @@ class _Run:
         while True:
             try:
                 for step in self._place.steps(priority=self._priority, before=self._backlog.wait):
-                    report.add(self._place.source, step)
+                    report.add(step.source or self._place.source, step)
                     self._tell(step)
                     left, pause = RETRIES, FIRST_PAUSE_SECONDS
             except RetryableError as error:

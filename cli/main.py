@@ -161,21 +161,18 @@ def ingest(
 
     Exit code: 0 all taken in, 3 some were refused or, with --wait, could not be screened.
     """
-    from cli.by_url import is_address, take_in_by_url
-    from cli.intake import Wish, take_in, watch_bucket
+    from cli.intake import Wish, is_address, take_in, watch_bucket
 
     settings = _settings()
     if watch:
         watch_bucket(settings)
     elif not places:
         raise typer.BadParameter("give files, folders or s3://bucket/prefix, or --watch")
+    elif resume and any(map(is_address, places)):
+        raise typer.BadParameter("--resume means nothing for addresses (https://…): they are fetched anew")
     else:
-        addresses = [each for each in places if is_address(each)]
-        others = [each for each in places if not is_address(each)]
         wish = Wish(resume=resume, wait=wait, report=report, priority=priority)
-        refused = take_in_by_url(settings, addresses) if addresses else 0
-        refused += take_in(settings, others, wish) if others else 0
-        raise typer.Exit(EXIT_INPUTS if refused else 0)
+        raise typer.Exit(EXIT_INPUTS if take_in(settings, places, wish) else 0)
 
 
 @app.command()

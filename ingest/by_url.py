@@ -13,12 +13,13 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from core import gate
-from core.errors import ByUrlOff, FetchFailed, MediaTooLarge, TooManyFetches
+from core.errors import ByUrlOff, FetchFailed, InputError, MediaTooLarge, TooManyFetches
 from core.media_signatures import HEAD_BYTES
 from core.outgoing import Patience, Target, follow
 from core.priorities import Priority
 from core.settings import ByUrlSettings, Settings
 from ingest.registration import Intake, Receipt, Registrar, Stored
+from ingest.steps import Gate, Step, open_gate
 from storage import audit
 from storage.objects.store import ObjectStore
 from storage.videos import Seen
@@ -35,6 +36,10 @@ class Fetcher:
         self._settings, self._objects = settings, objects
         self._registrar = Registrar(settings, engine, objects)
         self._places = BoundedSemaphore(settings.by_url.at_once)
+
+    def source(self, url: str) -> str:
+        """Under which the sighting of what is fetched from `url` is stored. Raises UnsafeAddress."""
+        return _source(self._settings.by_url.guard.target(url))
 
     def take(
         self, url: str, *, actor: str, name: str | None = None, priority: Priority = Priority.NORMAL
@@ -69,7 +74,7 @@ class Fetcher:
 
         # As for uploads, the time is derived from the content: fetched again it is the same sighting.
         seen = Seen(
-            source=f"url:{target.host}",
+            source=_source(target),
             name=name or _name(target),
             size_bytes=size,
             mtime_ns=int(stored.sha256[:15], 16),
@@ -99,6 +104,39 @@ class Fetcher:
         return Stored(sha256=sink.sha256, key=sink.key, head=head), size
 
 
+class Addresses:
+    """Addresses that a user names, taken in as a whole."""
+
+    source = "url"  # of what was refused; what was fetched is of its host
+
+    def __init__(self, urls: list[str], fetcher: Fetcher, *, actor: str) -> None:
+        self.name = urls[0] if len(urls) == 1 else f"{len(urls)} addresses"
+        self._urls, self._fetcher, self._actor = urls, fetcher, actor
+        self._done = 0
+
+    def done_before(self) -> int:
+        return 0
+
+    def steps(self, *, priority: Priority = Priority.NORMAL, before: Gate = open_gate) -> Iterator[Step]:
+        while self._done < len(self._urls):
+            before()
+            step = self._step(self._urls[self._done], priority)
+            self._done += 1  # if a service is down, and this is called again, it is fetched again
+            yield step
+
+    def count(self) -> int:
+        return len(self._urls)
+
+    def _step(self, url: str, priority: Priority) -> Step:
+        try:
+            source = self._fetcher.source(url)
+            receipt = self._fetcher.take(url, actor=self._actor, priority=priority)
+        except InputError as error:
+            name = str(error.fields["name"])  # without the query, which may hold a signature
+            return Step(files=1, receipt=Receipt(name=name, intake=Intake.REFUSED, error=error))
+        return Step(files=1, receipt=receipt, source=source)
+
+
 def _pieces(answer: http.client.HTTPResponse) -> Iterator[bytes]:
     """The body in pieces, each but the last of gate.PIECE_BYTES, so that the first holds a whole head."""
     while piece := answer.read(gate.PIECE_BYTES):
@@ -114,6 +152,10 @@ def _check_size(size_bytes: int, target: Target, limits: ByUrlSettings) -> None:
             limit=limits.max_bytes,
             setting="FACEWARDEN_BY_URL__MAX_BYTES",
         )
+
+
+def _source(target: Target) -> str:
+    return f"url:{target.host}"
 
 
 def _name(target: Target) -> str:

@@ -26,6 +26,7 @@ class Step:
     files: int  # those that were left alone among them
     receipt: Receipt | None = None  # of the one that was taken in
     known: list[Sighted] = field(default_factory=list)  # as they were taken in before
+    source: str | None = None  # where it is not the place's
 
 
 class Place(Protocol):

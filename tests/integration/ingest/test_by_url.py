@@ -1,17 +1,21 @@
 """Files by their address, from a real server on loopback: what is fetched, and what never is."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from typer.testing import CliRunner
 
+from cli import intake_report
 from cli.main import app
+from core import queues
 from core.errors import (
     ByUrlOff,
     FacewardenError,
@@ -22,12 +26,14 @@ from core.errors import (
     UnsafeAddress,
     UnsupportedMedia,
 )
+from core.outcomes import ScreeningStatus, Verdict
+from core.priorities import Priority
 from core.settings import ByUrlSettings
 from ingest.by_url import Fetcher
 from ingest.registration import Intake
 from storage import audit
-from storage.engine import reading
-from storage.tables import Video
+from storage.engine import reading, transaction
+from storage.tables import Screening, Video
 from tests.integration.ingest.site import MP4, Site
 
 CONTENT = MP4 + bytes(3_000_000)  # more than one piece
@@ -222,7 +228,8 @@ def test_it_is_off_unless_switched_on(server: Server, fetcher: Make) -> None:
     assert server.paths == []
 
 
-def test_on_the_command_line(site: Site, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def command(site: Site, server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     for name, value in {
         "HOME": str(site.settings.home),
         "BUCKET": str(site.settings.bucket),
@@ -233,8 +240,42 @@ def test_on_the_command_line(site: Site, server: Server, monkeypatch: pytest.Mon
         "BY_URL__PRIVATE_NETWORKS": "127.0.0.0/8",
     }.items():
         monkeypatch.setenv(f"FACEWARDEN_{name}", value)
-    result = CliRunner().invoke(app, ["ingest", f"{server.url}/clip.mp4", "http://10.0.0.1/x"])
+    return lambda *words: CliRunner().invoke(app, ["ingest", *words])
+
+
+def test_on_the_command_line(site: Site, server: Server, command: Callable[..., Any]) -> None:
+    result = command(f"{server.url}/clip.mp4", "http://10.0.0.1/x")
     assert result.exit_code == 3, result.output
-    assert "queued    clip.mp4" in result.stdout
-    assert "refused   http://10.0.0.1/x: this address is not asked" in result.stdout
+    told = " ".join(result.stdout.split())
+    assert "queued clip.mp4" in told
+    assert "refused http://10.0.0.1/x http://10.0.0.1/x: this address is not asked" in told
+    assert "taken in queued 1, refused 1" in told
     assert site.depth() == 1
+    again = command(f"{server.url}/clip.mp4", "--resume")
+    assert (again.exit_code, "--resume means nothing" in again.output) == (2, True)
+
+
+def test_addresses_are_waited_for_reported_and_hurried_as_files_are(
+    site: Site, server: Server, command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (site.bucket / "a.mp4").write_bytes(MP4)
+
+    def screen_all(seconds: float) -> None:
+        done = {"status": ScreeningStatus.DONE, "verdict": Verdict.CLEAR, "score": 0.1}
+        with transaction(site.engine) as session:
+            session.execute(update(Screening).values(**done))
+
+    monkeypatch.setattr(intake_report.time, "sleep", screen_all)
+    report = tmp_path / "report.json"
+    places = f"{server.url}/clip.mp4?signature=s", f"{server.url}/missing?signature=s", str(site.bucket)
+    result = command(*places, "--wait", "--report", str(report), "--priority", "interactive")
+    assert result.exit_code == 3, result.output
+    assert queues.depths(site.redis, queues.SCREEN)[Priority.INTERACTIVE] == 2
+    told = json.loads(report.read_text())
+    assert (told["taken_in"], told["failures"]) == ({"queued": 2, "refused": 1}, {"fetch_failed": 1})
+    assert told["verdicts"] == {"clear": 2}
+    assert [(row["source"], row["name"], row["verdict"]) for row in told["files"]] == [
+        ("url:127.0.0.1", "clip.mp4", "clear"),
+        ("url", f"{server.url}/missing", None),
+        ("path", str(site.bucket / "a.mp4"), "clear"),
+    ]
