@@ -63,11 +63,22 @@ class Report:
         """Until all that was taken in is screened, or has failed. `tell` hears how many files that are."""
         done = 0
         for rows in self._batches():
-            while any(row["status"] in {None, *OPEN} for row in self._judged(rows) if row["video_id"]):
+            while self._go_on(rows):
                 time.sleep(LOOK_SECONDS)
             done += len(rows)
             tell(done)
         self._count_verdicts()
+
+    def _go_on(self, rows: list[Row]) -> bool:
+        """Whether a verdict is still to come. A video that is not there any more was erased: none is.
+
+        What was queued may have an answer already, of the model version before the one that was asked.
+        """
+        if any(row["status"] in OPEN for row in self._judged(rows)):
+            return True
+        queued = [row["video_id"] for row in rows if row["intake"] == Intake.QUEUED]
+        with reading(self._engine) as session:
+            return bool(progress.unfinished(session, queued))
 
     def print(self, console: Console, *, judged: bool) -> None:
         for title, counts in (

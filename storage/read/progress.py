@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session
 
-from core.outcomes import ExplainStatus
+from core.outcomes import ExplainStatus, ScreeningStatus
 from storage.tables import Decision, FlaggedFrame, Screening
 
 
@@ -54,6 +54,17 @@ def of_videos(session: Session, video_ids: Sequence[int]) -> list[Progress]:
         )
         for row in rows
     ]
+
+
+def unfinished(session: Session, video_ids: Sequence[int]) -> set[int]:
+    """Those of the videos that some model version still has to look at, whichever represents them."""
+    rows = session.scalars(
+        select(Screening.video_id).where(
+            Screening.video_id.in_(video_ids),
+            Screening.status.in_([ScreeningStatus.QUEUED, ScreeningStatus.SCREENING]),
+        )
+    )
+    return set(rows)
 
 
 def _frames(session: Session, screening_ids: Sequence[int]) -> dict[int, dict[str, int]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -265,7 +266,7 @@ def test_addresses_are_waited_for_reported_and_hurried_as_files_are(
         with transaction(site.engine) as session:
             session.execute(update(Screening).values(**done))
 
-    monkeypatch.setattr(intake_report.time, "sleep", screen_all)
+    monkeypatch.setattr(intake_report, "time", SimpleNamespace(sleep=screen_all))
     report = tmp_path / "report.json"
     places = f"{server.url}/clip.mp4?signature=s", f"{server.url}/missing?signature=s", str(site.bucket)
     result = command(*places, "--wait", "--report", str(report), "--priority", "interactive")
