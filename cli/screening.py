@@ -95,6 +95,7 @@ def screen_one(
         "family": None,
         "family_probability": None,
         "coverage": None,
+        "partial": False,  # coverage is below 1
         "unseen": [],
         "rejected_faces": {},
         "longest_unseen_seconds": None,
@@ -123,6 +124,7 @@ def screen_one(
         "family": screened.family,
         "family_probability": screened.family_probability,
         "coverage": screened.coverage,
+        "partial": screened.coverage < 1,
         "unseen": list(screened.unseen),
         "rejected_faces": screened.rejected_faces,
         "longest_unseen_seconds": screened.report.longest_unseen_seconds,

@@ -13,6 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from cli.main import app
+from tests.media import Media
 
 ROOT = Path(__file__).resolve().parents[3]
 Screen = Callable[..., Result]
@@ -66,7 +67,7 @@ def test_one_object_a_line_and_a_bad_file_stops_nothing(
     assert whole["verdict"] == "fake"
     assert 0 <= whole["score"] <= 1
     assert (whole["family"], whole["family_probability"]) == (None, None)  # this checkpoint tells none
-    assert whole["coverage"] == 1.0
+    assert (whole["coverage"], whole["partial"]) == (1.0, False)
     assert whole["model_label"] == "untrained-demo"
     assert {"decode", "detect", "crop", "classify", "track", "aggregate", "total"} <= set(
         whole["timings_seconds"]
@@ -77,6 +78,14 @@ def test_one_object_a_line_and_a_bad_file_stops_nothing(
     pictures = [Path(path) for frame in whole["flagged_frames"] for path in frame["overlays"].values()]
     assert pictures
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def test_a_file_that_is_cut_off_is_partial(screen: Screen, face_clip: Path, tmp_path: Path) -> None:
+    half = Media(tmp_path).remux(face_clip, "half.mkv")
+    half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
+    row = json.loads(screen("--json", half).stdout)
+    assert row["partial"]
+    assert row["coverage"] < 0.8
 
 
 def test_the_table_names_the_model_and_flagged_files_fail_on_request(screen: Screen, face_clip: Path) -> None:
