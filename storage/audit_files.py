@@ -44,7 +44,8 @@ def moment(text: str) -> datetime:
     """A date or a moment in ISO 8601, UTC unless it says otherwise. Raises InvalidValue."""
     try:
         given = datetime.fromisoformat(text.strip())
-        given = given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+        given = given if given.tzinfo is not None else given.replace(tzinfo=UTC)
+        given.astimezone(UTC)  # which the database will do, and which can leave the calendar
     except (ValueError, OverflowError) as error:
         reason = f"`{text}` is no date such as 2026-11-27 or 2026-11-27T08:00:00+00:00"
         raise InvalidValue(field="since", reason=reason) from error

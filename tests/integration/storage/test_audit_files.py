@@ -150,7 +150,7 @@ def test_any_file_is_refused_or_unsound(tmp_path: Path, content: bytes) -> None:
     assert found.verification.events == 0
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01"])
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "0001-01-01T00:00:00+14:00"])
 def test_a_moment_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidValue, match="no date"):
         audit_files.moment(text)
