@@ -39,9 +39,8 @@ FIRST_PAUSE_SECONDS = 1.0  # twice as long after each
 class Wish:
     """How places are taken in."""
 
-    resume: bool = (
-        False  # go on where an interrupted run stopped; what is known is not read again. Not by address
-    )
+    # Go on where an interrupted run stopped; what is known is not read again. Not for addresses.
+    resume: bool = False
     wait: bool = False  # for the verdicts
     report: Path | None = None  # a file to write, CSV or JSON by its name
     priority: Priority | None = None  # unset is backfill for buckets and what is resumed, else normal

@@ -15,7 +15,7 @@ from rich.console import Console
 from sqlalchemy import Engine
 
 from core.errors import InvalidValue, SettingsError
-from core.outcomes import ScreeningStatus
+from core.outcomes import UNFINISHED, ScreeningStatus
 from core.spreadsheets import cell
 from ingest.registration import Intake, Receipt
 from ingest.steps import Step
@@ -27,7 +27,6 @@ from storage.videos import Sighted
 SEEN = "seen"  # beside the members of Intake: it was taken in before
 TOGETHER = 1000  # files whose verdicts are asked for at once
 LOOK_SECONDS = 1.0  # between two looks for verdicts
-OPEN = {ScreeningStatus.QUEUED.value, ScreeningStatus.SCREENING.value}
 BAD = {Intake.FAILED.value, Intake.REFUSED.value, Intake.UNSETTLED.value}
 COLUMNS = ("source", "name", "intake", "sha256", "video_id", "status", "verdict", "score", "error", "message")
 
@@ -74,7 +73,7 @@ class Report:
 
         What was queued may have an answer already, of the model version before the one that was asked.
         """
-        if any(row["status"] in OPEN for row in self._judged(rows)):
+        if any(row["status"] in UNFINISHED for row in self._judged(rows)):
             return True
         queued = [row["video_id"] for row in rows if row["intake"] == Intake.QUEUED]
         with reading(self._engine) as session:

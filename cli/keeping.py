@@ -6,14 +6,16 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from cli.configuration import ACTOR
 from core.errors import Conflict, NotFound, PermanentError, printable
 from core.settings import Settings
 from storage import erasure, retention, videos
-from storage.engine import connect, reading, transaction
+from storage.engine import opened, reading, transaction
 from storage.objects.choice import open_store
+from storage.objects.store import ObjectStore
 
 SHORTEST_HASH = 12  # digits alone, and fewer, are the number of a video
 MIB = 1024**2
@@ -21,13 +23,12 @@ MIB = 1024**2
 
 def purge(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
     """Erase, or with `dry_run` count, what has outlived its days."""
-    engine = connect(settings.sql_url)
-    found: Sequence[retention.Due] = (
-        retention.due(engine, settings.retention)
-        if dry_run
-        else retention.purge(engine, open_store(settings), settings.retention)
-    )
-    engine.dispose()
+    with opened(settings.sql_url) as engine:
+        found: Sequence[retention.Due] = (
+            retention.due(engine, settings.retention)
+            if dry_run
+            else retention.purge(engine, open_store(settings), settings.retention)
+        )
     if as_json:
         print(json.dumps([vars(each) for each in found]))  # noqa: T201  stdout is this command's output
         return
@@ -53,30 +54,33 @@ def erase(
     Raises NotFound where nothing is called so or was seen in the source alone, and Conflict where several are
     called so: then nothing is erased. At the end raises NotFound or Conflict where some were passed over.
     """
-    engine, objects = connect(settings.sql_url), open_store(settings)
-    with reading(engine) as session:
-        named_ids = [_one(session, each) for each in named]
-        wanted = dict.fromkeys([*named_ids, *([] if source is None else _of_source(session, source))])
     passed_over: list[PermanentError] = []
-    for number in wanted:
-        try:
-            if dry_run:
-                with reading(engine) as session:
-                    erasure.check(session, number)
-                _say(f"would erase video {number}")
-            else:
-                gone = erasure.erase(engine, objects, number, reason=reason, actor=ACTOR)
-                size = f"{gone.objects} objects, {gone.bytes / MIB:.1f} MiB"
-                _say(f"erased video {number}, {size}: {gone.sha256}")
-        except (Conflict, NotFound) as error:
-            if len(wanted) == 1:
-                raise
-            passed_over.append(error)
-            _say(f"passed over: {error}")
-    engine.dispose()
+    with opened(settings.sql_url) as engine:
+        objects = open_store(settings)
+        with reading(engine) as session:
+            named_ids = [_one(session, each) for each in named]
+            wanted = dict.fromkeys([*named_ids, *([] if source is None else _of_source(session, source))])
+        for number in wanted:
+            try:
+                _say(_erased(engine, objects, number, reason=reason, dry_run=dry_run))
+            except (Conflict, NotFound) as error:
+                if len(wanted) == 1:
+                    raise
+                passed_over.append(error)
+                _say(f"passed over: {error}")
     if passed_over:
         key = f"{len(passed_over)} of {len(wanted)} videos"
         raise Conflict(what="Erasing", key=key, reason="they were passed over, as listed")
+
+
+def _erased(engine: Engine, objects: ObjectStore, number: int, *, reason: str, dry_run: bool) -> str:
+    """Erases one video, or looks whether that would be refused; returns what to say."""
+    if dry_run:
+        with reading(engine) as session:
+            erasure.check(session, number)
+        return f"would erase video {number}"
+    gone = erasure.erase(engine, objects, number, reason=reason, actor=ACTOR)
+    return f"erased video {number}, {gone.objects} objects, {gone.bytes / MIB:.1f} MiB: {gone.sha256}"
 
 
 def _of_source(session: Session, source: str) -> list[int]:
@@ -88,7 +92,7 @@ def _of_source(session: Session, source: str) -> list[int]:
 
 def hold(settings: Settings, named: str, *, reason: str | None) -> None:
     """Put a video under legal hold, or lift it (None)."""
-    with transaction(connect(settings.sql_url)) as session:
+    with opened(settings.sql_url) as engine, transaction(engine) as session:
         number = _one(session, named)
         erasure.hold(session, number, reason=reason, actor=ACTOR)
     _say(f"video {number} is {'held' if reason is not None else 'held no longer'}")
@@ -96,7 +100,7 @@ def hold(settings: Settings, named: str, *, reason: str | None) -> None:
 
 def readmit(settings: Settings, sha256: str) -> None:
     """Let erased content be taken in again."""
-    with transaction(connect(settings.sql_url)) as session:
+    with opened(settings.sql_url) as engine, transaction(engine) as session:
         erasure.readmit(session, sha256, actor=ACTOR)
     _say(f"{sha256} may be taken in again")
 

@@ -220,7 +220,8 @@ def promote(
 def rollback() -> None:
     """Undo the last promotion: the version before screens again, also what waits for the undone one."""
     from core.errors import WeightsError
-    from core.model_version import read_model_version, stored_values
+    from core.model_version import read_model_version
+    from ingest.registration import register_version
     from storage import model_versions
     from storage.engine import opened, transaction
 
@@ -231,7 +232,7 @@ def rollback() -> None:
         except WeightsError:  # a machine that only administers needs none
             own = None
         if own is not None:
-            model_versions.register(session, **stored_values(own))
+            register_version(session, own)
         otherwise = None if own is None else own.id
         done = model_versions.roll_back(session, actor=ACTOR, otherwise=otherwise)
     typer.echo(f"new videos are screened by {done.now or 'the checkpoint of FACEWARDEN_WEIGHTS'} again")

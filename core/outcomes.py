@@ -19,6 +19,9 @@ class ScreeningStatus(StrEnum):
     FAILED = "failed"  # has an error code and a message instead of a verdict
 
 
+UNFINISHED = (ScreeningStatus.QUEUED, ScreeningStatus.SCREENING)
+
+
 class Verdict(StrEnum):
     """What the machine says. A reviewer's answer is called a decision."""
 

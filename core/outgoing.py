@@ -71,7 +71,7 @@ class Target:
 @dataclass(frozen=True, kw_only=True)
 class Patience:
     silence_seconds: float  # for a connection to open, and between two pieces of the answer
-    total_seconds: float  # for everything
+    total_seconds: float  # for everything; a name that resolves slowly is not cut short, but counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,8 +258,9 @@ def follow(
 def connect(target: Target, guard: Guard, patience: Patience) -> socket.socket:
     """A connection to what `target` names, encrypted where its scheme says so, for a protocol of its own.
 
-    It is there within `total_seconds`, and each later wait for it ends after `silence_seconds`. Raises
-    UnsafeAddress, FetchFailed.
+    It is dialled within `total_seconds`, and each later wait ends after `silence_seconds`.
+
+    Raises UnsafeAddress, FetchFailed.
     """
     try:
         ends = monotonic() + patience.total_seconds

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
@@ -74,7 +74,7 @@ class _Folder:
             self._watcher, self._changes = self._anew()
         yield from self._watcher.look(time.time_ns())
 
-    def _anew(self) -> tuple[BucketWatcher, Any]:
+    def _anew(self) -> tuple[BucketWatcher, tuple[int, datetime | None]]:
         settings = self._settings
         with reading(self._registrar.engine) as session:
             changes = erasure.changes(session)

@@ -23,7 +23,6 @@ def _moment(value: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, AfterValidator(_moment)]
-# PostgreSQL cannot store NUL in text.
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL cannot store NUL in text
 Text = Annotated[str, StringConstraints(max_length=500, pattern=NO_NUL)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -38,4 +38,4 @@ Pressed = Annotated[Pressure, Depends(_pressure)]
 
 # A key, limited to the database's integers: anywhere, and in a path.
 Key = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Id = Annotated[int, Path(ge=1, le=2**31 - 1)]
+Id = Annotated[Key, Path()]

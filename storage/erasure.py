@@ -82,10 +82,7 @@ def erase(engine: Engine, objects: ObjectStore, video_id: int, *, reason: str, a
 
 def check(session: Session, video_id: int) -> None:
     """Raises what `erase` would raise now."""
-    video = session.get(Video, video_id)
-    if video is None:
-        raise NotFound(what="Video", key=video_id)
-    _refuse_held(video)
+    _refuse_held(_video(session, video_id))
 
 
 def _refuse_held(video: Video) -> None:
@@ -96,7 +93,11 @@ def _refuse_held(video: Video) -> None:
 
 def locked(session: Session, video_id: int) -> Video:
     """The video's row, locked until the transaction ends. Raises NotFound."""
-    video = session.get(Video, video_id, with_for_update=True)
+    return _video(session, video_id, locked=True)
+
+
+def _video(session: Session, video_id: int, *, locked: bool = False) -> Video:
+    video = session.get(Video, video_id, with_for_update=locked)
     if video is None:
         raise NotFound(what="Video", key=video_id)
     return video
@@ -238,9 +239,7 @@ class Kept:
 
 def kept(session: Session, video_id: int) -> Kept:
     """Raises NotFound."""
-    video = session.get(Video, video_id)
-    if video is None:
-        raise NotFound(what="Video", key=video_id)
+    video = _video(session, video_id)
     return Kept(
         hold=video.hold,
         original_erased_at=video.original_erased_at,

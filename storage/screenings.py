@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from core import traces
 from core.errors import AttemptsExhausted, Cancelled, Conflict, FacewardenError, NotFound
-from core.outcomes import DecisionState, Replaced, ScreeningStatus
+from core.outcomes import UNFINISHED, DecisionState, Replaced, ScreeningStatus
 from core.priorities import Priority
 from storage import audit, clock, earlier_answers, leases
 from storage.leases import Leases, Ticket, ticket_of
@@ -193,7 +193,7 @@ def cancel(session: Session, video_id: int, *, actor: str) -> None:
     if not rows:
         raise NotFound(what="Video", key=video_id)
     name = _name(session, video_id)
-    going_on = [each for each in rows if each.status in {LEASES.waiting, LEASES.working}]
+    going_on = [each for each in rows if each.status in UNFINISHED]
     if not going_on and Cancelled.code not in {each.error_code for each in rows}:
         raise Conflict(what="The screening of", key=name, reason="it has ended; there is nothing to cancel")
     for row in going_on:
@@ -210,7 +210,7 @@ def hand_over(session: Session, before: str, after: str, *, actor: str) -> tuple
     beside it. A worker that has one of them finds its attempt gone. No receiver of webhooks is told: the
     videos' answers are to come, or are there.
     """
-    going_on = (Screening.model_version_id == before) & Screening.status.in_([LEASES.waiting, LEASES.working])
+    going_on = (Screening.model_version_id == before) & Screening.status.in_(UNFINISHED)
     other = aliased(Screening)
     asked = exists().where(other.video_id == Screening.video_id, other.model_version_id == after)
     moved = session.scalars(

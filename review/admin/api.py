@@ -13,7 +13,7 @@ from core.roles import Role, Scope
 from review.admin.one_time_passwords import add, reset
 from review.auth.access import AccountKeeper, Admin, ConfirmedAdmin, Permission, Principal, require
 from review.problem_schema import problems
-from review.resources import Database, Id
+from review.resources import Database, Id, Key
 from storage import audit, audit_files
 from storage.engine import reading, transaction
 from storage.people import accounts, tokens
@@ -86,7 +86,7 @@ class TokenMade(TokenOut):
 
 
 class NewToken(_Body):
-    account_id: int = Field(ge=1, le=2**31 - 1)
+    account_id: Key
     name: str = Field(max_length=200)
     scopes: list[Scope]
     days: float = Field(tokens.USUAL_DAYS, gt=0, le=tokens.LONGEST_DAYS)
@@ -198,7 +198,7 @@ def revoke_token(engine: Database, principal: Admin, token_id: Id) -> TokenOut:
 def list_events(
     engine: Database,
     _: Admin,
-    before: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    before: Annotated[Key | None, Query()] = None,
     actor: Annotated[str | None, Query(max_length=200)] = None,
     action: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from core.errors import printable
 from review.auth.access import Admin, Principal
 from review.rendering import page
-from review.resources import Database
+from review.resources import Database, Key
 from storage import audit
 from storage.engine import reading
 
@@ -23,7 +23,7 @@ def audit_page(
     request: Request,
     engine: Database,
     principal: Admin,
-    before: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    before: Annotated[Key | None, Query()] = None,
     actor: Annotated[str, Query(max_length=200)] = "",
     action: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:

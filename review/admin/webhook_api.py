@@ -11,7 +11,7 @@ from core.outgoing import LONGEST_URL
 from core.signals import DeliveryStatus, Signal
 from review.auth.access import Admin, ConfirmedAdmin
 from review.problem_schema import problems
-from review.resources import Configured, Database, Id
+from review.resources import Configured, Database, Id, Key
 from storage.engine import reading, transaction
 from storage.webhooks import deliveries, endpoints
 
@@ -69,7 +69,7 @@ class Deliveries(BaseModel):
 
 
 class Replay(_Body):
-    delivery_ids: list[Annotated[int, Field(ge=1, le=2**31 - 1)]] | None = Field(
+    delivery_ids: list[Key] | None = Field(
         None, max_length=1000, description="Which dead letters; left out: all of this endpoint."
     )
 
@@ -143,7 +143,7 @@ def list_deliveries(
     _: Admin,
     webhook_id: Id,
     status: DeliveryStatus | None = None,
-    before: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    before: Annotated[Key | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Deliveries:
     """What was sent, waits or was given up, the newest first."""

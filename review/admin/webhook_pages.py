@@ -117,7 +117,7 @@ def deliveries_page(
     principal: Admin,
     webhook_id: Id,
     status: DeliveryStatus | Literal[""] = "",
-    before: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    before: Annotated[Key | None, Query()] = None,
 ) -> Response:
     """What was sent to one endpoint, waits or was given up."""
     with reading(engine) as session:

@@ -16,7 +16,7 @@ from review.api.answers import UNCHANGED, stored
 from review.api.media import JPEG, PNG, Width, shrunk
 from review.auth.access import Uploader, Viewer
 from review.problem_schema import Responses, problems
-from review.resources import Configured, Database, Id, Objects
+from review.resources import Configured, Database, Id, Key, Objects
 from review.uploads import plain_words
 from storage.engine import reading, transaction
 from storage.streams import requests
@@ -102,7 +102,7 @@ class Alerts(BaseModel):
     next_before: int | None = Field(description="The `before` of the next page; null on the last.")
 
 
-Before = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next_before` of the page before.")]
+Before = Annotated[Key | None, Query(description="`next_before` of the page before.")]
 
 
 @router.post("/streams", status_code=201, responses=problems(409))

@@ -84,7 +84,7 @@ async def events(
     engine: Database,
     principal: Viewer,
     video: Annotated[list[Key] | None, Query(max_length=MOST_VIDEOS)] = None,
-    stream: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    stream: Annotated[Key | None, Query()] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Sends `counts` by tab, or `video` for each requested video, or `stream`, whenever they change."""
     feed, stopping = _feed(request), request.app.state.stopping

@@ -12,7 +12,7 @@ from fastapi import Depends, Query
 
 from core.errors import InvalidQuery
 from core.families import Family
-from core.outcomes import NEEDS_LOOK, DecisionState, ScreeningStatus, Verdict
+from core.outcomes import NEEDS_LOOK, UNFINISHED, DecisionState, ScreeningStatus, Verdict
 from core.provenance import Stated
 from review.filters import NO_NUL
 from storage.folding import folded
@@ -38,9 +38,7 @@ SECOND = Tab(key="second", name="Second opinion", states=(DecisionState.SECOND_O
 DECIDED = Tab(key="decided", name="Decided", states=(DecisionState.DECIDED,))
 CLEAR = Tab(key="clear", name="Clear", verdicts=(Verdict.CLEAR,), states=(DecisionState.OPEN,))
 UNSCORED = Tab(key="unscored", name="No score", verdicts=(Verdict.NO_FACE, Verdict.TOO_SHORT))
-PROGRESS = Tab(
-    key="progress", name="In progress", statuses=(ScreeningStatus.QUEUED, ScreeningStatus.SCREENING)
-)
+PROGRESS = Tab(key="progress", name="In progress", statuses=UNFINISHED)
 FAILED = Tab(key="failed", name="Failed", statuses=(ScreeningStatus.FAILED,))
 EVERYTHING = Tab(key="all", name="All")
 TABS = (REVIEW, UNJUDGED, SECOND, DECIDED, CLEAR, UNSCORED, PROGRESS, FAILED, EVERYTHING)

@@ -14,7 +14,7 @@ from review.auth.access import Principal, Uploader, Viewer
 from review.pages.stream_view import curve
 from review.problems import status_of
 from review.rendering import page
-from review.resources import Configured, Database, Id
+from review.resources import Configured, Database, Id, Key
 from storage.engine import reading, transaction
 from storage.streams import requests
 
@@ -30,7 +30,7 @@ def streams_page(
     engine: Database,
     settings: Configured,
     principal: Viewer,
-    before: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    before: Annotated[Key | None, Query()] = None,
 ) -> Response:
     """All streams, and a form to have another one watched."""
     return _list(request, engine, settings, principal, before=before)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session
 
-from core.outcomes import ExplainStatus, ScreeningStatus
+from core.outcomes import UNFINISHED, ExplainStatus
 from storage.tables import Decision, FlaggedFrame, Screening
 
 
@@ -61,7 +61,7 @@ def unfinished(session: Session, video_ids: Sequence[int]) -> set[int]:
     rows = session.scalars(
         select(Screening.video_id).where(
             Screening.video_id.in_(video_ids),
-            Screening.status.in_([ScreeningStatus.QUEUED, ScreeningStatus.SCREENING]),
+            Screening.status.in_(UNFINISHED),
         )
     )
     return set(rows)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core.outcomes import ScreeningStatus
+from core.outcomes import UNFINISHED
 from storage.tables import FlaggedFrame, Screening, Sighting
 
 
@@ -21,8 +21,8 @@ class Counts:
     @property
     def busy(self) -> int:
         """Screenings and explanations that are still to be done."""
-        waiting = (ScreeningStatus.QUEUED, ScreeningStatus.SCREENING)
-        return sum(self.screenings.get(status, 0) for status in waiting) + self.explanations.get("queued", 0)
+        screenings = sum(self.screenings.get(status, 0) for status in UNFINISHED)
+        return screenings + self.explanations.get("queued", 0)
 
 
 def latest_lease(session: Session) -> datetime | None:
