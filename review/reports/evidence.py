@@ -38,8 +38,11 @@ def report(session: Session, detail: VideoDetail, *, made_by: str, made_at: date
         "screening": _screening(detail),
         "tracks": [_track(track) for track in detail.tracks],
         "flagged_frames": [_flagged(session, frame) for frame in detail.flagged_frames],
-        # Why flagged frames may be missing.
-        "kept": _plain(asdict(detail.kept)),
+        # Why flagged frames may be missing. Why it is held is not for those to whom a report is passed on.
+        "erased": {
+            "original_at": _plain(detail.kept.original_erased_at),
+            "faces_at": _plain(detail.kept.faces_erased_at),
+        },
         "decisions": [_plain(asdict(each)) for each in detail.decisions],
     }
     return {

@@ -254,12 +254,15 @@ def test_why_a_report_shows_no_faces(site: Site, name: str, said: str) -> None:
     video, browser = site.ids[name], signed_in(site)
     with transaction(site.engine) as session:
         erasure.erase_faces(session, video)
+        erasure.hold(session, video, reason="case 12", actor="root")
         session.execute(update(Video).where(Video.id == video).values(faces_erased_at=utc_now()))
     address = f"/videos/{video}/evidence"
     assert said in browser.get(f"/videos/{video}").text
     assert said in browser.get(f"{address}.html").text
     assert said in text_of(browser.get(f"{address}.pdf").content)
-    assert browser.get(f"{address}.json").json()["kept"]["faces_erased_at"] is not None
+    report = browser.get(f"{address}.json")
+    assert report.json()["erased"]["faces_at"] is not None
+    assert "case 12" not in report.text
 
 
 def test_a_pdf_is_made_of_whatever_people_wrote(site: Site) -> None:
