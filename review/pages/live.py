@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from core.errors import FacewardenError, TooManyStreams
 from review.auth.access import Principal, Viewer
@@ -109,10 +110,12 @@ async def _look(
 ) -> dict[str, ServerSentEvent]:
     """The current events, by subject."""
     if stream is not None:
-        state = await run_in_threadpool(_stream, engine, stream)
+        state = await run_in_threadpool(_read, engine, lambda session: stream_state(session, stream))
         return {"stream": ServerSentEvent(event="stream", data=state)}
     if videos:
-        states = await run_in_threadpool(_states, engine, principal, videos)
+        states = await run_in_threadpool(
+            _read, engine, lambda session: video_states(session, videos, blind=principal.blind)
+        )
         return {f"video {state['video_id']}": ServerSentEvent(event="video", data=state) for state in states}
     counts = await feed.counts()
     if principal.blind:  # the other counts would tell how many videos are flagged
@@ -120,25 +123,30 @@ async def _look(
     return {"counts": ServerSentEvent(event="counts", data=counts)}
 
 
-def _stream(engine: Engine, stream_id: int) -> dict[str, Any]:
-    """By what an open page sees that it has to ask for its parts again."""
+def _read(engine: Engine, look: Callable[[Session], Any]) -> Any:
     with reading(engine) as session:
-        found = requests.get(session, stream_id)
-        clips = requests.clips(session, stream_id)
+        return look(session)
+
+
+# A page is rendered with the state that it shows, since events tell nothing of what changed before the first.
+
+
+def stream_state(session: Session, stream_id: int) -> dict[str, Any]:
+    """By what an open page sees that it has to ask for its parts again."""
+    found = requests.get(session, stream_id)
     return {
         "status": found.status.value,
         "seen_at": f"{found.seen_at} {found.status} {found.stop_asked}",
         "alerts": found.alerts,
         "open_alerts": found.open_alerts,
-        "clips": clips,
+        "clips": requests.clips(session, stream_id),
     }
 
 
-def _states(engine: Engine, principal: Principal, videos: list[int]) -> list[dict[str, Any]]:
-    with reading(engine) as session:
-        found = progress.of_videos(session, videos)
-    states = [asdict(state) for state in found]
-    if principal.blind:
+def video_states(session: Session, videos: Sequence[int], *, blind: bool) -> list[dict[str, Any]]:
+    """The progress of those of the videos that exist, without what a blind reviewer may not know."""
+    states = [asdict(state) for state in progress.of_videos(session, videos)]
+    if blind:
         for state in states:
             # Having something to explain would reveal that it was flagged.
             del state["verdict"], state["score"], state["flagged"], state["explained"]

@@ -11,6 +11,7 @@ from core.outgoing import LONGEST_URL
 from core.settings import Settings
 from review.api.streams import asked_for
 from review.auth.access import Principal, Uploader, Viewer
+from review.pages.live import stream_state
 from review.pages.stream_view import curve
 from review.problems import status_of
 from review.rendering import page
@@ -108,12 +109,14 @@ def _stream(
     request: Request, engine: Engine, principal: Principal, stream_id: int, template: str
 ) -> Response:
     with reading(engine) as session:
+        state = stream_state(session, stream_id)
         stream = requests.get(session, stream_id)
         alerts = requests.alerts(session, stream_id, limit=MOST_ALERTS)
     return page(
         request,
         template,
         principal=principal,
+        state=state,
         stream=stream,
         alerts=alerts,
         curve=curve(stream.now, alerts, stream.position_seconds),

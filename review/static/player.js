@@ -245,14 +245,13 @@ addEventListener("resize", drawBoxes);
 if (boxes) new ResizeObserver(drawBoxes).observe(boxes);
 showTime();
 
-// Explanations and verdicts that arrive while the page is open.
-let known = null;
+// Explanations and verdicts that arrive while the page is open, or did while it was on its way.
+let known = JSON.parse(byId("video-state").textContent);
 follow(`/events?video=${location.pathname.split("/")[2]}`, {
   video(state) {
     const before = known;
     known = state;
-    if (!before || JSON.stringify(before) === JSON.stringify(state)) return;
-    if (before.status !== state.status || before.attempt !== state.attempt) location.reload();
+    if (before?.status !== state.status || before.attempt !== state.attempt) location.reload();
     else if (before.explained !== state.explained) {
       window.htmx?.trigger("#findings", "refresh");
       announce("New explanations");

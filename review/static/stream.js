@@ -3,8 +3,7 @@ import { announce, follow } from "./live.js";
 
 const live = document.getElementById("live");
 const alerts = document.getElementById("alerts");
-let known = null; // the alerts at the last event
-let shown = null; // how often it was reported then
+let known = JSON.parse(document.getElementById("stream-state").textContent);
 
 // A clip that plays must not be torn away: the list waits until it is paused or over.
 const plays = () => [...alerts.querySelectorAll("video")].some((clip) => !clip.paused && !clip.ended);
@@ -18,14 +17,13 @@ function renew() {
 for (const event of ["pause", "ended"]) alerts.addEventListener(event, () => late && renew(), true);
 
 follow(`/events?stream=${live.dataset.stream}`, {
-  stream: (state) => {
-    const told = `${state.alerts}/${state.open_alerts}/${state.clips}`;
-    if (shown !== null && state.seen_at !== shown) htmx.trigger(live, "changed");
-    if (known !== null && told !== known) {
+  stream(state) {
+    const before = known;
+    known = state;
+    if (before.seen_at !== state.seen_at) htmx.trigger(live, "changed");
+    if (["alerts", "open_alerts", "clips"].some((name) => before[name] !== state[name])) {
       renew();
       if (state.open_alerts) announce("A face looks fake: there is a new alert.");
     }
-    shown = state.seen_at;
-    known = told;
   },
 });

@@ -344,13 +344,23 @@ def test_a_dropped_file_is_followed_until_its_verdict(visitors: Any, site: Site,
     expect(page.get_by_role("heading", name="dropped.mp4")).to_be_visible()
     # The explanations come by themselves while the page is open.
     expect(page.get_by_text("In progress…").first).to_be_visible()
-    page.wait_for_timeout(2000)  # the page has heard how things stand
     assert run_worker(queues.EXPLAIN, site.settings, burst=True) == 0
     expect(page.locator("[data-method=LIME] .overlay").first).to_be_visible()
     # And again, with everything following by itself.
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/events?*", hold)
     page.get_by_role("button", name="Screen again").click()
     expect(page.locator("#verdict")).to_contain_text("being processed")
+    page.wait_for_load_state()  # its pictures are those of the first screening, which the second replaces
     assert run_worker(queues.SCREEN, site.settings, burst=True) == 0
+    # Also if the verdict came before the page could hear of anything.
+    for route in held:
+        route.continue_()
+    page.unroute("**/events?*")
     expect(page.locator("#verdict")).to_contain_text("above the threshold")
     anna.complaints = [each for each in anna.complaints if "415" not in each]  # the refusal of letter.mp4
 

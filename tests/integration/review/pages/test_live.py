@@ -1,6 +1,7 @@
 """What open pages are told as it changes."""
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -77,6 +78,18 @@ def test_a_blind_reviewer_is_told_no_verdict(site: Site) -> None:
     assert not {"verdict", "score", "flagged", "explained"} & set(video)
     ((_, counts),) = told(site, "second")
     assert not {"review", "clear", "unjudged", "unscored"} & set(counts)
+
+
+@pytest.mark.parametrize(("name", "blind"), [("reviewer", False), ("second", True)])
+def test_a_page_knows_the_state_that_it_shows(site: Site, name: str, blind: bool) -> None:
+    if blind:
+        site.blind(name)
+    video = site.ids[FLAGGED]
+    page = site.client(name).get(f"/videos/{video}").text
+    shown = re.search(r'<script type="application/json" id="video-state">(.*)</script>', page)
+    assert shown is not None
+    ((_, state),) = told(site, name, video=[video])
+    assert json.loads(shown[1]) == state
 
 
 def test_a_place_is_free_again_when_a_stream_has_ended(site: Site) -> None:
