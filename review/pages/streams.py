@@ -1,6 +1,6 @@
 """/streams: the live streams, and one of them as it is watched."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -82,7 +82,9 @@ def watch(
 @router.get("/streams/{stream_id}")
 def stream_page(request: Request, engine: Database, principal: Viewer, stream_id: Id) -> Response:
     """One stream: its curve, its faces, its alerts."""
-    return _stream(request, engine, principal, stream_id, "stream.html")
+    with reading(engine) as session:
+        state = stream_state(session, stream_id)  # before what is shown: rather told twice than never
+    return _stream(request, engine, principal, stream_id, "stream.html", state=state)
 
 
 @router.get("/streams/{stream_id}/live")
@@ -106,18 +108,17 @@ def stop(engine: Database, principal: Uploader, stream_id: Id) -> Response:
 
 
 def _stream(
-    request: Request, engine: Engine, principal: Principal, stream_id: int, template: str
+    request: Request, engine: Engine, principal: Principal, stream_id: int, template: str, **more: Any
 ) -> Response:
     with reading(engine) as session:
-        state = stream_state(session, stream_id)
         stream = requests.get(session, stream_id)
         alerts = requests.alerts(session, stream_id, limit=MOST_ALERTS)
     return page(
         request,
         template,
         principal=principal,
-        state=state,
         stream=stream,
         alerts=alerts,
         curve=curve(stream.now, alerts, stream.position_seconds),
+        **more,
     )

@@ -10,7 +10,8 @@ from core.outcomes import DecisionOutcome
 from core.settings import Settings
 from review.auth.access import Principal, Reviewer, Viewer
 from review.filters import NO_NUL
-from review.pages import live, video_view
+from review.pages import video_view
+from review.pages.live import video_states
 from review.pages.queue_query import Queued, QueueQuery
 from review.rendering import page
 from review.resources import Configured, Database, Id
@@ -46,7 +47,7 @@ def video_page(
 ) -> Response:
     """Player, timeline, explanations and decision. `done` is the outcome just decided on another video."""
     with reading(engine) as session:
-        states = live.video_states(session, [video_id], blind=principal.blind)
+        states = video_states(session, [video_id], blind=principal.blind)
         found = detail.video(session, video_id, query.model or None, account_id=principal.account_id)
     claim = found.item.claim
     return page(

@@ -488,7 +488,6 @@ def test_a_stream_is_asked_for_and_its_page_follows_it(visitors: Any, site: Site
     expect(page.get_by_role("heading", name="The debate")).to_be_visible()
     expect(page.get_by_text("It waits for a worker")).to_be_visible()
     expect(page.get_by_text("No alerts.")).to_be_visible()
-    page.wait_for_timeout(2000)  # the page has heard how things stand
     number = int(page.url.rpartition("/")[2])
     objects = open_store(site.settings)
     claim = live_streams.watched(site.engine, objects, number, clip=face_clip.read_bytes())
