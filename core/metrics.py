@@ -5,7 +5,12 @@ One registry a process is enough: workers run their jobs without a fork (worker.
 process counts nothing.
 """
 
+from collections.abc import Iterator
+from pathlib import Path
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, write_to_textfile
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from core.settings import Settings
 
@@ -80,8 +85,40 @@ STAGE_SECONDS = Histogram(
 )
 
 
+class _Named(Collector):
+    """All metrics of this process with one label more.
+
+    node_exporter reads the files of all processes as one page, and refuses the whole of it where two samples
+    are called the same.
+    """
+
+    def __init__(self, process: str) -> None:
+        self._process = process
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in REGISTRY.collect():
+            metric.samples = [
+                each._replace(labels={**each.labels, "process": self._process}) for each in metric.samples
+            ]
+            yield metric
+
+
 def write(settings: Settings, process: str) -> None:
-    """Write this process's metrics to `home/metrics/<process>.prom`, at once and whole."""
-    folder = settings.home / "metrics"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_to_textfile(str(folder / f"facewarden_{process}.prom"), REGISTRY)
+    """Write this process's metrics to `home/metrics/facewarden_<process>.prom`, at once and whole.
+
+    Each sample has the label `process`.
+    """
+    file = _file(settings, process)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    named = CollectorRegistry()
+    named.register(_Named(process))
+    write_to_textfile(str(file), named)
+
+
+def forget(settings: Settings, process: str) -> None:
+    """Remove what `write` wrote, once the process ends whose name no other one will have."""
+    _file(settings, process).unlink(missing_ok=True)
+
+
+def _file(settings: Settings, process: str) -> Path:
+    return settings.home / "metrics" / f"facewarden_{process}.prom"

@@ -11,7 +11,8 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -57,6 +58,7 @@ class QueueWorker(SimpleWorker):
     suspension_asked_at = float("-inf")  # time.monotonic()
     said: str | None = None  # the state that Redis was told last
     stop_seconds = 20.0  # WorkerSettings.stop_seconds
+    write_metrics: Callable[[], None] | None = None  # with each heartbeat
 
     def work(self, *arguments: Any, **options: Any) -> bool:
         ended = threading.Event()
@@ -163,6 +165,11 @@ class QueueWorker(SimpleWorker):
                 self.connection.expire(self.key, WORKER_TTL_SECONDS)
             except RedisError as error:
                 log.warning("heartbeat missed", reason=str(error))
+            try:
+                if self.write_metrics is not None:
+                    self.write_metrics()
+            except OSError as error:
+                log.warning("metrics not written", reason=str(error))
 
 
 def run_worker(name: str, settings: Settings, *, burst: bool = False, context: Context | None = None) -> int:
@@ -192,7 +199,7 @@ def run_worker(name: str, settings: Settings, *, burst: bool = False, context: C
                 metrics.GPU_BYTES.set_function(torch.cuda.memory_reserved)
             return _work(name, context, burst=burst)
     finally:
-        metrics.write(settings, f"worker_{name}_{os.getpid()}")
+        metrics.forget(settings, _metrics_name(name))
 
 
 def _work(name: str, context: Context, *, burst: bool) -> int:
@@ -225,6 +232,10 @@ def _exit_now(number: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
+def _metrics_name(name: str) -> str:
+    return f"worker_{name}_{os.getpid()}"
+
+
 def _worker(name: str, context: Context) -> QueueWorker:
     connection = context.redis
     worker = QueueWorker(
@@ -240,4 +251,5 @@ def _worker(name: str, context: Context) -> QueueWorker:
     )
     worker.take_turns(context.settings.shares.by_priority())
     worker.stop_seconds = context.settings.worker.stop_seconds
+    worker.write_metrics = partial(metrics.write, context.settings, _metrics_name(name))
     return worker

@@ -57,6 +57,7 @@ def watch_streams(settings: Settings) -> None:
                     written = time.monotonic()
         finally:
             service.close()
+            metrics.forget(settings, f"streams_{os.getpid()}")
     context.engine.dispose()
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -234,3 +235,25 @@ def test_a_killed_worker_is_soon_forgotten(system: Settings) -> None:
     worker.heartbeat()
     assert worker.connection.ttl(worker.key) > worker.dequeue_timeout, "an idle one must not be forgotten"
     worker.register_death()
+
+
+@pytest.mark.usefixtures("engine")
+def test_metrics_are_written_while_it_works_and_gone_with_it(
+    system: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process.os, "nice", lambda by: by)
+    worker = process._worker(queues.EXPLAIN, Context.of(system))
+    monkeypatch.setattr(process, "HEARTBEAT_SECONDS", 0.01)
+    name = f"worker_explain_{os.getpid()}"
+    written = system.home / "metrics" / f"facewarden_{name}.prom"
+    over = threading.Event()
+    beating = threading.Thread(target=worker._beat, args=(over,))
+    beating.start()
+    try:
+        until(written.exists, "the first metrics are written")
+    finally:
+        over.set()
+        beating.join()
+    assert f'facewarden_faces_total{{process="{name}"}}' in written.read_text()
+    assert process.run_worker(queues.EXPLAIN, system, burst=True) == 0
+    assert not written.exists()
