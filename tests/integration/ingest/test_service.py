@@ -72,7 +72,7 @@ def test_kill_9_flushall_and_sigterm(site: Site, start: Callable[[], subprocess.
     second.send_signal(signal.SIGTERM)
     assert ended(second) == 0
     metrics = (site.settings.home / "metrics" / "facewarden_ingest.prom").read_text()
-    (brought_back,) = re.findall(r'repairs_total\{kind="enqueued"\} (\S+)', metrics)
+    (brought_back,) = re.findall(r'repairs_total\{kind="enqueued",process="ingest"\} (\S+)', metrics)
     assert float(brought_back) >= 20
     assert [screening.attempt for screening in site.screenings()] == [1] * 21
 
