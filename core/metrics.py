@@ -5,7 +5,10 @@ One registry a process is enough: workers run their jobs without a fork (worker.
 process counts nothing.
 """
 
+import os
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, write_to_textfile
@@ -103,22 +106,43 @@ class _Named(Collector):
             yield metric
 
 
-def write(settings: Settings, process: str) -> None:
-    """Write this process's metrics to `home/metrics/facewarden_<process>.prom`, at once and whole.
+def own_name(kind: str) -> str:
+    """What this process is called in its file and its samples: `kind`, its machine and its process id.
 
-    Each sample has the label `process`.
+    Several processes of a kind, on several machines, may share a home.
     """
-    file = _file(settings, process)
+    return f"{kind}_{socket.gethostname()}_{os.getpid()}"
+
+
+def write(settings: Settings, kind: str) -> None:
+    """Write this process's metrics to `home/metrics/facewarden_<own name>.prom`, at once and whole.
+
+    Each sample has the label `process`, the same name. The files of this machine's processes that were killed
+    are removed: what they last said would be read for ever.
+    """
+    file = _file(settings, kind)
     file.parent.mkdir(parents=True, exist_ok=True)
+    for other in file.parent.glob(f"facewarden_*_{socket.gethostname()}_*.prom"):
+        if not _lives(other.stem.rpartition("_")[2]):
+            other.unlink(missing_ok=True)
     named = CollectorRegistry()
-    named.register(_Named(process))
+    named.register(_Named(own_name(kind)))
     write_to_textfile(str(file), named)
 
 
-def forget(settings: Settings, process: str) -> None:
-    """Remove what `write` wrote, once the process ends whose name no other one will have."""
-    _file(settings, process).unlink(missing_ok=True)
+def forget(settings: Settings, kind: str) -> None:
+    """Remove what `write` wrote, once this process ends: no other one will have its name."""
+    _file(settings, kind).unlink(missing_ok=True)
 
 
-def _file(settings: Settings, process: str) -> Path:
-    return settings.home / "metrics" / f"facewarden_{process}.prom"
+def _file(settings: Settings, kind: str) -> Path:
+    return settings.home / "metrics" / f"facewarden_{own_name(kind)}.prom"
+
+
+def _lives(process_id: str) -> bool:
+    with suppress(PermissionError):  # there is one, another user's
+        try:
+            os.kill(int(process_id), 0)
+        except (ProcessLookupError, ValueError):
+            return False
+    return True

@@ -101,6 +101,7 @@ class _Upkeep:
     def stop(self) -> None:
         self._sweep.stop()
         self._duty.leave()
+        metrics.forget(self._settings, "ingest")
 
     def _reconcile(self) -> None:
         if self._duty.mine():

@@ -35,6 +35,7 @@ def deliver(settings: Settings) -> None:
     with shown(settings, "deliver"):
         _send(courier, _Upkeep(settings, courier), settings.webhooks.poll_seconds, stop)
     courier.stop()
+    metrics.forget(settings, "deliver")
     engine.dispose()
 
 

@@ -199,7 +199,7 @@ def run_worker(name: str, settings: Settings, *, burst: bool = False, context: C
                 metrics.GPU_BYTES.set_function(torch.cuda.memory_reserved)
             return _work(name, context, burst=burst)
     finally:
-        metrics.forget(settings, _metrics_name(name))
+        metrics.forget(settings, f"worker_{name}")
 
 
 def _work(name: str, context: Context, *, burst: bool) -> int:
@@ -232,10 +232,6 @@ def _exit_now(number: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def _metrics_name(name: str) -> str:
-    return f"worker_{name}_{os.getpid()}"
-
-
 def _worker(name: str, context: Context) -> QueueWorker:
     connection = context.redis
     worker = QueueWorker(
@@ -251,5 +247,5 @@ def _worker(name: str, context: Context) -> QueueWorker:
     )
     worker.take_turns(context.settings.shares.by_priority())
     worker.stop_seconds = context.settings.worker.stop_seconds
-    worker.write_metrics = partial(metrics.write, context.settings, _metrics_name(name))
+    worker.write_metrics = partial(metrics.write, context.settings, f"worker_{name}")
     return worker

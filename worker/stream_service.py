@@ -1,6 +1,5 @@
 """The process that watches live streams: claims them, looks at them in turn, writes down what it sees."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -53,11 +52,11 @@ def watch_streams(settings: Settings) -> None:
             while not stop.is_set():
                 service.step()
                 if time.monotonic() - written > METRICS_SECONDS:
-                    metrics.write(settings, f"streams_{os.getpid()}")
+                    metrics.write(settings, "streams")
                     written = time.monotonic()
         finally:
             service.close()
-            metrics.forget(settings, f"streams_{os.getpid()}")
+            metrics.forget(settings, "streams")
     context.engine.dispose()
 
 

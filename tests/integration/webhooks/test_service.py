@@ -63,6 +63,8 @@ def test_sigkill_loses_no_event(settings: Settings, start: Start) -> None:
             held = WebhookDelivery.lease_owner.is_not(None)
             session.execute(update(WebhookDelivery).where(held).values(lease_expires_at=expired))
         second = start()
+        files = settings.home / "metrics"
+        until(lambda: len(list(files.iterdir())) == 1, "the second's metrics, and not those of the killed")
 
         def all_there() -> bool:
             with reading(engine) as session:
@@ -71,6 +73,7 @@ def test_sigkill_loses_no_event(settings: Settings, start: Start) -> None:
         until(all_there, "everything is delivered", moving=lambda: receiver.requests)
         second.send_signal(signal.SIGTERM)
         assert ended(second) == 0
+    assert not list(files.iterdir())
     assert receiver.requests == 18 + 4  # four came twice, under ids that the receiver knew
     assert receiver.faults == []
     assert len(receiver.events) == 18

