@@ -4,6 +4,12 @@ Every write by a worker is one conditional UPDATE on (id, attempt, owner, status
 token: taking a row back, or requesting it again, raises it, so that a slower worker's write matches no row.
 Leases are timed by the database's clock alone: the workers' clocks may differ.
 
+Claims and renewals do not wait for the disk (storage.durability). A crash of the database may undo them: the
+row waits again under the same attempt, and another worker may claim it. The one before is out all the same:
+its owner no longer stands in the row, and each process is an owner of its own with one job at a time. A
+stored verdict waited for the disk with all that was committed before it, its claim too, so no finished row
+comes back as one that waits.
+
 The attempt says nothing about the row itself: failures that it may have caused are counted separately, as
 `failures`, starting from zero whenever the row is requested again.
 
@@ -25,6 +31,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from core.errors import FacewardenError, StaleAttempt
 from core.priorities import Priority
 from storage import clock
+from storage.durability import Unhurried
 from storage.rows import table_of
 from storage.tables import FlaggedFrame, Screening
 
@@ -126,7 +133,7 @@ class Leases(ABC, Generic[Row, Claimed]):
         self, session: Session, claimed: Claimed, *, lease_seconds: float, now: datetime | None = None
     ) -> bool:
         """Extend the lease; False if it was lost."""
-        statement = self.held.values(lease_expires_at=clock.after(lease_seconds, now))
+        statement = self.held.where(Unhurried()).values(lease_expires_at=clock.after(lease_seconds, now))
         return session.execute(statement, _held_by(claimed)).first() is not None
 
     def hold(self, session: Session, claimed: Claimed, values: dict[str, Any], statement: Any = None) -> Any:
@@ -239,6 +246,7 @@ class Leases(ABC, Generic[Row, Claimed]):
                 self.column("attempt") == bindparam("held_attempt"),
                 self.column("status") == self.waiting,
                 self.column("lease_owner").is_(None),
+                Unhurried(),
             )
             .values(
                 {

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
+from storage.durability import Unhurried
 from storage.tables import Base
 
 PLACE = "place"  # of a row among those inserted
@@ -51,7 +52,12 @@ def last_of(value: Column[Any], *, where: Column[Any], equals: Column[Any]) -> A
 
 
 def add(
-    session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]], *, first_of: str | None = None
+    session: Session,
+    model: type[Base],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    first_of: str | None = None,
+    unhurried: bool = False,
 ) -> list[int]:
     """Insert the rows, which all name the same columns; returns their first primary keys, in their order.
 
@@ -59,6 +65,8 @@ def add(
 
     With `first_of`, the name of a column of which all rows have the same value, none is inserted where the
     table already has one with that value.
+
+    `unhurried`: their transaction does not wait for the disk (storage.durability).
 
     PostgreSQL gets them as one value. As one for each column of each row, psycopg looks for all of them in
     the text of the statement each time, which takes longer than everything else that a screening stores.
@@ -72,7 +80,7 @@ def add(
             return []
         inserted = insert(table).returning(key, sort_by_parameter_order=True)
         return list(session.scalars(inserted, list(map(dict, rows))))
-    statement = _from_json(table, tuple(rows[0]), first_of)
+    statement = _from_json(table, tuple(rows[0]), first_of, unhurried)
     placed = [{**_as_json(row), PLACE: place} for place, row in enumerate(rows)]
     return sorted(session.scalars(statement, {"given": placed}))  # numbered in the order of their places
 
@@ -92,7 +100,7 @@ def recordset(name: str, types: Mapping[str, TypeEngine[Any]]) -> TableValuedAli
 
 
 @lru_cache(maxsize=32)
-def _from_json(table: Table, names: tuple[str, ...], first_of: str | None) -> Insert:
+def _from_json(table: Table, names: tuple[str, ...], first_of: str | None, unhurried: bool) -> Insert:
     packed = {name for name in names if isinstance(table.c[name].type, LargeBinary)}
     types = {name: Text() if name in packed else table.c[name].type for name in names}
     given = recordset("given", types)
@@ -101,5 +109,7 @@ def _from_json(table: Table, names: tuple[str, ...], first_of: str | None) -> In
     if first_of:
         there = table.alias()
         chosen = chosen.where(~exists().where(there.c[first_of] == given.c[first_of]))
+    if unhurried:
+        chosen = chosen.where(Unhurried())
     (key, *_) = table.primary_key.columns
     return insert(table).from_select(names, chosen, include_defaults=False).returning(key)

@@ -1,4 +1,4 @@
-"""The hashes of videos' frames."""
+"""The hashes of videos' frames. Storing them waits for no disk: they can be computed again."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from storage.tables import FrameHashRow
 def keep_first(session: Session, video_id: int, hashes: Sequence[FrameHash]) -> list[int]:
     """Store the hashes of a video that has none, in one statement; their numbers. If it has some, none is."""
     rows_of = [{"video_id": video_id, **vars(each)} for each in hashes]
-    return rows.add(session, FrameHashRow, rows_of, first_of="video_id")
+    return rows.add(session, FrameHashRow, rows_of, first_of="video_id", unhurried=True)
 
 
 def keep(session: Session, video_id: int, hashes: Sequence[FrameHash]) -> list[int]:

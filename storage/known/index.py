@@ -7,8 +7,14 @@ latest ones, which are not in those tables yet, are compared one and all.
 
 SQL is the truth. The index follows the table by its numbers, which are given out once; a row that is gone
 since stays in memory until the tables are built again, so whoever searches looks the rows up (or finds none).
+
+The one exception: hashes do not wait for the disk (storage.durability), and a crash of the database that
+loses the last rows also forgets that their numbers were given out. So the newest row is looked at each
+time: whether it is still the same. If not, what was read in the minute before is forgotten and read again.
+Perhaps the row was only erased; then that was for nothing.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +25,7 @@ from sqlalchemy import ColumnElement, Integer, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.known import HASH_BITS, HASH_BYTES
+from storage.durability import LOSABLE_SECONDS
 from storage.tables import FrameHashRow
 
 PARTS = 16  # of 16 bits each
@@ -34,7 +41,7 @@ LATEST_ROWS = 20_000  # that are compared one and all: a third of a millisecond
 LATEST_PART = 8  # or one in so many of those in the tables
 
 _COLUMNS = FrameHashRow.__table__.c
-_LATER = _COLUMNS.id > bindparam("after")
+_LATER = _COLUMNS.id >= bindparam("start")
 
 
 def _page(which: ColumnElement[bool]) -> Select[Any]:
@@ -43,8 +50,8 @@ def _page(which: ColumnElement[bool]) -> Select[Any]:
 
 
 # Built once: they run for each video.
-_AFTER = _page(_LATER)
-_AFTER_AND_MISSING = _page(_LATER | _COLUMNS.id.in_(bindparam("missing", expanding=True)))
+_FROM = _page(_LATER)
+_FROM_AND_MISSING = _page(_LATER | _COLUMNS.id.in_(bindparam("missing", expanding=True)))
 
 Ids = NDArray[np.int64]
 Words = NDArray[np.uint64]
@@ -70,41 +77,65 @@ class HashIndex:
         self._late_ids: Ids = np.empty(0, np.int64)
         self._late_words: Words = np.empty((0, 4), np.uint64)
         self._highest = 0  # number read so far
+        self._newest: bytes | None = None  # the hash of that number, where it is to be looked at
         self._missing: set[int] = set()  # lower numbers that no row has had yet
+        self._settled = 0  # `_highest` at least LOSABLE_SECONDS before the rows were last followed
+        self._mark = float("-inf"), 0  # time.monotonic(), and what was the highest then: settled next
 
     def __len__(self) -> int:
         return len(self._ids) + len(self._late_ids)
 
     def follow(self, session: Session) -> None:
         """Read what was added to the table since."""
-        highest, missing = self._highest, self._missing
+        if not self._read(session):
+            self._forget_losable()
+            self._read(session)
+        now = time.monotonic()
+        if now - self._mark[0] >= LOSABLE_SECONDS:
+            self._settled, self._mark = self._mark[1], (now, self._highest)
+
+    def _read(self, session: Session) -> bool:
+        """False, and nothing is read, if the newest row is not what it was."""
+        highest, missing, same = self._highest, self._missing, self._newest is None
         ids: list[int] = []
         packed: list[bytes] = []
         for id_, pdq in self._added(session):
+            same = same or (id_ == highest and pdq == self._newest)
             if id_ > highest or id_ in missing:
                 ids.append(id_)
                 packed.append(pdq)
-        if ids:
+        if ids and same:
             self.add(np.array(ids, np.int64), np.frombuffer(b"".join(packed), np.uint8))
             floor = max(0, self._highest - UNSETTLED)
             passed = range(max(highest, floor) + 1, self._highest)
             self._missing = {id_ for id_ in missing.union(passed).difference(ids) if id_ > floor}
+        return same
+
+    def _forget_losable(self) -> None:
+        """Forget what a crash can have lost, or had replaced, since the newest row was last seen."""
+        early, late = self._ids <= self._settled, self._late_ids <= self._settled
+        self._late_ids, self._late_words = self._late_ids[late], self._late_words[late]
+        if not early.all():
+            self._ids, self._words = self._ids[early], self._words[early]
+            self._build()
+        self._missing = {id_ for id_ in self._missing if id_ <= self._settled}
+        self._highest, self._newest = self._settled, None
 
     def _added(self, session: Session) -> Iterator[tuple[int, bytes]]:
-        """Numbers and hashes of the rows that may be new, by number: as a rule few, so page by page."""
-        after, missing = self._highest, self._missing
+        """Numbers and hashes of the rows that may be new, by number: the newest, and as a rule few more."""
+        start, missing = self._highest, self._missing
         if len(missing) > MOST_ASKED:
-            after, missing = min(missing) - 1, set()
-        query: Select[Any] = _AFTER
-        asked: dict[str, Any] = {"after": after, "most": READ_ROWS}
+            start, missing = min(missing), set()
+        query: Select[Any] = _FROM
+        asked: dict[str, Any] = {"start": start, "most": READ_ROWS}
         if missing:
-            query, asked["missing"] = _AFTER_AND_MISSING, sorted(missing)
+            query, asked["missing"] = _FROM_AND_MISSING, sorted(missing)
         while True:
             page = session.execute(query, asked).all()
             yield from ((row.id, row.pdq) for row in page)
             if len(page) < READ_ROWS:
                 return
-            query, asked = _AFTER, {"after": page[-1].id, "most": READ_ROWS}
+            query, asked = _FROM, {"start": page[-1].id + 1, "most": READ_ROWS}
 
     def add(self, ids: Ids, hashes: NDArray[np.uint8]) -> None:
         """Take rows in.
@@ -114,7 +145,9 @@ class HashIndex:
             hashes: n x 32 bytes, in one row.
         """
         words = hashes.reshape(len(ids), HASH_BYTES).view(np.uint64)
-        self._highest = max(self._highest, int(ids.max()))
+        last = int(ids.argmax())
+        if ids[last] > self._highest:
+            self._highest, self._newest = int(ids[last]), words[last].tobytes()
         self._late_ids = np.concatenate([self._late_ids, ids])
         self._late_words = np.concatenate([self._late_words, words])
         if len(self._late_ids) > max(LATEST_ROWS, len(self._ids) // LATEST_PART):
