@@ -81,7 +81,7 @@ SWEPT = Counter("facewarden_swept_objects_total", "Objects removed by the sweep.
 SWEPT_BYTES = Counter("facewarden_swept_bytes_total", "Bytes removed by the sweep.", registry=REGISTRY)
 STAGE_SECONDS = Histogram(
     "facewarden_stage_seconds",
-    "Seconds per stage: of screening one video, or of explaining one frame.",
+    "Seconds per stage of screening one video (some run side by side), or of explaining one frame.",
     ["stage"],
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300),
     registry=REGISTRY,

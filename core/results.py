@@ -133,7 +133,7 @@ class ScreeningResult:
     probe: Mapping[str, Any]  # container, codec, size, duration
     provenance: Mapping[str, Any]  # as core.provenance.Provenance stores it
     provenance_stated: Stated
-    timings: Mapping[str, float]  # seconds per stage
+    timings: Mapping[str, float]  # seconds per stage, some of which run beside each other, and "total"
     tracks: Sequence[TrackResult]
     faces: Sequence[FaceResult]
     flagged_frames: Sequence[FlaggedFrameResult]  # the most suspicious first

@@ -315,7 +315,9 @@ class VideoDetail(_Given):
     )
     probe: dict[str, Any] | None = Field(description="Container, codec, size, duration.")
     provenance: Provenance | None = Field(description="Null where it was not looked for yet.")
-    timings: dict[str, Any] | None = Field(description="Seconds per stage.")
+    timings: dict[str, Any] | None = Field(
+        description="Seconds per stage, some of which run side by side, and in all (`total`)."
+    )
     tracks: list[Track]
     flagged_frames: list[FlaggedFrame]
     kept: Kept

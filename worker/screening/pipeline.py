@@ -1,14 +1,14 @@
 """The pipeline: decode, hash, detect, crop, classify, track, aggregate, on one page.
 
-The decoder runs ahead in a process of its own while this one detects and classifies. Frames are dropped as
-soon as their faces are cropped; only the few most suspicious pictures are kept (worker.screening.evidence).
+The decoder runs ahead in a process of its own, and the next batch's faces are found in a thread of its own
+while those of this one are classified. Frames are dropped as soon as their faces are cropped; only the few
+most suspicious pictures are kept (worker.screening.evidence).
 """
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 from core.model_version import ModelVersion
@@ -27,11 +27,13 @@ from worker.screening.aggregation import (
     flagged_stretches,
     resemblance,
 )
-from worker.screening.evidence import Candidate, Evidence, in_turn, jpeg, png, worth_keeping
+from worker.screening.ahead import ahead
+from worker.screening.evidence import Candidate, Evidence, in_turn, png, worth_keeping
 from worker.screening.faces import classify, cut_out
 from worker.screening.frame_hashes import FrameHashes
 from worker.screening.judging import by_track, judged
 from worker.screening.memory import TRIM_EVERY, give_back
+from worker.screening.pictures import Pictures
 from worker.screening.poster import Poster
 from worker.screening.screened import Screened
 from worker.screening.shadow import Shadow
@@ -39,6 +41,9 @@ from worker.screening.tracks import Tracker, describe
 from worker.screening.turning import Turner
 
 STAGES = ("decode", "hash", "detect", "crop", "classify", "track", "aggregate")
+
+# Of one batch of frames, 200 MB: two batches are under way at a time, and a frame may have 100 MB.
+MOST_PIXELS = 64_000_000
 
 Progress = Callable[[int, int], None]  # samples done, samples expected
 
@@ -58,7 +63,7 @@ class _Run:
     candidates: list[Candidate] = field(default_factory=list)
     unclassified: list[Candidate] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
-    pictures: dict[int, bytes] = field(default_factory=dict)  # JPEG by sample, while worth keeping
+    pictures: Pictures = field(default_factory=Pictures)  # of the frames that are worth keeping
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -106,17 +111,16 @@ class Pipeline:
         with self.reader(path, self.settings.decode, self.settings.sampling, name=name) as reader:
             poster = Poster(reader.probe.expected_samples)
             run = _Run(hashes=FrameHashes(self.settings.known), shadow=shadow, poster=poster)
-            for frames in self._decode(reader, run):
-                heartbeat()
-                self._hash(frames, run)
-                faces = self._detect(frames, run)
-                cropped = self._crop(frames, faces, run)
-                self._classify(run, finish=False)
-                self._track(frames, cropped, run)
-                self._forget(run)
-                self._give_back(len(frames))
-                if progress is not None:
-                    progress(frames[-1].index + 1, reader.probe.expected_samples)
+            with ahead(self._looked_at(reader, run)) as batches:
+                for frames, faces in batches:
+                    heartbeat()
+                    self._forget(run)
+                    cropped = self._crop(frames, faces, run)
+                    self._classify(run, finish=False)
+                    self._track(frames, cropped, run)
+                    self._give_back(len(frames))
+                    if progress is not None:
+                        progress(frames[-1].index + 1, reader.probe.expected_samples)
             heartbeat()
             self._classify(run, finish=True)
             if reader.report is None:
@@ -141,15 +145,31 @@ class Pipeline:
                 timings={stage: round(seconds, 4) for stage, seconds in run.seconds.items()},
             )
 
+    def _looked_at(self, reader: VideoReader, run: _Run) -> Iterator[tuple[list[Frame], list[list[Face]]]]:
+        """Batches of frames, each with its faces."""
+        for frames in self._decode(reader, run):
+            self._hash(frames, run)
+            yield frames, self._detect(frames, run)
+
     def _decode(self, reader: VideoReader, run: _Run) -> Iterator[list[Frame]]:
         """Batches of frames; the time is that spent waiting for the decoder."""
         frames = iter(reader)
         while True:
             with run.stage("decode"):
-                batch = list(islice(frames, self.settings.detection.batch_size))
+                batch = self._batch(frames)
             if not batch:
                 return
             yield batch
+
+    def _batch(self, frames: Iterator[Frame]) -> list[Frame]:
+        batch: list[Frame] = []
+        pixels = 0
+        for frame in frames:
+            batch.append(frame)
+            pixels += frame.size[0] * frame.size[1]
+            if len(batch) == self.settings.detection.batch_size or pixels >= MOST_PIXELS:
+                break
+        return batch
 
     def _hash(self, frames: list[Frame], run: _Run) -> None:
         """What the frames look like, to recognise the video by."""
@@ -177,7 +197,7 @@ class Pipeline:
                 candidates = cut_out(frame, found, version, self.settings.quality)
                 usable = [candidate for candidate in candidates if candidate.quality.rejection is None]
                 if usable:
-                    run.pictures[frame.index] = jpeg(frame.image)
+                    run.pictures.add(frame.index, frame.image)
                     if run.shadow is not None:
                         run.shadow.add(frame, usable, like=(version.crop.margin, version.input_size))
                 run.poster.look(frame, candidates)
@@ -218,8 +238,7 @@ class Pipeline:
         for candidate in run.candidates:
             if id(candidate) not in kept:
                 candidate.crop = None
-        frames = {candidate.frame for candidate in wanted}
-        run.pictures = {frame: coded for frame, coded in run.pictures.items() if frame in frames}
+        run.pictures.keep({candidate.frame for candidate in wanted})
 
     def _give_back(self, samples: int) -> None:
         self._untrimmed += samples
@@ -265,7 +284,7 @@ class Pipeline:
             Evidence(
                 face=numbers[id(one)],
                 score=version.calibration.probability(one.logit),
-                image=run.pictures[one.frame],
+                image=run.pictures.jpeg(one.frame),
                 crop=png(one.crop),
             )
             for one in ranked[: scoring.flagged_frames]

@@ -56,7 +56,8 @@ def sharpness(crop: Image) -> float:
     gray = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     if gray.shape != (SHARPNESS_SIZE, SHARPNESS_SIZE):
         gray = cv2.resize(gray, (SHARPNESS_SIZE, SHARPNESS_SIZE), interpolation=cv2.INTER_AREA)
-    return float(cv2.Laplacian(gray, cv2.CV_64F).var())
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(gray, cv2.CV_64F))
+    return float(deviation.item()) ** 2
 
 
 def yaw(landmarks: Landmarks) -> float:

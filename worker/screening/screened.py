@@ -31,7 +31,7 @@ class Screened:
     hashes: Sequence[FrameHash] = ()  # of frames, by time: what the video looks like
     shadow: ShadowResult | None = None  # another classifier's answer; None: none was asked, or it failed
     poster: bytes | None = None  # a small JPEG of the clearest frame
-    timings: dict[str, float]  # seconds per stage, and "total"
+    timings: dict[str, float]  # seconds per stage, some of which run beside each other, and "total"
 
     @property
     def verdict(self) -> Verdict:

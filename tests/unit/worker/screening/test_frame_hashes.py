@@ -2,6 +2,7 @@
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -54,6 +55,19 @@ def test_a_coded_and_shrunken_picture_keeps_its_hash_and_another_has_another() -
     assert distance(whole.pdq, hash_frame(worn, 0.0).pdq) < 31
     assert distance(whole.mirrored, hash_frame(worn[:, ::-1].copy(), 0.0).pdq) < 31
     assert distance(whole.pdq, hash_frame(data.coffee(), 0.0).pdq) > 80
+
+
+@pytest.mark.parametrize(
+    ("size", "bits"),
+    [((1920, 1080), 2), ((1080, 1920), 2), ((1280, 720), 2), ((3840, 2160), 2), ((1921, 1081), 6)],
+)
+def test_a_large_picture_has_the_hash_of_its_small_copy(size: tuple[int, int], bits: int) -> None:
+    """Scaled in two steps or in one: hardly a bit of 256 differs."""
+    large = cv2.resize(data.astronaut(), size, interpolation=cv2.INTER_CUBIC)
+    once = cv2.resize(large, (512, 512), interpolation=cv2.INTER_AREA)
+    found, expected = hash_frame(large, 0.0), hash_frame(once, 0.0)
+    assert distance(found.pdq, expected.pdq) <= bits
+    assert distance(found.mirrored, expected.mirrored) <= bits
 
 
 def test_flat_frames_and_repetitions_are_left_out() -> None:

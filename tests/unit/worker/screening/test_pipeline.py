@@ -281,7 +281,18 @@ def test_the_caller_can_stop_it_between_batches(small_batches: Settings, clip: P
     pipeline = Pipeline(small_batches, detector, BrightnessClassifier())  # type: ignore[arg-type]
     with pytest.raises(TimeoutError, match="enough"):
         pipeline.screen(clip, heartbeat=heartbeat)
-    assert detector.batches == [3, 1]
+    assert len(detector.seen) <= 10  # at most two batches more were being looked at meanwhile
+
+
+def test_large_frames_come_in_smaller_batches(
+    small_batches: Settings, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory holds two batches at a time, whatever the size of their frames."""
+    monkeypatch.setattr("worker.screening.pipeline.MOST_PIXELS", 2 * WIDTH * HEIGHT)
+    detector = KnownDetector(face(LEFT))
+    screened = screen(small_batches, clip, detector, BrightnessClassifier())
+    assert detector.batches == [2, 1, *[2] * 9]
+    assert screened.report.taken == 20
 
 
 def test_the_decoders_errors_name_the_file_as_the_caller_does(
