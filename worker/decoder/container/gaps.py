@@ -4,6 +4,9 @@ fragments, sound that stops.
 A wait between two frames is a hole only where one of these is found; see `worker.decoder.video.timeline`.
 """
 
+from bisect import bisect_left
+from collections.abc import Sequence
+
 from av.packet import Packet
 from av.stream import Stream
 
@@ -24,12 +27,13 @@ MOST_SILENCES = 10_000  # kept; a hostile file may have as many as packets
 class Gaps:
     """Is given every packet of a file, in file order."""
 
-    def __init__(self, demuxer: str, boxes: Mp4Boxes) -> None:
-        """`demuxer` is libav's name of it."""
+    def __init__(self, demuxer: str, boxes: Mp4Boxes, holes: Sequence[int] = ()) -> None:
+        """`demuxer` is libav's name of it; `holes` are places in the file that are known before."""
         self.silences: list[tuple[float, float]] = []  # begin and end, in seconds, ascending
         self._strange = STRANGE_BYTES.get(demuxer)
         self._exclusive = demuxer == "flv"
         self._boxes = boxes
+        self._holes = holes  # bytes from the beginning, ascending
         self._covered: int | None = None  # bytes up to the end of the furthest packet so far
         self._usual = 0.0  # bytes between two packets, a running mean
         self._breaks = 0  # so far
@@ -44,6 +48,9 @@ class Gaps:
         place = packet.pos
         if self._boxes.fragmented:
             return None if place is None else self._boxes.missing_before(place)
+        if place is not None and self._holes:
+            self._breaks = bisect_left(self._holes, place)
+            return self._counts(packet)
         if self._strange is None or place is None:
             return False
         if self._covered is not None:
@@ -54,6 +61,10 @@ class Gaps:
             else:
                 self._usual += (between - self._usual) / RUNNING
         self._covered = max(self._covered or 0, place + packet.size)
+        return self._counts(packet)
+
+    def _counts(self, packet: "Packet[Stream]") -> bool:
+        """Whether there was a break since the stream's latest packet."""
         known = self._known.get(packet.stream_index, self._breaks)
         self._known[packet.stream_index] = self._breaks
         return known != self._breaks

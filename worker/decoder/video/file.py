@@ -18,6 +18,7 @@ from worker.decoder.container.gaps import Gaps
 from worker.decoder.container.mp4_boxes import Mp4Boxes
 from worker.decoder.container.opening import MediaBytes, log_of_opening, open_container, packets
 from worker.decoder.container.scrambling import scrambled_share
+from worker.decoder.container.transport_packets import find_holes
 from worker.decoder.protocol import Request, too_many_pixels
 from worker.decoder.video.picture_stream import Container, PictureStream
 
@@ -69,6 +70,7 @@ class VideoFile:
         self.container = self._open()
         self._boxes = Mp4Boxes(file, self.format == "mov")
         scrambled = self._check_encryption(file)
+        self._holes = find_holes(file, heartbeat) if self.format == "mpegts" else []
         pictures = self._choose()
         self._list_packets(pictures, scrambled, heartbeat)
         self._file.check()
@@ -189,7 +191,7 @@ class VideoFile:
         ticks = [float(stream.time_base or 0) for stream in streams]
         sound = {stream.index for stream in streams if stream.type == "audio"}
         listed = {each.index: each for each in pictures}
-        gaps, end = Gaps(self.format, self._boxes), 0.0
+        gaps, end = Gaps(self.format, self._boxes, self._holes), 0.0
         for count, packet in enumerate(packets(self.container, streams)):
             if count % ALIVE_EVERY == 0:
                 heartbeat()

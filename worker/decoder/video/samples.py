@@ -141,6 +141,8 @@ class SampleDecoder:
     def _decode(self, packet: "Packet[Stream]", number: int) -> None:
         if packet.is_corrupt:  # the demuxer saw that bytes are missing, maybe whole packets after this one
             self._error_at = number
+        if self._timeline.frames_missing_before(number):  # libav does not always notice
+            self._error_at = max(self._error_at, number - 1)
         if self._timeline.is_disposable(number) and number not in self._wanted:
             return
         self._describe(number)

@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from heapq import nlargest, nsmallest
 from itertools import pairwise
 
@@ -52,6 +52,7 @@ class Timeline:
         self._flags = bytearray()
         self._keys: list[int] = []
         self._breaks: list[int] = []  # packets before which something is missing in the file
+        self._gone: frozenset[int] = frozenset()  # of these, before which frames are missing too
         self._descriptions: list[
             tuple[int, bytes]
         ] = []  # from which packet on, and the extradata for the decoder
@@ -136,6 +137,8 @@ class Timeline:
         numbers = [n for n in shown if not self._flags[n] & _ENCRYPTED]
         self.encrypted = 1 - len(numbers) / max(len(shown), 1)
         self.frames = sorted(numbers, key=self._times.__getitem__)
+        found = [self._break_between(before, after) for before, after, _ in self._long_waits()]
+        self._gone = frozenset(each for each in found if each is not None)
         if self._times and (not self._keys or self._keys[0] != 0):
             self._keys.insert(0, 0)  # a recording that starts midway: decoding starts there anyway
 
@@ -192,6 +195,10 @@ class Timeline:
         flags = self._flags[number]
         return bool(flags & _DISPOSABLE) and flags >> _LAYER_SHIFT == self._top_layer
 
+    def frames_missing_before(self, number: int) -> bool:
+        """Whether frames on which packet `number` may depend are missing in the file."""
+        return number in self._gone
+
     def description(self, number: int) -> bytes | None:
         """The extradata in force at packet `number`; None for the stream's own."""
         at = bisect_right(self._descriptions, number, key=lambda each: each[0]) - 1
@@ -247,24 +254,37 @@ class Timeline:
         Args:
             silences: begin and end, in seconds and ascending, of what is missing in the sound.
         """
-        lengths = self._lengths()
         span = self.span()
-        if not lengths or span <= 0:
+        if span <= 0:
             return 0.0
-        usual = sorted(lengths)[len(lengths) // 2]
-        shortest = max(HOLE_SECONDS / self.tick, HOLE_FRAMES * usual)
-        holes = 0.0
-        for (before, after), length in zip(pairwise(self.frames), lengths, strict=True):
-            if length > shortest and (
-                self._breaks_off(before, after) or self._is_silent(before, after, silences)
-            ):
-                holes += length - usual
+        usual = self._usual_length()
+        holes = sum(
+            length - usual
+            for before, after, length in self._long_waits()
+            if self._break_between(before, after) is not None or self._is_silent(before, after, silences)
+        )
         return min(holes / span, 1 - 1 / len(self.frames))
 
-    def _breaks_off(self, before: int, after: int) -> bool:
+    def _long_waits(self) -> Iterator[tuple[int, int, int]]:
+        """Packets of two frames that follow each other late, and the time between them."""
+        lengths = self._lengths()
+        if not lengths:
+            return
+        shortest = max(HOLE_SECONDS / (self.tick or 1), HOLE_FRAMES * self._usual_length())
+        for (before, after), length in zip(pairwise(self.frames), lengths, strict=True):
+            if length > shortest:
+                yield before, after, length
+
+    def _usual_length(self) -> int:
+        """Between one frame and the next: the median."""
+        lengths = sorted(self._lengths())
+        return lengths[len(lengths) // 2] if lengths else 0
+
+    def _break_between(self, before: int, after: int) -> int | None:
+        """The packet at which the file breaks off between two frames."""
         first, last = min(before, after) - NEAR, max(before, after) + NEAR
         at = bisect_left(self._breaks, first)
-        return at < len(self._breaks) and self._breaks[at] <= last
+        return self._breaks[at] if at < len(self._breaks) and self._breaks[at] <= last else None
 
     def _is_silent(self, before: int, after: int, silences: Sequence[tuple[float, float]]) -> bool:
         start, end = self._times[before] * self.tick, self._times[after] * self.tick

@@ -118,6 +118,21 @@ def test_damage_in_the_middle(media: Media, name: str, gop: int, how: str) -> No
         assert number_in(frames[-1].image) == round(frames[-1].time_seconds * RATE)
 
 
+@pytest.mark.parametrize("counted", [16, 32, 48, 64, 80, 96, 112])
+def test_what_a_transport_streams_counters_do_not_show(media: Media, counted: int) -> None:
+    """They count to 16: where that many packets are lost, nothing after the loss seems to be missing."""
+    content = bytearray(media.video("a.ts", frames=250, options={"g": "1000"}).read_bytes())
+    first = 188 * int(0.4 * len(content) / 188)
+    end, lost = first, 0
+    while lost < counted:
+        lost += bytes(content[end + 1 : end + 3]) in {b"\x01\x00", b"\x41\x00"}  # the pictures' PID
+        end += 188
+    content[first:end] = bytes(end - first)
+    frames, report = read(written(media, "damaged.ts", bytes(content)))
+    assert report.coverage < 0.7
+    assert all(number_in(f.image) == round(f.time_seconds * RATE) for f in frames if not f.damaged)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_damage_anywhere_is_survived(media: Media, seed: int) -> None:
     random = Random(seed)
