@@ -3,6 +3,8 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -100,6 +102,29 @@ def test_a_hash_without_its_job_is_passed_over(redis: Redis, worker: QueueWorker
     enqueue(redis, 2, Priority.NORMAL)
     redis.delete("rq:job:screen-1-1")
     assert pop(worker) == (2, Priority.NORMAL)
+
+
+def test_a_job_takes_three_round_trips(
+    redis: Redis, worker: QueueWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To pop it, to begin it, to end it: RQ's own bookkeeping took most of a job's time."""
+    enqueue(redis, 1, Priority.NORMAL, count=4)
+    sent: list[int] = []  # how many had been sent before each job's work began
+    connection = worker.connection.connection_pool.connection_class
+    send = connection.send_packed_command
+    trips = 0
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal trips
+        trips += 1
+        return send(*arguments, **options)
+
+    monkeypatch.setattr(connection, "send_packed_command", counted)
+    monkeypatch.setattr("worker.jobs.screen", lambda *_: sent.append(trips))
+    monkeypatch.setattr(process, "HEARTBEAT_SECONDS", 3600)
+    worker.work(burst=True, logging_level="WARNING")
+    assert [later - earlier for earlier, later in pairwise(sent)] == [3, 3, 3]
+    assert worker.jobs_done == 4
 
 
 def test_jobs_in_quick_succession_share_a_heartbeat(redis: Redis, worker: QueueWorker) -> None:
