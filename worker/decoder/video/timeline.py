@@ -137,8 +137,9 @@ class Timeline:
         numbers = [n for n in shown if not self._flags[n] & _ENCRYPTED]
         self.encrypted = 1 - len(numbers) / max(len(shown), 1)
         self.frames = sorted(numbers, key=self._times.__getitem__)
-        found = [self._break_between(before, after) for before, after, _ in self._long_waits()]
-        self._gone = frozenset(each for each in found if each is not None)
+        if self._breaks:
+            found = [self._break_between(before, after) for before, after, _ in self._long_waits()]
+            self._gone = frozenset(each for each in found if each is not None)
         if self._times and (not self._keys or self._keys[0] != 0):
             self._keys.insert(0, 0)  # a recording that starts midway: decoding starts there anyway
 
