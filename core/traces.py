@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -52,6 +52,19 @@ def span(name: str, *, parent: str | None = None, **attributes: Attribute) -> It
             entered = trace.use_span(NonRecordingSpan(own))
         with entered, structlog.contextvars.bound_contextvars(trace_id=f"{own.trace_id:032x}"):
             yield
+
+
+@contextmanager
+def within(parent: str) -> Iterator[None]:
+    """What is done meanwhile is a part of the trace that the traceparent `parent` names.
+
+    It makes no span of its own; a `parent` that makes no sense changes nothing.
+    """
+    entered = attach(_PROPAGATOR.extract({TRACEPARENT: parent}))
+    try:
+        yield
+    finally:
+        detach(entered)
 
 
 def current() -> str | None:

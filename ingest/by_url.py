@@ -38,8 +38,11 @@ class Fetcher:
         self._places = BoundedSemaphore(settings.by_url.at_once)
 
     def source(self, url: str) -> str:
-        """Under which the sighting of what is fetched from `url` is stored. Raises UnsafeAddress."""
-        return _source(self._settings.by_url.guard.target(url))
+        """Under which the sighting of what is fetched from `url` is stored.
+
+        Raises ByUrlOff, UnsafeAddress.
+        """
+        return _source(self._target(url))
 
     def take(
         self, url: str, *, actor: str, name: str | None = None, priority: Priority = Priority.NORMAL
@@ -51,9 +54,7 @@ class Fetcher:
         down.
         """
         limits = self._settings.by_url
-        if not limits.enabled:
-            raise ByUrlOff
-        target = limits.guard.target(url)
+        target = self._target(url)
         if not self._places.acquire(blocking=False):
             raise TooManyFetches(limit=limits.at_once, seconds=RETRY_SECONDS)
         try:
@@ -80,6 +81,12 @@ class Fetcher:
             mtime_ns=int(stored.sha256[:15], 16),
         )
         return self._registrar.register_stored(seen, stored, priority=priority, also=also)
+
+    def _target(self, url: str) -> Target:
+        limits = self._settings.by_url
+        if not limits.enabled:  # first: whether its port would be allowed does not matter then
+            raise ByUrlOff
+        return limits.guard.target(url)
 
     def _fetch(self, target: Target, limits: ByUrlSettings) -> tuple[Stored, int]:
         patience = Patience(silence_seconds=limits.silence_seconds, total_seconds=limits.total_seconds)

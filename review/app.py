@@ -17,6 +17,7 @@ from review.api.document import document
 from review.auth import account, confirmation, oidc, sign_in
 from review.auth.access import Viewer
 from review.auth.oidc_provider import Provider
+from review.callers_trace import CallersTrace
 from review.headers import SecurityHeaders
 from review.hosts import TrustedHosts
 from review.pressure import Pressure
@@ -65,6 +66,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.fetcher = Fetcher(settings, app.state.engine, app.state.objects)
     app.state.oidc = Provider(settings.oidc) if settings.oidc.issuer else None
     app.state.stopping = threading.Event()  # ends the streams of live updates
+    if traces.provider() is None:
+        app.add_middleware(CallersTrace)
     app.add_middleware(TrustedHosts, review=settings.review)
     origin = media_origin(app.state.objects)
     app.add_middleware(SecurityHeaders, https=settings.review.https, media_origin=origin)

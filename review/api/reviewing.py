@@ -105,12 +105,17 @@ def claim_next(
 
 @router.post("/videos/{video_id}/screenings", status_code=202, responses=problems(404, 413))
 def screen_again(
-    engine: Database, settings: Configured, principal: Rescreener, video_id: Id, body: schemas.NewScreening
+    engine: Database,
+    settings: Configured,
+    principal: Rescreener,
+    video_id: Id,
+    body: schemas.NewScreening | None = None,
 ) -> schemas.Requested:
     """Screen a video again, with the model of this installation or another known one.
 
     A worker with that model must be running. Results of other models are kept.
     """
+    body = body or schemas.NewScreening()
     asked = rescreening.ask(
         engine,
         settings,

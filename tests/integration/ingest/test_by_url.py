@@ -256,6 +256,17 @@ def test_on_the_command_line(site: Site, server: Server, command: Callable[..., 
     assert (again.exit_code, "--resume means nothing" in again.output) == (2, True)
 
 
+def test_on_the_command_line_it_is_off_too(
+    server: Server, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And says that first, not which ports it would not ask."""
+    monkeypatch.setenv("FACEWARDEN_BY_URL__ENABLED", "false")
+    monkeypatch.setenv("FACEWARDEN_BY_URL__PORTS", "443")
+    result = command(f"{server.url}/clip.mp4")
+    assert isinstance(result.exception, ByUrlOff), result.output
+    assert server.paths == []
+
+
 def test_addresses_are_waited_for_reported_and_hurried_as_files_are(
     site: Site, server: Server, command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

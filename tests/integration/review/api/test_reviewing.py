@@ -106,6 +106,8 @@ def test_a_video_is_screened_again_by_the_model_asked_for(site: Site) -> None:
         waiting = {ticket.row_id: ticket.attempt for ticket in screenings.LEASES.queued(session)}
     assert waiting[asked.json()["screening_id"]] == 2
     assert "video.screened_again" in actions(site)
+    plain = client.post(f"/v1/videos/{site.ids[CLEAR]}/screenings")
+    assert (plain.status_code, plain.json()["model_version"]) == (202, site.version.id), "a body is no duty"
     for body, status in (({"model_version": "nobody"}, 404), ({"model": "x"}, 422)):
         assert client.post(f"/v1/videos/{site.ids[QUEUED]}/screenings", json=body).status_code == status
 

@@ -95,6 +95,26 @@ def test_a_request_goes_on_with_the_trace_that_it_names(site: Site) -> None:
     assert {each.name for each in kept.get_finished_spans()} >= {request.name, "take in"}
 
 
+@pytest.mark.parametrize(
+    ("above", "kept"),
+    [
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", True),
+        ("nonsense\xff", False),
+        (None, False),
+    ],
+)
+def test_its_id_goes_on_where_no_spans_are_collected(site: Site, above: str | None, kept: bool) -> None:
+    headers = {} if above is None else {"traceparent": above.encode("latin-1")}
+    with served(site, ReviewSettings(hosts="testserver")) as client:
+        answer = client.post("/v1/videos", content=MP4 + b"traced", headers=headers)
+    assert answer.status_code == 201, answer.text
+    with reading(site.engine) as session:
+        of_it = Screening.video_id == answer.json()["video_id"]
+        stored = session.scalar(select(Screening.traceparent).where(of_it))
+    assert stored is not None
+    assert ("0af7651916cd43dd8448eb211c80319c" in stored) is kept
+
+
 BOUND = {"Content-Type": "multipart/form-data; boundary=b"}
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x.mp4"\r\n\r\n' + MP4
 
