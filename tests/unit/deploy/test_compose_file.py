@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 
+from core import metrics
+from core.settings import Settings
 from deploy.secret_files import make
+from storage.signs.backlog import Backlog
 from tests import compose_file
 from tests.compose_file import ROOT, Composed
 
@@ -94,7 +98,10 @@ def test_only_pages_are_published_and_on_this_host_alone() -> None:
     assert published == {"review": ["127.0.0.1:8080:8080"], "grafana": ["127.0.0.1:3000:3000"]}
 
 
-def test_the_dashboard_and_prometheus_name_what_there_is() -> None:
+def test_the_dashboard_and_prometheus_name_what_there_is(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backlog, "_ask", lambda *_: None)  # without a queue to ask
     dashboard = json.loads((ROOT / "deploy/grafana/dashboards/facewarden.json").read_text())
     asked = {
         name
@@ -104,6 +111,10 @@ def test_the_dashboard_and_prometheus_name_what_there_is() -> None:
     }
     page = (ROOT / "docs/operations.md").read_text()
     assert asked
+    shown = CollectorRegistry()
+    shown.register(Backlog(settings))
+    counted = {each.name for registry in (metrics.REGISTRY, shown) for each in registry.collect()}
+    assert {re.sub("_(bucket|total)$", "", name) for name in asked} <= counted
     for name in asked:
         assert f"`{name.removesuffix('_bucket')}`" in page or f"`{name.removesuffix('_bucket')}{{" in page, (
             name
