@@ -8,7 +8,6 @@ process counts nothing.
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, write_to_textfile
@@ -140,9 +139,10 @@ def _file(settings: Settings, kind: str) -> Path:
 
 
 def _lives(process_id: str) -> bool:
-    with suppress(PermissionError):  # there is one, another user's
-        try:
-            os.kill(int(process_id), 0)
-        except (ProcessLookupError, ValueError):
-            return False
+    try:
+        os.kill(int(process_id), 0)
+    except PermissionError:  # there is one, another user's
+        return True
+    except (ProcessLookupError, ValueError):
+        return False
     return True

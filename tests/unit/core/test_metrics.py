@@ -25,14 +25,10 @@ def test_a_file_is_whole_and_replaced_at_once(settings: Settings) -> None:
     assert [file.name for file in written(settings)] == [f"facewarden_{metrics.own_name('ingest')}.prom"]
 
 
-def test_processes_on_one_machine_share_no_sample(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processes_on_one_machine_share_no_sample(settings: Settings) -> None:
     """node_exporter refuses the whole page otherwise."""
     with another_process() as living:
-        monkeypatch.setattr(os, "getpid", lambda: living)
-        metrics.write(settings, "ingest")
-        monkeypatch.undo()
+        write_as(living, settings, "ingest")
         for kind in ("ingest", "deliver"):
             metrics.write(settings, kind)
         files = written(settings)
@@ -49,15 +45,10 @@ def test_processes_on_one_machine_share_no_sample(
         assert [file.stem.rpartition("_")[2] for file in written(settings)] == [str(living)]
 
 
-def test_what_a_killed_process_said_last_does_not_stay(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_killed_process_said_last_does_not_stay(settings: Settings) -> None:
     with another_process() as killed:
-        monkeypatch.setattr(os, "getpid", lambda: killed)
-        metrics.write(settings, "ingest")
-        monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
-        metrics.write(settings, "worker_screen")
-        monkeypatch.undo()
+        write_as(killed, settings, "ingest")
+        write_as(killed, settings, "worker_screen", machine="elsewhere")
         metrics.write(settings, "deliver")
         assert len(written(settings)) == 3
     metrics.write(settings, "deliver")
@@ -72,6 +63,15 @@ def another_process() -> Iterator[int]:
     with subprocess.Popen(["sleep", "60"]) as process:
         yield process.pid
         process.kill()
+
+
+def write_as(process: int, settings: Settings, kind: str, machine: str | None = None) -> None:
+    """Write the metrics that this process would write if it were another one, maybe on another machine."""
+    machine = machine or socket.gethostname()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: process)
+        patch.setattr(socket, "gethostname", lambda: machine)
+        metrics.write(settings, kind)
 
 
 def written(settings: Settings) -> list[Path]:

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from worker.decoder.container.transport_packets import SYNC
+
 PACKET = 188  # bytes
 WINDOW = 100 * PACKET  # bytes looked at in one place
 WINDOWS = 64  # places, evenly spread over the file
@@ -35,7 +37,7 @@ def scrambled_share(file: BinaryIO) -> float:
 
 def _packets(piece: bytes) -> Iterator[tuple[int, bool]]:
     """The PID of each packet with content, and whether it is scrambled."""
-    starts = (n for n in range(PACKET) if piece[n::PACKET].count(0x47) == len(piece[n::PACKET]) > 1)
+    starts = (n for n in range(PACKET) if piece[n::PACKET].count(SYNC) == len(piece[n::PACKET]) > 1)
     for at in range(next(starts, len(piece)), len(piece) - 3, PACKET):
         pid = (piece[at + 1] & 0x1F) << 8 | piece[at + 2]
         if pid != STUFFING and piece[at + 3] & 0x10:
