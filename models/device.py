@@ -38,3 +38,8 @@ def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     except OSError:
         return False
     return any(BF16_FLAGS & set(line.split()) for line in lines if line.startswith("flags"))
+
+
+def half(device: str) -> torch.autocast:
+    """Training in bf16 where the device computes it in hardware, else in the tensors' own precision."""
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=device != "cpu" or cpu_has_bf16())

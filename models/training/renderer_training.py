@@ -18,7 +18,7 @@ from torch import nn
 from core.errors import SettingsError
 from models.checkpoint import stored, write_hashed
 from models.datasets.faces import FaceRecord, load_faces, split
-from models.device import cpu_has_bf16
+from models.device import half
 from models.synthesis.blending import eye_distance
 from models.synthesis.renderers import RENDERERS, SIDE, SPAN, aligned, as_tensor, halved
 from models.training.init import placed
@@ -75,13 +75,13 @@ class Discriminator:
         self._learner = _Learner(self._critic, steps)
 
     def learn(self, real: torch.Tensor, drawn: torch.Tensor) -> None:
-        with _half(real):
+        with half(real.device.type):
             loss = self._judged(real, 1) + self._judged(drawn.detach(), 0)
         self._learner.lower(loss)
 
     def generator_loss(self, drawn: torch.Tensor) -> torch.Tensor:
         """How far `drawn` is from being taken for real."""
-        with _half(drawn):
+        with half(drawn.device.type):
             return self._judged(drawn, 1)
 
     def _judged(self, faces: torch.Tensor, wanted: int) -> torch.Tensor:
@@ -103,11 +103,6 @@ class _Learner:
         self._rate.step()
 
 
-def _half(faces: torch.Tensor) -> torch.autocast:
-    device = faces.device.type
-    return torch.autocast(device, dtype=torch.bfloat16, enabled=device != "cpu" or cpu_has_bf16())
-
-
 def _trained(
     name: str, faces: NDArray[np.uint8], *, steps: int, seed: int, device: str, on_step: Progress
 ) -> nn.Module:
@@ -118,7 +113,7 @@ def _trained(
     discriminator = None if name in UNJUDGED else Discriminator(steps, device)
     for step in range(steps):
         real = as_tensor(_some(faces, rng)).to(device).contiguous(memory_format=torch.channels_last)
-        with _half(real):
+        with half(real.device.type):
             drawn = network(real)
         losses = {"likeness": (drawn - real).abs().mean()}
         if discriminator is not None:

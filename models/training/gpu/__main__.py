@@ -123,6 +123,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--strength", type=_part, default=DEFAULTS.strength, help="how much pictures are degraded, [0, 1]")
     add("--learning-rate", type=_positive, default=DEFAULTS.learning_rate, help="the highest")
     add("--warmup", type=_natural, default=DEFAULTS.warmup_steps, help="steps")
+    add(
+        "--frozen",
+        default=DEFAULTS.frozen,
+        metavar="LAYER",
+        help="leave the layers up to this one as they are; Xception has conv1 to conv4 and block1 to block12",
+    )
     add("--seed", type=_natural, default=DEFAULTS.seed, help="random seed")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     return parser
@@ -243,6 +249,7 @@ def _config(args: argparse.Namespace) -> GpuConfig:
         strength=args.strength,
         learning_rate=args.learning_rate,
         warmup_steps=args.warmup,
+        frozen=args.frozen,
         seed=args.seed,
     )
 

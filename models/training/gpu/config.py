@@ -21,6 +21,7 @@ class GpuConfig:
     strength: float = 0.7  # of what the world does to pictures, [0, 1]
     learning_rate: float = 3e-4
     warmup_steps: int = 100
+    frozen: str = ""  # the last of the layers that stay as they are; "": all learn
     weight_decay: float = 0.05
     label_smoothing: float = 0.05
     localisation: float = 0.3  # weight of the loss for where a pseudo-fake is forged

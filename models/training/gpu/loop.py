@@ -16,10 +16,11 @@ from torch.nn import functional as F
 
 from core.errors import SettingsError
 from models.architectures import architecture
-from models.device import moved
+from models.device import half, moved
 from models.preprocess import Normalise
 from models.training.gpu.config import GpuConfig
 from models.training.gpu.forging import Forger
+from models.training.gpu.frozen import first_layers
 from models.training.gpu.heads import FAMILIES, Heads
 from models.training.gpu.mix import Draw, Mix
 from models.training.gpu.stock import Stock, View
@@ -46,14 +47,18 @@ class Run:
         self._normalise = Normalise(entry.mean, entry.std).to(stock.device)
         torch.manual_seed(config.seed)
         heads = Heads(network, config.architecture, config.dropout)
+        self._frozen = first_layers(network, config.frozen) if config.frozen else []
+        for layer in self._frozen:
+            layer.requires_grad_(False)
         self.heads = heads.to(stock.device).to(memory_format=torch.channels_last)
         live = self.heads.state_dict()
         self.average = {name: value.detach().clone() for name, value in live.items()}
         moving = [name for name, value in live.items() if value.is_floating_point()]
         # The live weights are the heads' own memory: every step and load changes them.
         self._live, self._following = [live[name] for name in moving], [self.average[name] for name in moving]
-        decayed = [value for value in self.heads.parameters() if value.ndim > 1]
-        plain = [value for value in self.heads.parameters() if value.ndim <= 1]
+        learning = [value for value in self.heads.parameters() if value.requires_grad]
+        decayed = [value for value in learning if value.ndim > 1]
+        plain = [value for value in learning if value.ndim <= 1]
         groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
         self._optimiser = torch.optim.AdamW(
             groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=stock.device == "cuda"
@@ -101,9 +106,11 @@ class Run:
         with torch.no_grad():
             images, masks = self._pictures(draw, generator)
         self.heads.train()
+        for layer in self._frozen:  # its batch norms, too
+            layer.eval()
         if self._stock.device == "cuda" and not self._recorded:
             self._record(images)
-        with torch.autocast(self._stock.device, torch.bfloat16, enabled=self._stock.device == "cuda"):
+        with half(self._stock.device):
             logits, cells, families = self.heads(images)
         losses = self._losses(draw, masks, logits, cells, families)
         self._optimiser.zero_grad(set_to_none=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from models.architectures import architecture
+from models.device import half
 from models.preprocess import Normalise
 from models.training.gpu.config import GpuConfig
 from models.training.gpu.mix import unseen_groups
@@ -37,7 +38,7 @@ def logits_of(
             edges=torch.ones(len(part), dtype=torch.bool, device=stock.device),
         )
         crops = normalise.of_unit(stock.sample(part, stock.grid(part, plain, config.input_size)))
-        with torch.autocast(stock.device, torch.bfloat16, enabled=stock.device == "cuda"):
+        with half(stock.device):
             found.append(heads(crops)[0].float().cpu().numpy())
     return np.concatenate(found) if found else np.zeros(0, np.float32)
 
