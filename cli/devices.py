@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -24,40 +24,51 @@ from core import queues
 
 log = structlog.get_logger()
 
-CPU = "cpu"
+CPU, ALL = "cpu", "all"
 # In a process of its own: a parent that had asked CUDA could not leave it to its children.
 COUNT = "import torch; print(torch.cuda.device_count())"
 
 
-def device_list(asked: str) -> list[str]:
+def gpu_count() -> int:
+    """How many GPUs are found here, of those that CUDA_VISIBLE_DEVICES leaves visible."""
+    answer = subprocess.run(  # noqa: S603  our own command line
+        [sys.executable, "-P", "-c", COUNT], capture_output=True, text=True, check=True
+    )
+    return int(answer.stdout)
+
+
+def device_list(asked: str, found: Callable[[], int] = gpu_count) -> list[str]:
     """Which devices `--devices` names: of each the value of CUDA_VISIBLE_DEVICES, or `cpu`.
+
+    `found` is asked for the number of GPUs if any is named: a worker without its GPU would be started again
+    and again.
 
     Raises typer.BadParameter.
     """
-    if asked.strip() == "all":
-        answer = subprocess.run(  # noqa: S603  our own command line
-            [sys.executable, "-P", "-c", COUNT], capture_output=True, text=True, check=True
-        )
-        devices = [str(number) for number in range(int(answer.stdout))]
+    devices = [each.strip() for each in asked.split(",")]
+    everything = devices == [ALL]
+    named = [each for each in devices if each != CPU]
+    for each in named:
+        if not (everything or each.isdecimal()):
+            raise typer.BadParameter(f"{each!r} is no device: give all, or numbers and cpu such as 0,1,cpu")
+    count = found() if named else 0
+    if everything:
+        devices = [str(number) for number in range(count)]
         if not devices:
             raise typer.BadParameter("no GPU is found here; see `nvidia-smi`, or give --devices cpu")
-    else:
-        devices = [each.strip() for each in asked.split(",")]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = None if visible is None else [each.strip() for each in visible.split(",") if each.strip()]
-    return [_name(each, names) for each in devices]
+    return [_name(each, count) for each in devices]
 
 
-def _name(device: str, visible: Sequence[str] | None) -> str:
+def _name(device: str, count: int) -> str:
     if device == CPU:
         return CPU
-    if not device.isdecimal():
-        raise typer.BadParameter(f"{device!r} is no device: give all, or numbers and cpu such as 0,1,cpu")
+    if int(device) >= count:
+        many = "1 GPU is" if count == 1 else f"{count or 'no'} GPUs are"
+        raise typer.BadParameter(f"there is no device {device}: {many} found here; see `nvidia-smi`")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return device
-    if int(device) >= len(visible):
-        raise typer.BadParameter(f"there is no device {device}: CUDA_VISIBLE_DEVICES has {len(visible)}")
-    return visible[int(device)]
+    return [each.strip() for each in visible.split(",")][int(device)]
 
 
 @dataclass

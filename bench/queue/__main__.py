@@ -107,8 +107,9 @@ def measured(
         place = Place(settings=settings, database=databases, valkey=pid, folder=folder)
         databases.create()
         found: dict[str, Any] = {"intake": _intake(place, videos), "runs": []}
-        for workers in crews:
-            found["runs"].append(_run(place, videos, workers, profile))
+        for number, workers in enumerate(crews):
+            url = databases.copy(f"run_{number}")
+            found["runs"].append(_run(place, url, videos, workers, profile))
             print(f"{kind}, {workers} workers: {videos} videos screened", flush=True)
         return found
 
@@ -133,9 +134,8 @@ def _intake(place: Place, videos: int) -> dict[str, Any]:
     }
 
 
-def _run(place: Place, videos: int, workers: int, profile: bool) -> dict[str, Any]:
+def _run(place: Place, url: str, videos: int, workers: int, profile: bool) -> dict[str, Any]:
     """Screen all videos by so many workers."""
-    url = place.database.copy(f"run_{workers}")
     settings = place.settings.model_copy(update={"database_url": SecretStr(url)})
     Redis.from_url(settings.queue_url).flushall()
     engine = connect(url)

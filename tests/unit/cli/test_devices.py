@@ -35,16 +35,23 @@ sys.exit(DeviceCrew(["2", "3", "cpu"], [sys.argv[2]], [sys.executable, "-c", sys
 
 def test_devices_are_numbers_within_what_is_visible_and_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert device_list("0, 1,cpu") == ["0", "1", "cpu"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,3")
-    assert device_list("1,0") == ["3", "GPU-a"]
+    assert device_list("0, 1,cpu", lambda: 2) == ["0", "1", "cpu"]
+    assert device_list("all", lambda: 2) == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a, 3")
+    assert device_list("1,0", lambda: 2) == ["3", "GPU-a"]
 
 
-@pytest.mark.parametrize("asked", ["", "gpu", "0,,1", "-1", "2"])
-def test_what_is_no_device_is_refused(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+@pytest.mark.parametrize("asked", ["", "gpu", "0,,1", "-1", "2", "all,0"])
+def test_what_is_no_device_is_refused(asked: str) -> None:
     with pytest.raises(typer.BadParameter, match="device"):
-        device_list(asked)
+        device_list(asked, lambda: 2)
+
+
+@pytest.mark.parametrize("asked", ["all", "0", "cpu,0"])
+def test_a_gpu_is_refused_where_there_is_none(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(typer.BadParameter, match="no GPU"):
+        device_list(asked)  # as CUDA itself counts them
 
 
 def test_each_device_has_a_worker_that_is_started_again_until_all_are_told_to_stop(tmp_path: Path) -> None:
