@@ -24,7 +24,7 @@ from pathlib import Path
 from sqlalchemy import Engine, func, insert, select
 
 from bench import bench_console
-from bench.backfill.listing_server import ADDRESS, SIZE, content, key, tag
+from bench.backfill.listing_server import ADDRESS, LISTED, SIZE, content, key, tag
 from core.outcomes import MediaKind
 from core.settings import S3Settings, Settings
 from ingest.registration import Registrar
@@ -93,8 +93,8 @@ def main() -> int:
 
 
 def measured(folder: Path, *, keys: int, new_every: int, kills: int) -> Outcome:
-    home, counts = folder / "home", folder / "counts"
-    with _served(keys, counts) as port:
+    home, counts, held = folder / "home", folder / "counts", folder / "held"
+    with _served(keys, counts, held) as port:
         settings = Settings(
             home=home,
             bucket=folder / "bucket",
@@ -107,6 +107,7 @@ def measured(folder: Path, *, keys: int, new_every: int, kills: int) -> Outcome:
         print(f"{keys - new} keys were taken in before, {new} are new", flush=True)
         outcome = Outcome(keys=keys, new=new, kills=0, seconds=0.0, peak_bytes=0)
         for kill in [keys * (number + 1) // (kills + 1) for number in range(kills)] + [None]:
+            _hold(held, kill)
             seconds, peak, killed = _ingest(settings, engine, kill)
             outcome.seconds += seconds
             outcome.peak_bytes = max(outcome.peak_bytes, peak)
@@ -119,8 +120,9 @@ def measured(folder: Path, *, keys: int, new_every: int, kills: int) -> Outcome:
 
 
 @contextmanager
-def _served(keys: int, counts: Path) -> Iterator[int]:
-    command = [sys.executable, "-m", "bench.backfill.listing_server", str(keys), str(CONTENTS), str(counts)]
+def _served(keys: int, counts: Path, held: Path) -> Iterator[int]:
+    server_words = [str(keys), str(CONTENTS), str(counts), str(held)]
+    command = [sys.executable, "-m", "bench.backfill.listing_server", *server_words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None  # noqa: S101  a pipe
@@ -128,6 +130,16 @@ def _served(keys: int, counts: Path) -> Iterator[int]:
         finally:
             server.terminate()
             server.wait()
+
+
+def _hold(held: Path, kill: int | None) -> None:
+    """Keep what follows the page with the kill from being done before it, however fast the machine is."""
+    if kill is None:
+        held.unlink(missing_ok=True)
+        return
+    new = held.with_suffix(".new")
+    new.write_text(str(-(-kill // LISTED) * LISTED))
+    new.replace(held)
 
 
 def _fill(settings: Settings, engine: Engine, keys: int, new_every: int) -> int:
