@@ -33,6 +33,17 @@ class View:
     edges: torch.Tensor  # bool: repeat the picture's edge beyond it, as the worker does; else show less
 
 
+def plain_view(count: int, margin: float, device: str) -> View:
+    """That many faces as the worker crops them."""
+    return View(
+        margin=torch.full((count,), margin, device=device),
+        shift=torch.zeros(count, 2, device=device),
+        angle=torch.zeros(count, device=device),
+        mirrored=torch.zeros(count, dtype=torch.bool, device=device),
+        edges=torch.ones(count, dtype=torch.bool, device=device),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Frames:
     """Face coordinates of a batch: origin between the eyes, x along them, one eye distance long."""

@@ -1,0 +1,1 @@
+"""What a network already knows of fakes: a linear probe on its frozen layers, tested on sources left out."""
