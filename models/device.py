@@ -1,5 +1,6 @@
 """The device that models run on."""
 
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -31,6 +32,7 @@ def moved(tensor: torch.Tensor, device: str | torch.device) -> torch.Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
+@cache  # a training step asks for it
 def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether this CPU computes bf16 in hardware; False if the system does not tell."""
     try:

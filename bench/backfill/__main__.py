@@ -29,6 +29,7 @@ from core.outcomes import MediaKind
 from core.settings import S3Settings, Settings
 from ingest.registration import Registrar
 from ingest.s3.keys import Keys
+from models.whole_file import whole
 from storage import source_cursors, videos
 from storage.engine import connect, reading, transaction
 from storage.folding import folded
@@ -137,9 +138,8 @@ def _hold(held: Path, kill: int | None) -> None:
     if kill is None:
         held.unlink(missing_ok=True)
         return
-    new = held.with_suffix(".new")
-    new.write_text(str(-(-kill // LISTED) * LISTED))
-    new.replace(held)
+    with whole(held) as partial:
+        partial.write_text(str(-(-kill // LISTED) * LISTED))
 
 
 def _fill(settings: Settings, engine: Engine, keys: int, new_every: int) -> int:

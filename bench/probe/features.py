@@ -13,7 +13,7 @@ from models.architectures import architecture, build
 from models.device import half
 from models.preprocess import Normalise
 from models.training.gpu.stock import Stock, plain_view
-from models.training.init import load_backbone
+from models.training.init import load_backbone, placed
 
 BATCH = 64
 
@@ -24,7 +24,7 @@ def frozen(name: str, weights: Path, device: str) -> nn.Module:
     """The network of that architecture with the file's weights. Raises WeightsError."""
     network = build(name)
     load_backbone(network, weights, architecture(name).classifier)
-    return network.eval().to(device).to(memory_format=torch.channels_last)
+    return placed(network.eval(), device)
 
 
 @torch.no_grad()
