@@ -12,7 +12,7 @@ from core.errors import SettingsError
 from models.architectures import architecture, build
 from models.device import half
 from models.preprocess import Normalise
-from models.training.gpu.stock import Stock, plain_view
+from models.training.gpu.stock import Stock
 from models.training.init import load_backbone, placed
 
 BATCH = 64
@@ -53,8 +53,7 @@ def features(
         for layer in layers
     ]
     for part in torch.arange(len(stock), device=stock.device).split(BATCH):
-        view = plain_view(len(part), margin, stock.device)
-        crops = normalise.of_unit(stock.sample(part, stock.grid(part, view, size)))
+        crops = normalise.of_unit(stock.plain_crops(part, margin=margin, size=size))
         with half(stock.device):
             network(crops.contiguous(memory_format=torch.channels_last))
     for handle in handles:

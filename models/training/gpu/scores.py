@@ -14,7 +14,7 @@ from models.device import half
 from models.preprocess import Normalise
 from models.training.gpu.config import GpuConfig
 from models.training.gpu.mix import unseen_groups
-from models.training.gpu.stock import Stock, plain_view
+from models.training.gpu.stock import Stock
 
 Score = dict[str, Any]  # of a clip: clip, fake, family, method, group, source, corpus, side, faces, logit
 KEPT = ("fake", "family", "method", "group", "source", "corpus", "side")
@@ -30,8 +30,7 @@ def logits_of(
     found = []
     heads.eval()
     for part in torch.tensor(places, dtype=torch.long, device=stock.device).split(batch):
-        plain = plain_view(len(part), config.margin, stock.device)
-        crops = normalise.of_unit(stock.sample(part, stock.grid(part, plain, config.input_size)))
+        crops = normalise.of_unit(stock.plain_crops(part, margin=config.margin, size=config.input_size))
         with half(stock.device):
             found.append(heads(crops)[0].float().cpu().numpy())
     return np.concatenate(found) if found else np.zeros(0, np.float32)

@@ -33,17 +33,6 @@ class View:
     edges: torch.Tensor  # bool: repeat the picture's edge beyond it, as the worker does; else show less
 
 
-def plain_view(count: int, margin: float, device: str) -> View:
-    """That many faces as the worker crops them."""
-    return View(
-        margin=torch.full((count,), margin, device=device),
-        shift=torch.zeros(count, 2, device=device),
-        angle=torch.zeros(count, device=device),
-        mirrored=torch.zeros(count, dtype=torch.bool, device=device),
-        edges=torch.ones(count, dtype=torch.bool, device=device),
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Frames:
     """Face coordinates of a batch: origin between the eyes, x along them, one eye distance long."""
@@ -126,6 +115,18 @@ class Stock:
         scaled = (2 * inside + 1) / SIDE - 1
         pictures = self._pictures[places].float() / 255
         return F.grid_sample(pictures, scaled, mode="bilinear", padding_mode="border", align_corners=False)
+
+    def plain_crops(self, places: torch.Tensor, *, margin: float, size: int) -> torch.Tensor:
+        """float32 (B, 3, size, size) in [0, 1]: these faces as the worker crops them."""
+        count = len(places)
+        view = View(
+            margin=torch.full((count,), margin, device=self.device),
+            shift=torch.zeros(count, 2, device=self.device),
+            angle=torch.zeros(count, device=self.device),
+            mirrored=torch.zeros(count, dtype=torch.bool, device=self.device),
+            edges=torch.ones(count, dtype=torch.bool, device=self.device),
+        )
+        return self.sample(places, self.grid(places, view, size))
 
     def frames(self, places: torch.Tensor) -> Frames:
         """The face coordinates of these faces."""
